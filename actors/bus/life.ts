@@ -1,0 +1,73 @@
+/** Follows one actor: its transitions as they happen, or its whole history when it was brief. */
+import { type AnyActorRef, type AnyMachineSnapshot, type InspectionEvent, isMachineSnapshot } from "xstate";
+import type { Component } from "./component.ts";
+import { stateName } from "./transitions.ts";
+
+export class Life {
+  readonly #noun: string;
+  readonly #id: string;
+  readonly #component: Component;
+  readonly #history: Array<{ state: string; us: number }> | undefined;
+  #actor: AnyActorRef | undefined;
+  #value: AnyMachineSnapshot["value"] | undefined;
+  #state = "";
+  #sinceUs: number;
+  #lastEvent = "";
+
+  constructor(noun: string, id: string, component: Component, brief: boolean) {
+    this.#noun = noun;
+    this.#id = id;
+    this.#component = component;
+    this.#history = brief ? [] : undefined;
+    this.#sinceUs = component.clock.us();
+  }
+
+  of(actor: AnyActorRef): void {
+    this.#actor = actor;
+  }
+
+  /** For `createActor`: hears each macrostep of this actor, and of its invoked children, which it leaves out. */
+  inspector(): (event: InspectionEvent) => void {
+    return (event) => {
+      if (event.type !== "@xstate.snapshot" || event.actorRef !== this.#actor) return;
+      if (isMachineSnapshot(event.snapshot)) this.#stepped(event.snapshot, event.event.type);
+    };
+  }
+
+  #stepped(snapshot: AnyMachineSnapshot, event: string): void {
+    if (snapshot.value === this.#value) return;
+    this.#value = snapshot.value;
+    const to = stateName(snapshot.value);
+    if (to === this.#state) return;
+    const from = this.#state;
+    const us = this.#component.clock.us();
+    if (this.#history !== undefined) {
+      if (from !== "") this.#history.push({ state: from, us: Math.round(us - this.#sinceUs) });
+    } else {
+      const transition = { actor: this.#noun, id: this.#id, from, to, event, at: this.#component.clock.now() };
+      this.#component.teller.moved(transition);
+      this.#component.log.debug(transition, "transition");
+    }
+    this.#state = to;
+    this.#sinceUs = us;
+    this.#lastEvent = event;
+  }
+
+  /** A brief actor's life in one message. */
+  tell(about: Record<string, unknown>, keep: boolean): void {
+    const history = this.#history ?? [];
+    this.#component.teller.lived(
+      {
+        actor: this.#noun,
+        id: this.#id,
+        from: history[0]?.state ?? "",
+        to: this.#state,
+        event: this.#lastEvent,
+        at: this.#component.clock.now(),
+        history,
+        about,
+      },
+      keep,
+    );
+  }
+}

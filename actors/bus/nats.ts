@@ -1,0 +1,89 @@
+/** The network port on NATS. The only code, with streams.ts beside it, that touches the client library. */
+import { type ConnectionOptions, connect, headers, type Msg, type NatsConnection } from "nats";
+import { type Message, type Network, NoAnswer, type Said, type Subscription } from "./port.ts";
+
+export interface NatsOptions {
+  readonly url: string;
+  readonly user?: string;
+  readonly password?: string;
+  /** Shown by `nats server report connections`. */
+  readonly name: string;
+}
+
+/**
+ * Connects, and keeps reconnecting for good: a component outlives its server.
+ * `noAsyncTraces` matters: stack traces per request cost 1.6 × of the throughput at 64 in flight.
+ */
+export function connectNats({ url, user, password, name }: NatsOptions): Promise<NatsConnection> {
+  const options: ConnectionOptions = {
+    servers: url,
+    name,
+    noAsyncTraces: true,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: 250,
+    pingInterval: 5000,
+    maxPingOut: 2,
+  };
+  if (user !== undefined) options.user = user;
+  if (password !== undefined) options.pass = password;
+  return connect(options);
+}
+
+class NatsMessage implements Message {
+  readonly subject: string;
+  readonly data: Uint8Array;
+  readonly replyTo: string | undefined;
+  readonly #message: Msg;
+
+  constructor(message: Msg) {
+    this.#message = message;
+    this.subject = message.subject;
+    this.data = message.data;
+    this.replyTo = message.reply === "" ? undefined : message.reply;
+  }
+
+  header(name: string): string | undefined {
+    const value = this.#message.headers?.get(name);
+    return value === undefined || value === "" ? undefined : value;
+  }
+}
+
+function publishOptions(said: Said) {
+  const options: { headers?: ReturnType<typeof headers>; reply?: string } = {};
+  if (said.headers !== undefined) {
+    options.headers = headers();
+    for (const name in said.headers) options.headers.set(name, said.headers[name] ?? "");
+  }
+  if (said.replyTo !== undefined) options.reply = said.replyTo;
+  return options;
+}
+
+export function natsNetwork(connection: NatsConnection): Network {
+  return {
+    subscribe(subject, heard, queue): Subscription {
+      const subscription = connection.subscribe(subject, {
+        ...(queue === undefined ? {} : { queue }),
+        callback: (error, message) => {
+          if (error === null) heard(new NatsMessage(message));
+        },
+      });
+      return { drain: () => (connection.isClosed() ? Promise.resolve() : subscription.drain()) };
+    },
+    publish(said) {
+      if (!connection.isClosed()) connection.publish(said.subject, said.payload, publishOptions(said));
+    },
+    async request(said, timeoutMs) {
+      try {
+        const { headers: sent } = publishOptions(said);
+        const reply = await connection.request(said.subject, said.payload, {
+          timeout: timeoutMs,
+          ...(sent === undefined ? {} : { headers: sent }),
+        });
+        return new NatsMessage(reply);
+      } catch (error) {
+        throw new NoAnswer(`${said.subject}: ${error instanceof Error ? error.message : String(error)}`);
+      }
+    },
+    flush: () => connection.flush(),
+  };
+}

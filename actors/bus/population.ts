@@ -1,0 +1,249 @@
+/**
+ * A population: all actors of one machine in this process, each under its key, bound to the network by one wiring table.
+ *
+ * Promises
+ * 1. In: decode → validate → event → the actor with that key. A bad message is logged, answered with a named error if it
+ *    asks, and never throws. `type` is set by the row, so a body cannot forge an event.
+ * 2. Out: each emitted event → its row → publish. Never throws either.
+ * 3. Where to answer is a plain string in the event and the context: any process may answer.
+ * 4. An actor that ends or fails is forgotten, and its last transition told.
+ * 5. Every request is answered or still open in the statistics, which a stopping component refuses.
+ */
+import {
+  type Actor,
+  type AnyActorLogic,
+  type AnyMachineSnapshot,
+  createActor,
+  type EmittedFrom,
+  type EventFromLogic,
+  type InputFrom,
+  type SnapshotFrom,
+} from "xstate";
+import { Inspect } from "../../subjects/state.ts";
+import { type Refusal, refusal } from "../../subjects/errors.ts";
+import type { Component } from "./component.ts";
+import { Life } from "./life.ts";
+import type { Message, Subscription } from "./port.ts";
+import { refusalOf, refusalSaid } from "./replies.ts";
+import type { EndpointStatistics } from "./statistics.ts";
+import type { Ask, Delivery, Hear, Saying, Wiring } from "./wiring.ts";
+
+export interface PopulationOptions<L extends AnyActorLogic> {
+  /** The noun in `mayfly.state.<actor>.<id>`. */
+  readonly actor: string;
+  readonly logic: L;
+  readonly wiring: Wiring<L>;
+  /** The input of an actor that is made because a message asked for it; `undefined` refuses to make it. */
+  readonly born?: (key: string, event: EventFromLogic<L>) => InputFrom<L> | undefined;
+  /** Brief actors tell their whole life once, at its end. `worthKeeping` decides what goes into the STATE stream. */
+  readonly brief?: { about(snapshot: SnapshotFrom<L>): Record<string, unknown>; worthKeeping(snapshot: SnapshotFrom<L>): boolean };
+  /** Told when an actor has ended. */
+  readonly ended?: (key: string, snapshot: SnapshotFrom<L>) => void;
+}
+
+interface Member<L extends AnyActorLogic> {
+  readonly actor: Actor<L>;
+  readonly life: Life;
+  readonly inspected: Subscription | undefined;
+}
+
+const decoder = new TextDecoder();
+
+export class Population<L extends AnyActorLogic> {
+  readonly #component: Component;
+  readonly #options: PopulationOptions<L>;
+  readonly #members = new Map<string, Member<L>>();
+  readonly #subscriptions: Subscription[] = [];
+
+  constructor(component: Component, options: PopulationOptions<L>) {
+    this.#component = component;
+    this.#options = options;
+    component.add(this);
+  }
+
+  /** Begins to hear. Actors may be spawned and sent to before that. */
+  listen(): this {
+    for (const row of this.#options.wiring.hears) {
+      const endpoint =
+        row.endpoint === undefined
+          ? undefined
+          : this.#component.statistics.endpoint(row.endpoint, row.subject, row.queue);
+      this.#subscriptions.push(
+        this.#component.network.subscribe(row.subject, (message) => this.#heard(row, endpoint, message), row.queue),
+      );
+    }
+    return this;
+  }
+
+  get size(): number {
+    return this.#members.size;
+  }
+
+  snapshots(): Array<readonly [string, SnapshotFrom<L>]> {
+    return [...this.#members].map(([key, { actor }]) => [key, actor.getSnapshot()] as const);
+  }
+
+  snapshot(key: string): SnapshotFrom<L> | undefined {
+    return this.#members.get(key)?.actor.getSnapshot();
+  }
+
+  /** Sends to one actor; false when there is none of that key. */
+  send(key: string, event: EventFromLogic<L>): boolean {
+    const member = this.#members.get(key);
+    if (member === undefined) return false;
+    member.actor.send(event);
+    return true;
+  }
+
+  sendAll(event: EventFromLogic<L>): void {
+    for (const { actor } of [...this.#members.values()]) actor.send(event);
+  }
+
+  /** Makes and starts an actor. One that exists under the key is left as it is. */
+  spawn(key: string, input: InputFrom<L>): void {
+    if (this.#members.has(key)) return;
+    const { actor: noun, logic, brief } = this.#options;
+    const life = new Life(noun, key, this.#component, brief !== undefined);
+    const inspect = life.inspector();
+    const actor = createActor(logic, { ...({ input } as { input: never }), id: key, inspect } as never) as Actor<L>;
+    life.of(actor);
+    const inspected = brief === undefined ? this.#inspectable(key, actor) : undefined;
+    this.#members.set(key, { actor, life, inspected });
+    actor.on("*", (emitted) => this.#said(key, emitted as EmittedFrom<L>));
+    actor.subscribe({
+      error: (error) => this.#failed(key, error),
+      complete: () => this.#ended(key),
+    });
+    actor.start();
+  }
+
+  /** Stops hearing. The actors themselves are left to finish what they do; the component's owner stops them by events. */
+  async drain(): Promise<void> {
+    await Promise.all(this.#subscriptions.splice(0).map((each) => each.drain()));
+  }
+
+  #heard(row: Hear<EventFromLogic<L>>, endpoint: EndpointStatistics | undefined, message: Message): void {
+    const { clock, statistics } = this.#component;
+    if (endpoint !== undefined && message.replyTo !== undefined) statistics.opened(endpoint, message.replyTo);
+    const delivery: Delivery = {
+      address: row.contract.address(message.subject),
+      replyTo: message.replyTo,
+      at: clock.now(),
+      us: clock.us(),
+      message,
+    };
+    try {
+      const body = decode(row, message);
+      const event = row.toEvent(body, delivery);
+      const key = row.key(body, delivery);
+      if (key === undefined) return this.sendAll(event);
+      if (this.send(key, event) || row.absent === "ignore") return;
+      if (row.absent !== "spawn") return this.#refuse(message.replyTo, row.absent);
+      const input = this.#options.born?.(key, event);
+      if (input === undefined) return;
+      this.spawn(key, input);
+      this.send(key, event);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      this.#component.log.warn({ subject: message.subject, why }, "message refused");
+      this.#refuse(message.replyTo, refusal("RequestMalformed", why));
+    }
+  }
+
+  #refuse(to: string | undefined, refused: Refusal, headers?: Readonly<Record<string, string>>): void {
+    if (to === undefined) return;
+    this.#component.network.publish(refusalSaid(to, refused, headers));
+    this.#component.statistics.answered(to, `${refused.name}: ${refused.message}`);
+  }
+
+  #said(key: string, emitted: EmittedFrom<L>): void {
+    try {
+      if (this.#saidReserved(emitted)) return;
+      const says = this.#options.wiring.says as Record<string, Saying<unknown> | Ask<unknown, EventFromLogic<L>>>;
+      const row = says[emitted.type];
+      if (row === undefined) throw new Error(`no row says ${emitted.type}`);
+      if (typeof row !== "function") return void this.#ask(key, row, emitted);
+      const said = row(emitted);
+      if (said === undefined) return;
+      for (const each of Array.isArray(said) ? said : [said]) this.#component.network.publish(each);
+    } catch (error) {
+      this.#component.log.error({ actor: this.#options.actor, id: key, said: emitted.type, err: error }, "could not say");
+    }
+  }
+
+  #saidReserved(emitted: EmittedFrom<L>): boolean {
+    const { network, statistics } = this.#component;
+    const event = emitted as unknown as ReservedEmit;
+    if (event.type === "reply") {
+      if (event.to === undefined) return true;
+      network.publish({
+        subject: event.to,
+        payload: JSON.stringify(event.body ?? {}),
+        ...(event.headers === undefined ? {} : { headers: event.headers }),
+      });
+      statistics.answered(event.to);
+      return true;
+    }
+    if (event.type === "refuse") {
+      this.#refuse(event.to, event.refusal, event.headers);
+      return true;
+    }
+    if (event.type === "answered") {
+      if (event.to !== undefined) statistics.answered(event.to, event.error);
+      return true;
+    }
+    return false;
+  }
+
+  async #ask(key: string, row: Ask<unknown, EventFromLogic<L>>, emitted: unknown): Promise<void> {
+    let heard: EventFromLogic<L>;
+    try {
+      const reply = await this.#component.network.request(row.request(emitted), row.timeoutMs);
+      const refused = refusalOf(reply);
+      heard =
+        refused === undefined
+          ? row.answered(JSON.parse(decoder.decode(reply.data)), emitted)
+          : row.failed(refused, emitted);
+    } catch (error) {
+      heard = row.failed(refusal("ServiceException", error instanceof Error ? error.message : String(error)), emitted);
+    }
+    this.send(key, heard);
+  }
+
+  #inspectable(key: string, actor: Actor<L>): Subscription {
+    const { network } = this.#component;
+    return network.subscribe(Inspect.subject({ actor: this.#options.actor, id: key }), ({ replyTo }) => {
+      if (replyTo === undefined) return;
+      const { value, context, status } = actor.getSnapshot() as AnyMachineSnapshot;
+      network.publish({ subject: replyTo, payload: JSON.stringify({ state: value, status, context }) });
+    });
+  }
+
+  #failed(key: string, error: unknown): void {
+    this.#component.log.error({ actor: this.#options.actor, id: key, err: error }, "actor failed");
+    this.#ended(key);
+  }
+
+  #ended(key: string): void {
+    const member = this.#members.get(key);
+    if (member === undefined) return;
+    this.#members.delete(key);
+    const snapshot = member.actor.getSnapshot() as SnapshotFrom<L>;
+    const { brief } = this.#options;
+    if (brief !== undefined) member.life.tell(brief.about(snapshot), brief.worthKeeping(snapshot));
+    void member.inspected?.drain();
+    this.#options.ended?.(key, snapshot);
+  }
+}
+
+type ReservedEmit =
+  | { type: "reply"; to: string | undefined; body?: unknown; headers?: Record<string, string> }
+  | { type: "refuse"; to: string | undefined; refusal: Refusal; headers?: Record<string, string> }
+  | { type: "answered"; to: string | undefined; error?: string };
+
+function decode(row: Hear<unknown>, { data }: Message): unknown {
+  if (row.contract.body === undefined) return data;
+  const parsed = row.contract.body.safeParse(data.length === 0 ? {} : JSON.parse(decoder.decode(data)));
+  if (!parsed.success) throw new Error(parsed.error.issues.map((each) => `${each.path.join(".")}: ${each.message}`).join("; "));
+  return parsed.data;
+}

@@ -1,0 +1,51 @@
+/**
+ * What the rest of the bus needs of a network. NATS is one implementation (nats.ts); a deterministic one can stand in for
+ * it, so nothing above this port may reach around it.
+ */
+export interface Message {
+  readonly subject: string;
+  readonly data: Uint8Array;
+  readonly replyTo: string | undefined;
+  header(name: string): string | undefined;
+}
+
+/** Something to publish. `replyTo` asks whoever hears it to answer there. */
+export interface Said {
+  readonly subject: string;
+  readonly payload: string | Uint8Array;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly replyTo?: string;
+}
+
+export interface Subscription {
+  /** No message is delivered any more once this resolves; those received before it have been. */
+  drain(): Promise<void>;
+}
+
+export interface Network {
+  /** `heard` must not throw. With a `queue`, one member of the group hears each message. */
+  subscribe(subject: string, heard: (message: Message) => void, queue?: string): Subscription;
+  /** Never throws and never blocks; while disconnected the message is lost, as core NATS says. */
+  publish(said: Said): void;
+  /** Resolves with the reply. Rejects with `NoAnswer` when nobody listens or nothing came in time. */
+  request(said: Said, timeoutMs: number): Promise<Message>;
+  /** Everything published so far has reached the server. */
+  flush(): Promise<void>;
+}
+
+export class NoAnswer extends Error {
+  override readonly name = "NoAnswer";
+}
+
+/** Where a component's time comes from: injected, so that a simulator can own it. */
+export interface Clock {
+  /** Epoch milliseconds. */
+  now(): number;
+  /** Monotonic microseconds, for durations. */
+  us(): number;
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  us: () => performance.now() * 1000,
+};

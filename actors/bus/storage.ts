@@ -1,0 +1,146 @@
+/**
+ * What components keep: JSON in KV buckets with compare-and-set, code packages in an object store, and the streams that
+ * collect logs and lives. Made here if they are missing, from the plans in subjects/streams.ts.
+ */
+import { DiscardPolicy, jetstreamManager, RetentionPolicy, StorageType } from "@nats-io/jetstream";
+import { type KV, Kvm } from "@nats-io/kv";
+import { Objm, setSha256Backend } from "@nats-io/obj";
+import { type NatsConnection, nanos } from "nats";
+import { CODE_BUCKET, FUNCTIONS_BUCKET, LEASES_BUCKET, STREAMS } from "../../subjects/streams.ts";
+
+export interface Entry {
+  readonly key: string;
+  /** Parsed JSON; `undefined` when the key was deleted. */
+  readonly value: unknown;
+  /** To be given back on `update`: the write fails when somebody else wrote in between. */
+  readonly revision: number;
+}
+
+/** Thrown by `create` and `update` when the key is not as the writer believed. */
+export class Conflict extends Error {
+  override readonly name = "Conflict";
+}
+
+export interface Bucket {
+  /** The current entry, or `undefined` if the key was never written or is deleted. */
+  get(key: string): Promise<Entry | undefined>;
+  /** Writes a key that must not exist; resolves with its revision. Throws `Conflict`. */
+  create(key: string, value: unknown): Promise<number>;
+  /** Writes a key that must still be at `revision`. Throws `Conflict`. */
+  update(key: string, value: unknown, revision: number): Promise<number>;
+  put(key: string, value: unknown): Promise<number>;
+  delete(key: string): Promise<void>;
+  /** Keys that match a NATS wildcard, e.g. `000000000000.*`. */
+  keys(filter: string): Promise<string[]>;
+  /**
+   * Hears every current entry, then `upToDate` once, then every change, until `stop`. Changes of one key come in order.
+   */
+  watch(changed: (entry: Entry) => void, upToDate?: () => void): Promise<{ stop(): void }>;
+}
+
+/** Packages by lower-case hexadecimal SHA-256. */
+export interface CodeStore {
+  put(sha256: string, bytes: Uint8Array): Promise<void>;
+  get(sha256: string): Promise<Uint8Array | undefined>;
+  has(sha256: string): Promise<boolean>;
+  delete(sha256: string): Promise<void>;
+}
+
+export interface Storage {
+  readonly functions: Bucket;
+  readonly leases: Bucket;
+  readonly code: CodeStore;
+}
+
+const WRONG_LAST_SEQUENCE = 10071;
+const MAX_CHUNK_BYTES = 512 * 1024;
+
+/** Opens everything, making what is missing. `replicas` is 1 on one server, 3 in a cluster. */
+export async function openStorage(connection: NatsConnection, { replicas }: { replicas: number }): Promise<Storage> {
+  setSha256Backend("native");
+  const streams = await jetstreamManager(connection);
+  for (const { name, subjects, maxAgeMs, maxBytes, description } of STREAMS) {
+    const plan = { subjects: [...subjects], max_age: nanos(maxAgeMs), max_bytes: maxBytes, description };
+    const known = await streams.streams.info(name).catch(() => undefined);
+    if (known === undefined) {
+      await streams.streams.add({
+        ...plan,
+        name,
+        num_replicas: replicas,
+        retention: RetentionPolicy.Limits,
+        storage: StorageType.File,
+        discard: DiscardPolicy.Old,
+        allow_direct: true,
+      });
+    } else {
+      await streams.streams.update(name, plan);
+    }
+  }
+  const kvm = new Kvm(connection);
+  const objm = new Objm(connection);
+  const [functions, leases, code] = await Promise.all([
+    kvm.create(FUNCTIONS_BUCKET, { replicas, history: 5 }),
+    kvm.create(LEASES_BUCKET, { replicas }),
+    objm.create(CODE_BUCKET, { replicas }),
+  ]);
+  return {
+    functions: bucket(functions),
+    leases: bucket(leases),
+    code: {
+      put: async (sha256, bytes) => {
+        if ((await code.info(sha256)) !== null) return;
+        await code.putBlob({ name: sha256, options: { max_chunk_size: MAX_CHUNK_BYTES } }, bytes);
+      },
+      get: async (sha256) => (await code.getBlob(sha256)) ?? undefined,
+      has: async (sha256) => (await code.info(sha256)) !== null,
+      delete: async (sha256) => void (await code.delete(sha256)),
+    },
+  };
+}
+
+function bucket(kv: KV): Bucket {
+  return {
+    async get(key) {
+      const entry = await kv.get(key);
+      if (entry === null || entry.operation !== "PUT") return undefined;
+      return { key, value: entry.json(), revision: entry.revision };
+    },
+    create: (key, value) => orConflict(key, kv.create(key, JSON.stringify(value))),
+    update: (key, value, revision) => orConflict(key, kv.update(key, JSON.stringify(value), revision)),
+    put: (key, value) => kv.put(key, JSON.stringify(value)),
+    delete: (key) => kv.delete(key),
+    async keys(filter) {
+      const keys: string[] = [];
+      for await (const key of await kv.keys(filter)) keys.push(key);
+      return keys.sort();
+    },
+    async watch(changed, upToDate) {
+      const entries = await kv.watch();
+      let told = false;
+      const tellUpToDate = () => {
+        if (!told) upToDate?.();
+        told = true;
+      };
+      // The client says how much history is still to come only with an entry; an empty bucket never sends one.
+      if ((await kv.status()).values === 0) tellUpToDate();
+      void (async () => {
+        for await (const entry of entries) {
+          const value = entry.operation === "PUT" ? entry.json() : undefined;
+          changed({ key: entry.key, value, revision: entry.revision });
+          if (entry.delta === 0 || entry.isUpdate) tellUpToDate();
+        }
+      })();
+      return { stop: () => entries.stop() };
+    },
+  };
+}
+
+async function orConflict(key: string, write: Promise<number>): Promise<number> {
+  try {
+    return await write;
+  } catch (error) {
+    const code = typeof error === "object" && error !== null && "code" in error ? error.code : undefined;
+    if (code === WRONG_LAST_SEQUENCE) throw new Conflict(`${key} was changed meanwhile`);
+    throw error;
+  }
+}

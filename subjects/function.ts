@@ -1,0 +1,117 @@
+/**
+ * A function as the control plane keeps it in the FUNCTIONS bucket, and as the data plane needs it.
+ * Field names in capitals are the Lambda API's own. Source: Lambda API reference, FunctionConfiguration.
+ */
+import { z } from "zod";
+import { AccountId, Token } from "./tokens.ts";
+
+/** What a front end, pool and worker need to run one function version. Everything a sandbox will ever know is in here. */
+export const FunctionSpec = z.object({
+  acct: AccountId,
+  fn: Token,
+  /** `$LATEST` or a number. */
+  version: z.string(),
+  /** Changes with every change of code or configuration; two revisions never share a sandbox. */
+  revision: Token,
+  arn: z.string(),
+  runtime: z.string(),
+  handler: z.string(),
+  architecture: z.enum(["x86_64", "arm64"]),
+  memoryMiB: z.number().int().positive(),
+  timeoutMs: z.number().int().positive(),
+  tmpMiB: z.number().int().positive(),
+  /** Lower-case hexadecimal SHA-256 of the zip in the CODE bucket. */
+  codeSha256: z.string().regex(/^[0-9a-f]{64}$/),
+  /** SHA-256 of each layer's zip, in the order they are unpacked into /opt. */
+  layerSha256s: z.array(z.string()),
+  environment: z.record(z.string(), z.string()),
+  logFormat: z.enum(["Text", "JSON"]),
+});
+export type FunctionSpec = z.infer<typeof FunctionSpec>;
+
+/** One id for everything that may share sandboxes: a subject token. */
+export const poolId = (spec: Pick<FunctionSpec, "acct" | "fn" | "version" | "revision">): string =>
+  `${spec.acct}-${spec.fn}-${spec.version === "$LATEST" ? "latest" : spec.version}-${spec.revision}`;
+
+/** The Lambda API's FunctionConfiguration: what Get, Create and Update answer. */
+export const FunctionConfiguration = z.object({
+  FunctionName: z.string(),
+  FunctionArn: z.string(),
+  Runtime: z.string(),
+  Role: z.string(),
+  Handler: z.string(),
+  CodeSize: z.number(),
+  Description: z.string(),
+  Timeout: z.number(),
+  MemorySize: z.number(),
+  /** `2025-11-24T23:08:09.123+0000` */
+  LastModified: z.string(),
+  /** Base64 SHA-256 of the zip. */
+  CodeSha256: z.string(),
+  Version: z.string(),
+  Environment: z.object({ Variables: z.record(z.string(), z.string()) }).optional(),
+  TracingConfig: z.object({ Mode: z.enum(["Active", "PassThrough"]) }),
+  RevisionId: z.string(),
+  Layers: z.array(z.object({ Arn: z.string(), CodeSize: z.number() })).optional(),
+  State: z.enum(["Pending", "Active", "Inactive", "Failed"]),
+  StateReason: z.string().optional(),
+  StateReasonCode: z.string().optional(),
+  LastUpdateStatus: z.enum(["Successful", "InProgress", "Failed"]).optional(),
+  LastUpdateStatusReason: z.string().optional(),
+  LastUpdateStatusReasonCode: z.string().optional(),
+  PackageType: z.literal("Zip"),
+  Architectures: z.array(z.enum(["x86_64", "arm64"])).length(1),
+  EphemeralStorage: z.object({ Size: z.number() }),
+  SnapStart: z.object({ ApplyOn: z.literal("None"), OptimizationStatus: z.literal("Off") }),
+  RuntimeVersionConfig: z.object({ RuntimeVersionArn: z.string() }).optional(),
+  LoggingConfig: z.object({ LogFormat: z.enum(["Text", "JSON"]), LogGroup: z.string() }),
+});
+export type FunctionConfiguration = z.infer<typeof FunctionConfiguration>;
+
+export const Alias = z.object({
+  Name: z.string(),
+  FunctionVersion: z.string(),
+  Description: z.string(),
+  RevisionId: z.string(),
+});
+export type Alias = z.infer<typeof Alias>;
+
+/** The value at key `<acct>.<fn>` of FUNCTIONS. Published versions are FunctionConfigurations at `<acct>.<fn>.<version>`. */
+export const FunctionRecord = z.object({
+  acct: AccountId,
+  fn: Token,
+  /** `$LATEST`, as the API shows it, an update in progress included. */
+  configuration: FunctionConfiguration,
+  /** `$LATEST`, as invokes run it: the last configuration that was applied whole. Absent until the function is Active. */
+  serving: FunctionConfiguration.optional(),
+  reservedConcurrency: z.number().int().nonnegative().optional(),
+  aliases: z.record(z.string(), Alias),
+  /** The number the next published version gets; numbers are never used twice. */
+  nextVersion: z.number().int().positive(),
+  tags: z.record(z.string(), z.string()),
+});
+export type FunctionRecord = z.infer<typeof FunctionRecord>;
+
+export const functionKey = (acct: string, fn: string): string => `${acct}.${fn}`;
+export const versionKey = (acct: string, fn: string, version: string): string => `${acct}.${fn}.${version}`;
+
+/** Turns a configuration into what the data plane runs. `revision` is the RevisionId without its dashes. */
+export function specOf(acct: string, configuration: FunctionConfiguration): FunctionSpec {
+  return {
+    acct,
+    fn: configuration.FunctionName,
+    version: configuration.Version,
+    revision: configuration.RevisionId.replaceAll("-", "").slice(0, 12),
+    arn: configuration.FunctionArn,
+    runtime: configuration.Runtime,
+    handler: configuration.Handler,
+    architecture: configuration.Architectures[0] ?? "x86_64",
+    memoryMiB: configuration.MemorySize,
+    timeoutMs: configuration.Timeout * 1000,
+    tmpMiB: configuration.EphemeralStorage.Size,
+    codeSha256: Buffer.from(configuration.CodeSha256, "base64").toString("hex"),
+    layerSha256s: [],
+    environment: configuration.Environment?.Variables ?? {},
+    logFormat: configuration.LoggingConfig.LogFormat,
+  };
+}

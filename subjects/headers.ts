@@ -1,0 +1,29 @@
+/**
+ * Header names. Where Lambda's HTTP API has a header for it, that name is used; the rest begin with `Mayfly-`.
+ * Source: Lambda Invoke API reference; NATS ADR-32 (service errors).
+ */
+
+/** What a caller may send with an invoke. */
+export const INVOCATION_TYPE = "X-Amz-Invocation-Type";
+export const LOG_TYPE = "X-Amz-Log-Type";
+export const CLIENT_CONTEXT = "X-Amz-Client-Context";
+export const TRACE_ID = "X-Amzn-Trace-Id";
+
+/** What the caller gets back. */
+export const REQUEST_ID = "X-Amzn-RequestId";
+export const EXECUTED_VERSION = "X-Amz-Executed-Version";
+export const FUNCTION_ERROR = "X-Amz-Function-Error";
+export const LOG_RESULT = "X-Amz-Log-Result";
+/** `cold` or `warm`. */
+export const START = "Mayfly-Start";
+/** Where the time went, in microseconds: `queued=…; create=…; init=…; run=…`. */
+export const RECEIPT = "Mayfly-Receipt";
+/** The sandbox that ran it: `<worker>/<sandbox> <isolation>`. */
+export const RAN_ON = "Mayfly-Sandbox";
+
+/** Set on every refusal: an HTTP-like status and `<Name>: <message>`. */
+export const ERROR_CODE = "Nats-Service-Error-Code";
+export const ERROR = "Nats-Service-Error";
+
+/** Between front end and worker: the whole call as JSON, see `Call` in worker.ts. */
+export const CALL = "Mayfly-Call";

@@ -1,0 +1,89 @@
+/** Worker: hosts sandboxes. All its subjects carry its id: front ends and the worker manager talk to one worker directly. */
+import { z } from "zod";
+import { json, raw } from "./contract.ts";
+import { FunctionSpec } from "./function.ts";
+import { AccountId, Token } from "./tokens.ts";
+
+/** Request: start a sandbox. Replied at once (`{}` or a refusal, `NoRoom`); the outcome comes as a SandboxReport. */
+export const CreateSandbox = json(
+  "mayfly.worker.{workerId}.create",
+  z.object({ sandboxId: Token, poolId: Token, spec: FunctionSpec }),
+);
+
+/** Stop a sandbox: at once when idle, when done if busy. */
+export const StopSandbox = json("mayfly.worker.{workerId}.stop.{sandboxId}", z.object({ reason: z.string() }));
+
+/** Take no more sandboxes, finish the running ones, go. */
+export const DrainWorker = json("mayfly.worker.{workerId}.drain", z.object({ reason: z.string() }));
+
+/** One invocation for one sandbox; the payload is the body, the call travels in the header `Mayfly-Call` as JSON. */
+export const InvokeSandbox = raw("mayfly.worker.{workerId}.invoke.{sandboxId}");
+
+/** The header of InvokeSandbox. Times are epoch milliseconds or microseconds as named. */
+export interface Call {
+  readonly requestId: string;
+  readonly frontendId: string;
+  /** Where the caller waits: the worker answers there itself. */
+  readonly replyTo?: string;
+  readonly arn: string;
+  readonly queuedUs: number;
+  readonly traceId?: string;
+  /** As the caller sent it: base64 JSON. */
+  readonly clientContext?: string;
+  readonly tail: boolean;
+}
+
+/** To the front end, before the caller is answered, so that the sandbox is free again when the caller calls again. */
+export const Finished = json(
+  "mayfly.frontend.{frontendId}.finished.{requestId}",
+  z.object({
+    sandboxId: Token,
+    /** `ok` and `function-error` were answered to the caller; `refused` was not run and the front end asks elsewhere. */
+    outcome: z.enum(["ok", "function-error", "refused"]),
+    errorType: z.string().optional(),
+    cold: z.boolean(),
+    createUs: z.number(),
+    initUs: z.number(),
+    runUs: z.number(),
+    /** Whether the sandbox takes another invocation. */
+    alive: z.boolean(),
+  }),
+);
+export type Finished = z.infer<NonNullable<(typeof Finished)["body"]>>;
+
+/** A sandbox became usable, could not start, or is gone. Said to whoever listens: worker manager and the worker itself. */
+export const SandboxReport = json(
+  "mayfly.sandbox.{workerId}.{sandboxId}",
+  z.object({
+    poolId: Token,
+    state: z.enum(["idle", "failed", "dead"]),
+    reason: z.string(),
+    /** The runtime's own error JSON, when init failed. */
+    functionError: z.string().optional(),
+  }),
+);
+
+/** Every tick, and on Recount. MiB are sums of the sandboxes' MemorySize. */
+export const Heartbeat = json(
+  "mayfly.worker.{workerId}.heartbeat",
+  z.object({
+    zone: Token,
+    host: z.string(),
+    state: z.enum(["joining", "ready", "draining", "gone"]),
+    runtimes: z.array(z.string()),
+    isolation: z.string(),
+    capacityMiB: z.number(),
+    busyMiB: z.number(),
+    idleMiB: z.number(),
+    sandboxes: z.number(),
+    /** Running invocations by front end and function: the truth that Counting rebuilds from. */
+    running: z.array(z.object({ acct: AccountId, fn: Token, frontendId: Token, count: z.number() })),
+  }),
+);
+export type Heartbeat = z.infer<NonNullable<(typeof Heartbeat)["body"]>>;
+
+/** What a worker hosts, said on Recount so that a worker manager can rebuild its pools. */
+export const Hosted = json(
+  "mayfly.worker.{workerId}.hosted",
+  z.object({ sandboxes: z.array(z.object({ sandboxId: Token, poolId: Token, state: z.enum(["init", "idle", "busy"]) })) }),
+);
