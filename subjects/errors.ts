@@ -38,6 +38,17 @@ export type Refusal = z.infer<typeof Refusal>;
 export const refusal = (name: ErrorName, message: string, reason?: string): Refusal =>
   reason === undefined ? { name, message } : { name, message, reason };
 
+/** Thrown where a request is refused by name: the bus answers with the refusal it carries. */
+export class Refused extends Error {
+  override readonly name = "Refused";
+  readonly refusal: Refusal;
+
+  constructor(name: ErrorName, message: string, reason?: string) {
+    super(`${name}: ${message}`);
+    this.refusal = refusal(name, message, reason);
+  }
+}
+
 /** Names whose JSON carries `message` in lower case; Lambda writes the others' as `Message`. */
 const LOWER_CASE_MESSAGE: ReadonlySet<ErrorName> = new Set<ErrorName>([
   "InvalidParameterValueException",

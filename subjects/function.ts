@@ -89,6 +89,14 @@ export const FunctionRecord = z.object({
   /** The number the next published version gets; numbers are never used twice. */
   nextVersion: z.number().int().positive(),
   tags: z.record(z.string(), z.string()),
+  /** The numbers of the versions that exist, oldest first: only what is listed here counts as published. */
+  versions: z.array(z.string()).default([]),
+  /** The newest version and the Description `$LATEST` had then: publishing an unchanged function answers with it again. */
+  published: z.object({ configuration: FunctionConfiguration, description: z.string() }).optional(),
+  /** The version that becomes Active, or Failed, together with the work that is under way. */
+  publishing: z.string().optional(),
+  /** Epoch ms. Being deleted: it counts as gone, what is left of it is being removed. */
+  deletingAt: z.number().optional(),
 });
 export type FunctionRecord = z.infer<typeof FunctionRecord>;
 

@@ -10,6 +10,9 @@ export const CreateSandbox = json(
   z.object({ sandboxId: Token, poolId: Token, spec: FunctionSpec }),
 );
 
+/** Request from placement: you are on lease until `endsAt` (epoch ms) and may be sent sandboxes. Reply `{}`. */
+export const LeaseWorker = json("mayfly.worker.{workerId}.lease", z.object({ endsAt: z.number() }));
+
 /** Stop a sandbox: at once when idle, when done if busy. */
 export const StopSandbox = json("mayfly.worker.{workerId}.stop.{sandboxId}", z.object({ reason: z.string() }));
 
@@ -82,8 +85,9 @@ export const Heartbeat = json(
 );
 export type Heartbeat = z.infer<NonNullable<(typeof Heartbeat)["body"]>>;
 
-/** What a worker hosts, said on Recount so that a worker manager can rebuild its pools. */
+/** What a worker hosts of one pool, said on Recount so that a worker manager can rebuild it. */
 export const Hosted = json(
-  "mayfly.worker.{workerId}.hosted",
-  z.object({ sandboxes: z.array(z.object({ sandboxId: Token, poolId: Token, state: z.enum(["init", "idle", "busy"]) })) }),
+  "mayfly.worker.{workerId}.hosted.{poolId}",
+  z.object({ sandboxes: z.array(z.object({ sandboxId: Token, state: z.enum(["init", "idle", "busy"]) })) }),
 );
+export type HostedSandbox = z.infer<(typeof Hosted)["body"]>["sandboxes"][number];

@@ -26,10 +26,15 @@ export class Life {
     this.#actor = actor;
   }
 
-  /** For `createActor`: hears each macrostep of this actor, and of its invoked children, which it leaves out. */
+  /**
+   * For `createActor`: hears each step of this actor, and of its invoked children, which it leaves out. A long-lived actor
+   * moves once an event; of a brief one every state on the way is history.
+   */
   inspector(): (event: InspectionEvent) => void {
+    const wanted = this.#history === undefined ? "@xstate.snapshot" : "@xstate.microstep";
     return (event) => {
-      if (event.type !== "@xstate.snapshot" || event.actorRef !== this.#actor) return;
+      // Until the actor is made there is nobody else the event could be about.
+      if (event.type !== wanted || event.actorRef !== (this.#actor ?? event.actorRef)) return;
       if (isMachineSnapshot(event.snapshot)) this.#stepped(event.snapshot, event.event.type);
     };
   }

@@ -20,7 +20,7 @@ import {
   type SnapshotFrom,
 } from "xstate";
 import { Inspect } from "../../subjects/state.ts";
-import { type Refusal, refusal } from "../../subjects/errors.ts";
+import { type Refusal, Refused, refusal } from "../../subjects/errors.ts";
 import type { Component } from "./component.ts";
 import { Life } from "./life.ts";
 import type { Message, Subscription } from "./port.ts";
@@ -135,18 +135,19 @@ export class Population<L extends AnyActorLogic> {
     try {
       const body = decode(row, message);
       const event = row.toEvent(body, delivery);
-      const key = row.key(body, delivery);
+      const key = row.key(body, delivery, event);
       if (key === undefined) return this.sendAll(event);
       if (this.send(key, event) || row.absent === "ignore") return;
-      if (row.absent !== "spawn") return this.#refuse(message.replyTo, row.absent);
+      if (typeof row.absent === "function") return this.#component.network.publish(row.absent(delivery));
+      if (row.absent !== "spawn" && row.absent !== "birth") return this.#refuse(message.replyTo, row.absent);
       const input = this.#options.born?.(key, event);
       if (input === undefined) return;
       this.spawn(key, input);
-      this.send(key, event);
+      if (row.absent === "spawn") this.send(key, event);
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       this.#component.log.warn({ subject: message.subject, why }, "message refused");
-      this.#refuse(message.replyTo, refusal("RequestMalformed", why));
+      this.#refuse(message.replyTo, error instanceof Refused ? error.refusal : refusal("RequestMalformed", why));
     }
   }
 
@@ -178,7 +179,7 @@ export class Population<L extends AnyActorLogic> {
       if (event.to === undefined) return true;
       network.publish({
         subject: event.to,
-        payload: JSON.stringify(event.body ?? {}),
+        payload: event.payload ?? JSON.stringify(event.body ?? {}),
         ...(event.headers === undefined ? {} : { headers: event.headers }),
       });
       statistics.answered(event.to);
@@ -237,7 +238,7 @@ export class Population<L extends AnyActorLogic> {
 }
 
 type ReservedEmit =
-  | { type: "reply"; to: string | undefined; body?: unknown; headers?: Record<string, string> }
+  | { type: "reply"; to: string | undefined; body?: unknown; payload?: string | Uint8Array; headers?: Record<string, string> }
   | { type: "refuse"; to: string | undefined; refusal: Refusal; headers?: Record<string, string> }
   | { type: "answered"; to: string | undefined; error?: string };
 

@@ -29,7 +29,8 @@ export interface Bucket {
   /** Writes a key that must still be at `revision`. Throws `Conflict`. */
   update(key: string, value: unknown, revision: number): Promise<number>;
   put(key: string, value: unknown): Promise<number>;
-  delete(key: string): Promise<void>;
+  /** Deletes; with a `revision`, only a key that is still at it. Throws `Conflict`. */
+  delete(key: string, revision?: number): Promise<void>;
   /** Keys that match a NATS wildcard, e.g. `000000000000.*`. */
   keys(filter: string): Promise<string[]>;
   /**
@@ -108,7 +109,8 @@ function bucket(kv: KV): Bucket {
     create: (key, value) => orConflict(key, kv.create(key, JSON.stringify(value))),
     update: (key, value, revision) => orConflict(key, kv.update(key, JSON.stringify(value), revision)),
     put: (key, value) => kv.put(key, JSON.stringify(value)),
-    delete: (key) => kv.delete(key),
+    delete: (key, revision) =>
+      revision === undefined ? kv.delete(key) : orConflict(key, kv.delete(key, { previousSeq: revision })),
     async keys(filter) {
       const keys: string[] = [];
       for await (const key of await kv.keys(filter)) keys.push(key);
@@ -135,7 +137,7 @@ function bucket(kv: KV): Bucket {
   };
 }
 
-async function orConflict(key: string, write: Promise<number>): Promise<number> {
+async function orConflict<T>(key: string, write: Promise<T>): Promise<T> {
   try {
     return await write;
   } catch (error) {

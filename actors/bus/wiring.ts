@@ -3,7 +3,7 @@
  *
  * The types make the table total: an emitted event without a row, a row that makes an event the machine does not know, a
  * misspelt slot and a body its schema forbids all fail to compile. Three emitted events need no row, the bus knows them:
- *   reply     { to, body?, headers? }   answers a request
+ *   reply     { to, body? | payload?, headers? }   answers a request, with JSON or with bytes as they are
  *   refuse    { to, refusal }           answers it with a named error
  *   answered  { to, error? }            somebody else answered it: only the statistics want to know
  */
@@ -23,8 +23,11 @@ export interface Delivery<A = Readonly<Record<string, string>>> {
   readonly message: Message;
 }
 
-/** What to do when no actor has the key: make one, refuse by name, or nothing. */
-export type Absent = "spawn" | "ignore" | Refusal;
+/**
+ * What to do when no actor has the key: make one and send it the event (`spawn`), make one of the event itself (`birth`),
+ * nothing (`ignore`), refuse by name, or answer in the row's own words.
+ */
+export type Absent = "spawn" | "birth" | "ignore" | Refusal | ((delivery: Delivery) => Said);
 
 export interface Hear<E> {
   readonly contract: Contract;
@@ -33,9 +36,9 @@ export interface Hear<E> {
   /** Listed under this name by `nats micro`; requests have one, facts have none. */
   readonly endpoint?: string;
   readonly absent: Absent;
-  /** Which actor of the population it is for; `undefined` means each of them. */
-  key(body: unknown, delivery: Delivery): string | undefined;
   toEvent(body: unknown, delivery: Delivery): E;
+  /** Which actor of the population it is for; `undefined` means each of them. */
+  key(body: unknown, delivery: Delivery, event: E): string | undefined;
 }
 
 export interface Ask<E, Heard> {
@@ -65,7 +68,7 @@ interface HearOptions<P extends string, S extends z.ZodType | undefined, E> {
   readonly queue?: string;
   readonly endpoint?: string;
   readonly absent?: Absent;
-  readonly key?: (body: Body<S>, delivery: Delivery<Address<P>>) => string | undefined;
+  readonly key?: (body: Body<S>, delivery: Delivery<Address<P>>, event: E) => string | undefined;
   readonly toEvent: (body: Body<S>, delivery: Delivery<Address<P>>) => E;
 }
 

@@ -1,0 +1,35 @@
+/** All functions of one account, read from the bucket: for what is counted over the whole account. */
+import { FunctionRecord } from "../../subjects/function.ts";
+import type { Bucket } from "../bus/storage.ts";
+
+/** What the operator decides of every account. */
+export interface AccountOptions {
+  readonly accounts: readonly string[];
+  /** Concurrent executions of one account. */
+  readonly concurrencyLimit: number;
+  readonly region: string;
+}
+
+const READ_AT_ONCE = 64;
+
+/** Parsed entries of the keys, in their order; keys deleted meanwhile are left out. */
+export async function readAll<T>(bucket: Bucket, keys: readonly string[], parse: (value: unknown) => T): Promise<T[]> {
+  const found: T[] = [];
+  for (let at = 0; at < keys.length; at += READ_AT_ONCE) {
+    const entries = await Promise.all(keys.slice(at, at + READ_AT_ONCE).map((key) => bucket.get(key)));
+    for (const entry of entries) if (entry !== undefined) found.push(parse(entry.value));
+  }
+  return found;
+}
+
+/** Keys of the account's functions, by name, those being deleted included. */
+export const functionKeys = (bucket: Bucket, acct: string): Promise<string[]> => bucket.keys(`${acct}.*`);
+
+export async function functionsOf(bucket: Bucket, acct: string): Promise<FunctionRecord[]> {
+  const records = await readAll(bucket, await functionKeys(bucket, acct), (value) => FunctionRecord.parse(value));
+  return records.filter((record) => record.deletingAt === undefined);
+}
+
+/** What functions have reserved together; `fn` is left out. */
+export const reservedBy = (records: readonly FunctionRecord[], fn?: string): number =>
+  records.reduce((sum, record) => sum + (record.fn === fn ? 0 : (record.reservedConcurrency ?? 0)), 0);

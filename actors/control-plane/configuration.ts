@@ -1,0 +1,150 @@
+/**
+ * How a configuration is made and how its state changes: each change is a new RevisionId, and the reasons that belong to a
+ * state go with it. Source: reference/aws-lambda.md §3.2, §3.3.
+ */
+import type { FunctionConfiguration } from "../../subjects/function.ts";
+import { LATEST } from "../../subjects/tokens.ts";
+import type { Architecture, Command, Package, Settings } from "./commands.ts";
+
+const CREATING = { reason: "The function is being created.", code: "Creating" } as const;
+
+/** `2025-11-24T23:08:09.123+0000` */
+export const timestamp = (at: number): string => new Date(at).toISOString().replace("Z", "+0000");
+
+/** A new function's, with Lambda's defaults: Pending. */
+export function created(command: Command<"function.create">, { codeSha256, codeSize }: Package): FunctionConfiguration {
+  const { fn, arn, settings, architecture, at, revisionIds } = command;
+  const { LoggingConfig: logging, Environment, ...chosen } = settings;
+  return {
+    FunctionName: fn,
+    FunctionArn: arn,
+    CodeSize: codeSize,
+    CodeSha256: codeSha256,
+    Description: "",
+    Timeout: 3,
+    MemorySize: 128,
+    TracingConfig: { Mode: "PassThrough" },
+    EphemeralStorage: { Size: 512 },
+    ...chosen,
+    ...environment(Environment),
+    LoggingConfig: { LogFormat: "Text", LogGroup: `/aws/lambda/${fn}`, ...logging },
+    Architectures: [architecture],
+    PackageType: "Zip",
+    SnapStart: { ApplyOn: "None", OptimizationStatus: "Off" },
+    Version: LATEST,
+    LastModified: timestamp(at),
+    RevisionId: revisionIds.latest,
+    State: "Pending",
+    StateReason: CREATING.reason,
+    StateReasonCode: CREATING.code,
+  };
+}
+
+/** With other settings or another package: an update in progress. */
+export function changed(
+  before: FunctionConfiguration,
+  change: { settings?: Settings; package?: Package; architecture?: Architecture | undefined },
+  { at, revisionIds }: Pick<Command, "at" | "revisionIds">,
+): FunctionConfiguration {
+  const { LoggingConfig: logging, Environment: variables, ...chosen } = change.settings ?? {};
+  const { Environment: before_, ...rest } = before;
+  return {
+    ...rest,
+    ...chosen,
+    ...environment(variables ?? before_),
+    LoggingConfig: { ...before.LoggingConfig, ...logging },
+    ...(change.package === undefined
+      ? {}
+      : { CodeSha256: change.package.codeSha256, CodeSize: change.package.codeSize }),
+    ...(change.architecture === undefined ? {} : { Architectures: [change.architecture] }),
+    LastModified: timestamp(at),
+    RevisionId: revisionIds.latest,
+    LastUpdateStatus: "InProgress",
+    LastUpdateStatusReason: CREATING.reason,
+    LastUpdateStatusReasonCode: CREATING.code,
+  };
+}
+
+/** Active, the update (or the creation) successful. */
+export const succeeded = (configuration: FunctionConfiguration, revisionId: string): FunctionConfiguration => ({
+  ...withoutReasons(configuration),
+  RevisionId: revisionId,
+  State: "Active",
+  LastUpdateStatus: "Successful",
+});
+
+/** The creation failed: there is nothing to run. */
+export const creationFailed = (
+  configuration: FunctionConfiguration,
+  revisionId: string,
+  { reason, code }: { reason: string; code: string },
+): FunctionConfiguration => ({
+  ...withoutReasons(configuration),
+  RevisionId: revisionId,
+  State: "Failed",
+  StateReason: reason,
+  StateReasonCode: code,
+  LastUpdateStatus: "Failed",
+  LastUpdateStatusReason: reason,
+  LastUpdateStatusReasonCode: code,
+});
+
+/** The update failed: what served before goes on serving. */
+export const updateFailed = (
+  serving: FunctionConfiguration,
+  revisionId: string,
+  { reason, code }: { reason: string; code: string },
+): FunctionConfiguration => ({
+  ...withoutReasons(serving),
+  RevisionId: revisionId,
+  LastUpdateStatus: "Failed",
+  LastUpdateStatusReason: reason,
+  LastUpdateStatusReasonCode: code,
+});
+
+/** A published version's: immutable but for its state. */
+export const versioned = (
+  latest: FunctionConfiguration,
+  version: string,
+  revisionId: string,
+  description?: string,
+): FunctionConfiguration => ({
+  ...latest,
+  Version: version,
+  FunctionArn: `${latest.FunctionArn}:${version}`,
+  RevisionId: revisionId,
+  Description: description ?? latest.Description,
+});
+
+/** Whether two configurations would run the same. Names, states and dates don't matter. */
+export function sameContent(one: FunctionConfiguration, other: FunctionConfiguration): boolean {
+  const content = (each: FunctionConfiguration) => [
+    each.Runtime,
+    each.Role,
+    each.Handler,
+    each.Timeout,
+    each.MemorySize,
+    each.CodeSha256,
+    Object.entries(each.Environment?.Variables ?? {}).sort(),
+    each.TracingConfig.Mode,
+    each.Architectures,
+    each.EphemeralStorage.Size,
+    each.LoggingConfig.LogFormat,
+    each.LoggingConfig.LogGroup,
+  ];
+  return JSON.stringify(content(one)) === JSON.stringify(content(other));
+}
+
+const environment = (given: FunctionConfiguration["Environment"]) =>
+  given === undefined || Object.keys(given.Variables).length === 0 ? {} : { Environment: given };
+
+function withoutReasons(configuration: FunctionConfiguration): FunctionConfiguration {
+  const {
+    StateReason: _reason,
+    StateReasonCode: _code,
+    LastUpdateStatusReason: _updateReason,
+    LastUpdateStatusReasonCode: _updateCode,
+    ...rest
+  } = configuration;
+  return rest;
+}

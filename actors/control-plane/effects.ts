@@ -1,0 +1,151 @@
+/**
+ * What the control plane does in the world: it keeps commands in the bucket by compare-and-set, looks at packages, and
+ * removes what is left of deleted functions. Deciding is the policy's; this file only asks it with the record as it is.
+ */
+import { fromCallback, fromPromise } from "xstate";
+import { Refused } from "../../subjects/errors.ts";
+import { FunctionRecord, functionKey, versionKey } from "../../subjects/function.ts";
+import type { Clock } from "../bus/port.ts";
+import { Conflict, type Entry, type Storage } from "../bus/storage.ts";
+import { type AccountOptions, functionsOf, reservedBy } from "./account.ts";
+import { type Command, type Findings, lifeOf, type Outcome } from "./commands.ts";
+import { type CommandKept, type FunctionInput, functionMachine, lost, type PackageFact } from "./machine.ts";
+import { unreservedFloor } from "./operations/concurrency.ts";
+import { takeIn } from "./package/intake.ts";
+import { verdictOf } from "./package/verify.ts";
+import { ADMISSION, decide } from "./policy.ts";
+
+export interface Surroundings {
+  readonly storage: Storage;
+  readonly account: AccountOptions;
+  readonly clock: Clock;
+  /** A fresh uuid each time. */
+  readonly ids: () => string;
+}
+
+/** The machine with its effects, and a promise of having done all that was begun. */
+export function functionLogic({ storage, account, clock, ids }: Surroundings) {
+  const doing = new Set<Promise<unknown>>();
+  const reservations = new Map<string, Promise<unknown>>();
+
+  /** Reservations of one account are checked one after the other: each counts what the ones before it took. */
+  function inTurn(command: Command, work: () => Promise<Outcome>): Promise<Outcome> {
+    if (command.type !== "concurrency.put") return work();
+    const done = (reservations.get(command.acct) ?? Promise.resolve()).then(work);
+    reservations.set(command.acct, done);
+    return done;
+  }
+
+  const logic = functionMachine.provide({
+    actors: {
+      keep: fromCallback(({ input: { command }, sendBack }) => {
+        const kept = inTurn(command, () => keep(storage, account, command))
+          .catch((error: unknown) => lost(error))
+          .then((outcome) => sendBack({ type: "command.kept", outcome } satisfies CommandKept));
+        doing.add(kept);
+        void kept.finally(() => doing.delete(kept));
+      }),
+      verify: fromPromise(async ({ input: { record } }): Promise<PackageFact> => {
+        if (record === undefined) throw new Error("nothing to look at");
+        const { acct, fn, configuration } = record;
+        const verdict = await verdictOf(storage.code, record);
+        const fact = {
+          acct,
+          fn,
+          arn: configuration.FunctionArn,
+          to: undefined,
+          at: clock.now(),
+          revisionIds: { latest: ids(), other: ids() },
+          revisionId: configuration.RevisionId,
+        };
+        return verdict === undefined
+          ? { ...fact, type: "package.verified" }
+          : { ...fact, type: "package.refused", ...verdict };
+      }),
+      erase: fromPromise(({ input }) => erase(storage, input)),
+    },
+  });
+  const idle = async () => {
+    while (doing.size > 0) await Promise.all(doing);
+  };
+  return { logic, idle };
+}
+
+/** Reads, decides, writes; when somebody else wrote in between, all over again. */
+async function keep(storage: Storage, account: AccountOptions, command: Command): Promise<Outcome> {
+  const { functions } = storage;
+  const { acct, fn } = command;
+  let findings: Findings | undefined;
+  for (let skipped = 0; ; ) {
+    const entry = await functions.get(functionKey(acct, fn));
+    const record = recordIn(entry);
+    try {
+      if (ADMISSION[command.type][lifeOf(record)] === "yes") findings ??= await findingsFor(storage, account, command);
+    } catch (error) {
+      if (error instanceof Refused) return { kind: "refused", refusal: error.refusal, record };
+      throw error;
+    }
+    // A number whose entry exists was given to a version whose record was never written: it stays unused.
+    const asIs = record === undefined ? undefined : { ...record, nextVersion: record.nextVersion + skipped };
+    const decision = decide(asIs, command, findings);
+    if (decision.kind === "refuse") return { kind: "refused", refusal: decision.refusal, record };
+    if (decision.kind === "answer") return { kind: "answered", body: decision.body, record };
+    const { version, dropVersion, body } = decision;
+    if (version !== undefined) {
+      const key = versionKey(acct, fn, version.configuration.Version);
+      try {
+        if (version.how === "create") await functions.create(key, version.configuration);
+        else await functions.put(key, version.configuration);
+      } catch (error) {
+        if (!(error instanceof Conflict)) throw error;
+        skipped += 1;
+        continue;
+      }
+    }
+    try {
+      if (entry === undefined) await functions.create(functionKey(acct, fn), decision.record);
+      else await functions.update(functionKey(acct, fn), decision.record, entry.revision);
+    } catch (error) {
+      if (!(error instanceof Conflict)) throw error;
+      continue;
+    }
+    if (dropVersion !== undefined) await functions.delete(versionKey(acct, fn, dropVersion));
+    return { kind: "written", body, record: decision.record };
+  }
+}
+
+const recordIn = (entry: Entry | undefined): FunctionRecord | undefined =>
+  entry === undefined ? undefined : FunctionRecord.parse(entry.value);
+
+/** What this command needs to know of the world beside the record. */
+async function findingsFor(storage: Storage, account: AccountOptions, command: Command): Promise<Findings> {
+  switch (command.type) {
+    case "function.create":
+    case "function.update-code":
+      return { package: await takeIn(storage.code, command.code) };
+    case "concurrency.put": {
+      const limit = account.concurrencyLimit;
+      const reservedElsewhere = reservedBy(await functionsOf(storage.functions, command.acct), command.fn);
+      return { concurrency: { limit, reservedElsewhere, floor: unreservedFloor(limit) } };
+    }
+    default:
+      return {};
+  }
+}
+
+/**
+ * Versions first, the record last: as long as the record is there, somebody finishes this. Each key is deleted only as it
+ * was read, so that a latecomer can't take anything from a function made anew under the same name.
+ */
+async function erase({ functions }: Storage, { acct, fn }: FunctionInput): Promise<void> {
+  try {
+    const entry = await functions.get(functionKey(acct, fn));
+    if (entry === undefined || lifeOf(recordIn(entry)) !== "deleting") return;
+    const keys = await functions.keys(`${functionKey(acct, fn)}.*`);
+    const versions = await Promise.all(keys.map((key) => functions.get(key)));
+    for (const version of versions) if (version !== undefined) await functions.delete(version.key, version.revision);
+    await functions.delete(entry.key, entry.revision);
+  } catch (error) {
+    if (!(error instanceof Conflict)) throw error;
+  }
+}

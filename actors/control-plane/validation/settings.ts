@@ -1,0 +1,124 @@
+/**
+ * The settings of a function that Create and UpdateFunctionConfiguration share, with Lambda's limits.
+ * What Lambda offers and this control plane does not is refused by name: nothing is taken and then ignored.
+ * Source: reference/aws-lambda.md §3.2 (the on-demand limits, not the model's maxima).
+ */
+import { Refused } from "../../../subjects/errors.ts";
+import type { Architecture, CodeSource, Settings } from "../commands.ts";
+import type { Constraints } from "./constraints.ts";
+import { environmentOf } from "./environment.ts";
+import { runtimeOf } from "./runtimes.ts";
+
+const ROLE = "arn:(aws[a-zA-Z-]*)?:iam::\\d{12}:role/?[a-zA-Z_0-9+=,.@\\-_/]+";
+const ARCHITECTURES = ["x86_64", "arm64"] as const;
+const BUCKET = "CODE";
+const SHA256 = /^[0-9a-f]{64}$/;
+
+/** Fields whose absence, or an empty value, asks for nothing. */
+const UNSUPPORTED = [
+  "CapacityProviderConfig",
+  "CodeSigningConfigArn",
+  "DeadLetterConfig",
+  "DurableConfig",
+  "FileSystemConfigs",
+  "ImageConfig",
+  "KMSKeyArn",
+  "Layers",
+  "PublishTo",
+  "TenancyConfig",
+  "VpcConfig",
+] as const;
+
+/** Reads every setting that is given; `check.done()` is the caller's. */
+export function settingsOf(check: Constraints): Settings {
+  refuseUnsupported(check);
+  const found = {
+    Runtime: runtimeOf(check),
+    Role: check.text("Role", { pattern: ROLE }),
+    Handler: check.text("Handler", { max: 128, pattern: "[^\\s]+" }),
+    Description: check.text("Description", { max: 256 }),
+    Timeout: check.integer("Timeout", { min: 1, max: 900 }),
+    MemorySize: check.integer("MemorySize", { min: 128, max: 10_240 }),
+    Environment: environmentOf(check),
+    TracingConfig: tracingOf(check),
+    EphemeralStorage: ephemeralStorageOf(check),
+    LoggingConfig: loggingOf(check),
+  };
+  return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined)) as Settings;
+}
+
+export function architectureOf(check: Constraints): Architecture | undefined {
+  const given = check.texts("Architectures");
+  if (given === undefined) return undefined;
+  const [architecture] = given;
+  if (given.length !== 1) check.wrong("Architectures", given, "have length equal to 1");
+  else if (!ARCHITECTURES.includes(architecture as Architecture))
+    check.wrong(
+      "Architectures",
+      given,
+      `satisfy constraint: [Member must satisfy enum value set: [${ARCHITECTURES.join(", ")}], Member must not be null]`,
+    );
+  return architecture as Architecture;
+}
+
+/** `ZipFile`, or the SHA-256 of a package that was put into the object store beforehand. Throws `Refused`. */
+export function codeOf(check: Constraints | undefined): CodeSource {
+  const refused = (why: string): never => {
+    throw new Refused("InvalidParameterValueException", why);
+  };
+  if (check === undefined) return refused("Please provide a source for function code.");
+  if (check.has("ImageUri")) return refused("Please don't provide ImageUri when updating a function with packageType Zip.");
+  const zipBase64 = check.text("ZipFile");
+  const bucket = check.text("S3Bucket");
+  const sha256 = check.text("S3Key");
+  if (zipBase64 !== undefined) {
+    if (bucket !== undefined || sha256 !== undefined)
+      return refused("Please do not provide other FunctionCode parameters when providing a ZipFile.");
+    return { zipBase64 };
+  }
+  if (bucket === undefined || sha256 === undefined) return refused("Please provide a source for function code.");
+  if (bucket !== BUCKET)
+    return refused("Error occurred while GetObject. S3 Error Code: NoSuchBucket. S3 Error Message: The specified bucket does not exist");
+  return SHA256.test(sha256) ? { sha256 } : refused(NO_SUCH_KEY);
+}
+
+export const NO_SUCH_KEY =
+  "Error occurred while GetObject. S3 Error Code: NoSuchKey. S3 Error Message: The specified key does not exist.";
+
+function tracingOf(check: Constraints): Settings["TracingConfig"] {
+  const Mode = check.inside("TracingConfig")?.choice("Mode", ["Active", "PassThrough"]);
+  return Mode === undefined ? undefined : { Mode };
+}
+
+function ephemeralStorageOf(check: Constraints): Settings["EphemeralStorage"] {
+  const inside = check.inside("EphemeralStorage");
+  if (inside === undefined) return undefined;
+  return { Size: inside.required("Size", inside.integer("Size", { min: 512, max: 10_240 }), 512) };
+}
+
+function loggingOf(check: Constraints): Settings["LoggingConfig"] {
+  const inside = check.inside("LoggingConfig");
+  if (inside === undefined) return undefined;
+  for (const level of ["ApplicationLogLevel", "SystemLogLevel"])
+    if (inside.has(level)) refuseField(`LoggingConfig.${level}`);
+  const LogFormat = inside.choice("LogFormat", ["JSON", "Text"]);
+  const LogGroup = inside.text("LogGroup", { min: 1, max: 512, pattern: "[\\.\\-_/#A-Za-z0-9]+" });
+  return { ...(LogFormat === undefined ? {} : { LogFormat }), ...(LogGroup === undefined ? {} : { LogGroup }) };
+}
+
+function refuseUnsupported(check: Constraints): void {
+  const packageType = check.choice("PackageType", ["Image", "Zip"]);
+  if (packageType === "Image") refuseField("PackageType Image");
+  if (check.inside("SnapStart")?.choice("ApplyOn", ["PublishedVersions", "None"]) === "PublishedVersions")
+    refuseField("SnapStart");
+  for (const field of UNSUPPORTED) if (asksForSomething(check.given(field))) refuseField(field);
+}
+
+function asksForSomething(value: unknown): boolean {
+  if (value === undefined || value === null || value === "" || value === false) return false;
+  return typeof value === "object" ? Object.values(value).some(asksForSomething) : true;
+}
+
+function refuseField(field: string): never {
+  throw new Refused("InvalidParameterValueException", `${field} is not supported by this control plane.`);
+}

@@ -1,0 +1,249 @@
+/**
+ * What one front end holds for one function version, and who gets it: tokens of Counting (the right to run one) and
+ * sandboxes of the worker manager. Pure: a book and what happened give the next book and what to say.
+ *
+ * A token is held from its grant to its release; a sandbox runs one invocation at a time; whoever came first is served
+ * first; and nothing is asked for twice while it is on its way.
+ */
+import type { Refusal } from "../../../subjects/errors.ts";
+
+export interface Sandbox {
+  readonly sandboxId: string;
+  readonly workerId: string;
+}
+
+interface IdleSandbox extends Sandbox {
+  readonly idleTicks: number;
+}
+
+export interface LeaseBook {
+  /** Tokens held: those of invocations that wait for a sandbox or run, and idle ones. */
+  readonly tokens: number;
+  readonly idleTokens: number;
+  /** Ticks for which tokens have been idle. */
+  readonly tokenTicks: number;
+  /** Tokens asked for and not yet answered. */
+  readonly asked: number;
+  /** Sandboxes the worker manager was last told are wanted. */
+  readonly wanted: number;
+  readonly withoutToken: readonly string[];
+  readonly withoutSandbox: readonly string[];
+  /** Most recently used last. */
+  readonly idle: readonly IdleSandbox[];
+  readonly running: ReadonlyMap<string, Sandbox>;
+}
+
+export const emptyLeases: LeaseBook = {
+  tokens: 0,
+  idleTokens: 0,
+  tokenTicks: 0,
+  asked: 0,
+  wanted: 0,
+  withoutToken: [],
+  withoutSandbox: [],
+  idle: [],
+  running: new Map(),
+};
+
+export type LeasesEvent =
+  | { type: "invocation.arrived"; requestId: string }
+  /** It gave up waiting. */
+  | { type: "invocation.left"; requestId: string }
+  /** `alive`: the sandbox takes another one. `again`: it was refused and wants another sandbox. */
+  | { type: "invocation.finished"; requestId: string; alive: boolean; again: boolean }
+  | { type: "tokens.granted"; asked: number; granted: number; refused: Refusal | undefined }
+  | { type: "sandbox.granted"; sandbox: Sandbox }
+  | { type: "sandbox.failed"; refused: Refusal | undefined; functionError: string | undefined }
+  | { type: "leases.recalled" }
+  | { type: "leases.tick" };
+
+export type LeasesSaid =
+  | { type: "ask"; count: number }
+  | { type: "want"; count: number }
+  | { type: "release"; count: number }
+  | { type: "giveBack"; sandbox: Sandbox; alive: boolean };
+
+/** Told to an invocation of this process. */
+export type Told =
+  | { requestId: string; event: { type: "lease.admitted" } }
+  | { requestId: string; event: { type: "lease.granted"; sandbox: Sandbox } }
+  | { requestId: string; event: { type: "lease.refused"; refusal: Refusal } }
+  | { requestId: string; event: { type: "lease.failed"; functionError: string } };
+
+export interface Step {
+  readonly book: LeaseBook;
+  readonly said: readonly LeasesSaid[];
+  readonly told: readonly Told[];
+}
+
+/** Ticks after which what nobody uses is given back. */
+const IDLE_TICKS = 2;
+
+export function step(book: LeaseBook, event: LeasesEvent): Step {
+  const draft = new Draft(book);
+  draft.hear(event);
+  return draft.settled();
+}
+
+export const isUnused = ({ tokens, asked, wanted, withoutToken, running, idle }: LeaseBook): boolean =>
+  tokens === 0 && asked === 0 && wanted === 0 && withoutToken.length === 0 && running.size === 0 && idle.length === 0;
+
+class Draft {
+  readonly #said: LeasesSaid[] = [];
+  readonly #told: Told[] = [];
+  #book: LeaseBook;
+
+  constructor(book: LeaseBook) {
+    this.#book = book;
+  }
+
+  #set(change: Partial<LeaseBook>): void {
+    this.#book = { ...this.#book, ...change };
+  }
+
+  hear(event: LeasesEvent): void {
+    const book = this.#book;
+    switch (event.type) {
+      case "invocation.arrived":
+        return this.#set({ withoutToken: [...book.withoutToken, event.requestId] });
+      case "invocation.left":
+        return this.#left(event.requestId);
+      case "invocation.finished":
+        return this.#finished(event.requestId, event.alive, event.again);
+      case "tokens.granted":
+        return this.#granted(event.asked, event.granted, event.refused);
+      case "sandbox.granted":
+        return this.#set({
+          wanted: Math.max(0, book.wanted - 1),
+          idle: [...book.idle, { ...event.sandbox, idleTicks: 0 }],
+        });
+      case "sandbox.failed":
+        return this.#failed(event.refused, event.functionError);
+      case "leases.recalled":
+        return this.#giveBackIdle(0);
+      case "leases.tick":
+        this.#set({
+          tokenTicks: book.idleTokens > 0 ? book.tokenTicks + 1 : 0,
+          idle: book.idle.map((each) => ({ ...each, idleTicks: each.idleTicks + 1 })),
+        });
+        return this.#giveBackIdle(IDLE_TICKS);
+    }
+  }
+
+  /** Serves whoever can be served from what is at hand, then asks for what is missing. */
+  settled(): Step {
+    this.#admit();
+    this.#assign();
+    this.#askForMore();
+    return { book: this.#book, said: this.#said, told: this.#told };
+  }
+
+  #admit(): void {
+    const { withoutToken, idleTokens, withoutSandbox } = this.#book;
+    const admitted = withoutToken.slice(0, idleTokens);
+    if (admitted.length === 0) return;
+    for (const requestId of admitted) this.#told.push({ requestId, event: { type: "lease.admitted" } });
+    this.#set({
+      withoutToken: withoutToken.slice(admitted.length),
+      idleTokens: idleTokens - admitted.length,
+      withoutSandbox: [...withoutSandbox, ...admitted],
+    });
+  }
+
+  #assign(): void {
+    const { withoutSandbox, idle } = this.#book;
+    const count = Math.min(withoutSandbox.length, idle.length);
+    if (count === 0) return;
+    const running = new Map(this.#book.running);
+    for (let each = 0; each < count; each++) {
+      const requestId = withoutSandbox[each] as string;
+      const { sandboxId, workerId } = idle[idle.length - 1 - each] as IdleSandbox;
+      running.set(requestId, { sandboxId, workerId });
+      this.#told.push({ requestId, event: { type: "lease.granted", sandbox: { sandboxId, workerId } } });
+    }
+    this.#set({ withoutSandbox: withoutSandbox.slice(count), idle: idle.slice(0, idle.length - count), running });
+  }
+
+  #askForMore(): void {
+    const { withoutToken, asked, withoutSandbox, wanted } = this.#book;
+    const tokens = withoutToken.length - asked;
+    if (tokens > 0) {
+      this.#said.push({ type: "ask", count: tokens });
+      this.#set({ asked: asked + tokens });
+    }
+    if (withoutSandbox.length > wanted || (withoutSandbox.length === 0 && wanted > 0)) {
+      this.#said.push({ type: "want", count: withoutSandbox.length });
+      this.#set({ wanted: withoutSandbox.length });
+    }
+  }
+
+  #left(requestId: string): void {
+    const { withoutToken, withoutSandbox, idleTokens } = this.#book;
+    if (withoutToken.includes(requestId)) {
+      return this.#set({ withoutToken: withoutToken.filter((each) => each !== requestId) });
+    }
+    if (withoutSandbox.includes(requestId)) {
+      const rest = withoutSandbox.filter((each) => each !== requestId);
+      return this.#set({ withoutSandbox: rest, idleTokens: idleTokens + 1, tokenTicks: 0 });
+    }
+    this.#finished(requestId, false, false);
+  }
+
+  #finished(requestId: string, alive: boolean, again: boolean): void {
+    const sandbox = this.#book.running.get(requestId);
+    if (sandbox === undefined) return;
+    const running = new Map(this.#book.running);
+    running.delete(requestId);
+    if (!alive || again) this.#said.push({ type: "giveBack", sandbox, alive: false });
+    this.#set({
+      running,
+      idle: alive && !again ? [...this.#book.idle, { ...sandbox, idleTicks: 0 }] : this.#book.idle,
+      ...(again
+        ? { withoutSandbox: [requestId, ...this.#book.withoutSandbox] }
+        : { idleTokens: this.#book.idleTokens + 1, tokenTicks: 0 }),
+    });
+  }
+
+  #granted(asked: number, granted: number, refused: Refusal | undefined): void {
+    const book = this.#book;
+    const missing = asked - granted;
+    this.#set({
+      asked: book.asked - asked,
+      tokens: book.tokens + granted,
+      idleTokens: book.idleTokens + granted,
+      tokenTicks: 0,
+    });
+    this.#admit();
+    if (missing === 0 || refused === undefined) return;
+    const { withoutToken } = this.#book;
+    for (const requestId of withoutToken.slice(0, missing)) {
+      this.#told.push({ requestId, event: { type: "lease.refused", refusal: refused } });
+    }
+    this.#set({ withoutToken: withoutToken.slice(missing) });
+  }
+
+  #failed(refused: Refusal | undefined, functionError: string | undefined): void {
+    const { withoutSandbox, wanted, idleTokens } = this.#book;
+    const [requestId, ...rest] = withoutSandbox;
+    this.#set({ wanted: Math.max(0, wanted - 1) });
+    if (requestId === undefined) return;
+    if (functionError !== undefined) {
+      this.#told.push({ requestId, event: { type: "lease.failed", functionError } });
+    } else if (refused !== undefined) {
+      this.#told.push({ requestId, event: { type: "lease.refused", refusal: refused } });
+    }
+    this.#set({ withoutSandbox: rest, idleTokens: idleTokens + 1, tokenTicks: 0 });
+  }
+
+  #giveBackIdle(ticks: number): void {
+    const { idle, tokens, idleTokens, tokenTicks } = this.#book;
+    const tired = idle.filter((each) => each.idleTicks >= ticks);
+    for (const { sandboxId, workerId } of tired) {
+      this.#said.push({ type: "giveBack", sandbox: { sandboxId, workerId }, alive: true });
+    }
+    this.#set({ idle: idle.filter((each) => each.idleTicks < ticks) });
+    if (idleTokens === 0 || tokenTicks < ticks) return;
+    this.#said.push({ type: "release", count: idleTokens });
+    this.#set({ tokens: tokens - idleTokens, idleTokens: 0 });
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * One invocation, from its arrival to its answer.
+ *
+ * States
+ *   authenticating  whose it is and whether it is a request at all
+ *   looking         the function's metadata was not in the cache
+ *   admitting       waits for a token of Counting (its own front end's leases have one, when the function is warm)
+ *   reserving       waits for a sandbox
+ *   running         a worker has it, and answers the caller itself
+ *   done · refused  answered
+ * Hears  invocation.requested (its birth) · metadata.found · metadata.missing · lease.admitted · lease.granted · lease.refused · lease.failed
+ *        worker.finished · worker.lost
+ * Says   invoke (to the worker) · answered · reply / refuse
+ * Does   look · arrive · leave · finish (effects.ts)
+ *
+ * Promise: every request is answered before its deadline, with a result or a named error.
+ */
+import { and, assign, emit, setup } from "xstate";
+import { type Refusal, refusal } from "../../subjects/errors.ts";
+import { type FunctionSpec, poolId } from "../../subjects/function.ts";
+import { EXECUTED_VERSION, FUNCTION_ERROR, REQUEST_ID, START } from "../../subjects/headers.ts";
+import type { Finished } from "../../subjects/worker.ts";
+import type { Sandbox } from "./leases/policy.ts";
+import { MAX_REFUSED_ATTEMPTS } from "./policy.ts";
+
+export interface InvocationInput {
+  readonly requestId: string;
+  readonly acct: string;
+  readonly fn: string;
+  readonly qualifier: string | undefined;
+  readonly replyTo: string | undefined;
+  readonly payload: Uint8Array;
+  readonly arrivedUs: number;
+  readonly traceId: string | undefined;
+  readonly clientContext: string | undefined;
+  readonly tail: boolean;
+  readonly dryRun: boolean;
+  /** What is wrong with the request itself. */
+  readonly refused: Refusal | undefined;
+  /** From the cache, when it was there. */
+  readonly spec: FunctionSpec | undefined;
+  readonly limits: { readonly reserveMs: number; readonly initMs: number; readonly graceMs: number };
+}
+
+export interface InvocationContext extends InvocationInput {
+  readonly sandbox: Sandbox | undefined;
+  readonly attempts: number;
+  readonly result: Finished | undefined;
+}
+
+export type InvocationEvent =
+  /** The caller's message: what the actor is made of. */
+  | { type: "invocation.requested"; request: Omit<InvocationInput, "spec" | "limits"> }
+  | { type: "metadata.found"; spec: FunctionSpec }
+  | { type: "metadata.missing"; refusal: Refusal }
+  | { type: "lease.admitted" }
+  | { type: "lease.granted"; sandbox: Sandbox }
+  | { type: "lease.refused"; refusal: Refusal }
+  | { type: "lease.failed"; functionError: string }
+  | { type: "worker.finished"; result: Finished }
+  | { type: "worker.lost"; workerId: string };
+
+export type InvocationEmitted =
+  | { type: "invoke"; invocation: InvocationContext }
+  | { type: "answered"; to: string | undefined; error?: string }
+  | { type: "reply"; to: string | undefined; payload: string; headers: Record<string, string> }
+  | { type: "refuse"; to: string | undefined; refusal: Refusal; headers: Record<string, string> };
+
+export const invocationMachine = setup({
+  types: {
+    context: {} as InvocationContext,
+    input: {} as InvocationInput,
+    events: {} as InvocationEvent,
+    emitted: {} as InvocationEmitted,
+  },
+  delays: {
+    reserveLimit: ({ context }) => context.limits.reserveMs,
+    answerLimit: ({ context: { spec, limits } }) => (spec?.timeoutMs ?? 0) + limits.initMs + limits.graceMs,
+  },
+  guards: {
+    isWrong: ({ context }) => context.refused !== undefined,
+    isKnown: ({ context }) => context.spec !== undefined,
+    isDryRun: ({ context }) => context.dryRun,
+    mayTryAgain: ({ context }) => context.attempts < MAX_REFUSED_ATTEMPTS,
+    runsThere: ({ context, event }) => event.type === "worker.lost" && event.workerId === context.sandbox?.workerId,
+  },
+  actions: {
+    look: given,
+    arrive: given,
+    leave: given,
+    finish: given,
+    remember: assign({ spec: ({ context, event }) => (event.type === "metadata.found" ? event.spec : context.spec) }),
+    take: assign(({ context, event }) =>
+      event.type === "lease.granted" ? { sandbox: event.sandbox, attempts: context.attempts + 1 } : {},
+    ),
+    keepResult: assign(({ event }) => (event.type === "worker.finished" ? { result: event.result } : {})),
+    invoke: emit(({ context }) => ({ type: "invoke" as const, invocation: context })),
+    sayAnswered: emit(({ context: { replyTo, result } }) => ({
+      type: "answered" as const,
+      to: replyTo,
+      ...(result?.outcome === "function-error" ? { error: `${result.errorType ?? "Unhandled"}` } : {}),
+    })),
+    sayDryRun: emit(({ context }) => ({
+      type: "reply" as const,
+      to: context.replyTo,
+      payload: "",
+      headers: { [REQUEST_ID]: context.requestId },
+    })),
+    sayInitError: emit(({ context, event }) => ({
+      type: "reply" as const,
+      to: context.replyTo,
+      payload: event.type === "lease.failed" ? event.functionError : "",
+      headers: {
+        [REQUEST_ID]: context.requestId,
+        [EXECUTED_VERSION]: context.spec?.version ?? "",
+        [FUNCTION_ERROR]: "Unhandled",
+        [START]: "cold",
+      },
+    })),
+    refuseAsWrong: emit(({ context }) => refuse(context, context.refused as Refusal)),
+    refuseAsTold: emit(({ context, event }) =>
+      refuse(context, "refusal" in event ? event.refusal : refusal("ServiceException", "refused")),
+    ),
+    refuseLate: emit(({ context }) =>
+      refuse(context, refusal("ServiceException", "no sandbox became free in time; all workers are busy")),
+    ),
+    refuseSilent: emit(({ context }) =>
+      refuse(context, refusal("ServiceException", `worker ${context.sandbox?.workerId} did not answer in time`)),
+    ),
+    refuseLost: emit(({ context }) =>
+      refuse(context, refusal("ServiceException", `worker ${context.sandbox?.workerId} was lost while it ran the function`)),
+    ),
+    refuseRefused: emit(({ context }) =>
+      refuse(context, refusal("ServiceException", `${context.attempts} sandboxes refused the invocation`)),
+    ),
+  },
+}).createMachine({
+  id: "invocation",
+  context: ({ input }) => ({ ...input, sandbox: undefined, attempts: 0, result: undefined }),
+  initial: "authenticating",
+  states: {
+    authenticating: {
+      always: [
+        { guard: "isWrong", target: "refused", actions: "refuseAsWrong" },
+        { guard: and(["isKnown", "isDryRun"]), target: "done", actions: "sayDryRun" },
+        { guard: "isKnown", target: "admitting" },
+        { target: "looking" },
+      ],
+    },
+    looking: {
+      entry: "look",
+      on: {
+        "metadata.found": { target: "authenticating", actions: "remember" },
+        "metadata.missing": { target: "refused", actions: "refuseAsTold" },
+      },
+      after: { reserveLimit: { target: "refused", actions: "refuseLate" } },
+    },
+    admitting: {
+      entry: "arrive",
+      on: {
+        "lease.admitted": "reserving",
+        "lease.refused": { target: "refused", actions: "refuseAsTold" },
+      },
+      after: { reserveLimit: { target: "refused", actions: ["leave", "refuseLate"] } },
+    },
+    reserving: {
+      on: {
+        "lease.granted": { target: "running", actions: ["take", "invoke"] },
+        "lease.refused": { target: "refused", actions: "refuseAsTold" },
+        "lease.failed": { target: "done", actions: "sayInitError" },
+      },
+      after: { reserveLimit: { target: "refused", actions: ["leave", "refuseLate"] } },
+    },
+    running: {
+      on: {
+        "worker.finished": [
+          { guard: ({ event }) => event.result.outcome !== "refused", target: "done", actions: ["keepResult", "finish", "sayAnswered"] },
+          { guard: "mayTryAgain", target: "reserving", actions: ["keepResult", "finish"] },
+          { target: "refused", actions: ["leave", "refuseRefused"] },
+        ],
+        "worker.lost": { guard: "runsThere", target: "refused", actions: ["leave", "refuseLost"] },
+      },
+      after: { answerLimit: { target: "refused", actions: ["leave", "refuseSilent"] } },
+    },
+    done: { type: "final" },
+    refused: { type: "final" },
+  },
+});
+
+function refuse({ replyTo, requestId }: InvocationContext, refused: Refusal) {
+  return { type: "refuse" as const, to: replyTo, refusal: refused, headers: { [REQUEST_ID]: requestId } };
+}
+
+function given(): void {
+  throw new Error("this is given by effects.ts");
+}
+
+/** Which pool's leases an invocation belongs to. */
+export const leasesOf = ({ spec }: InvocationContext): string => (spec === undefined ? "" : poolId(spec));

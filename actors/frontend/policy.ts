@@ -1,0 +1,54 @@
+/** What the front end decides about a request before it costs anything. Source: Lambda API reference, Invoke. */
+import { type Refusal, refusal } from "../../subjects/errors.ts";
+
+/** Bytes of a synchronous request or response: 6 MiB and 100. */
+export const MAX_PAYLOAD_BYTES = 6_291_556;
+
+const decoder = new TextDecoder("utf-8", { fatal: true });
+
+/** A payload must be JSON, as Lambda demands; an empty one is passed on as `{}`. */
+export function checkPayload(payload: Uint8Array): Refusal | undefined {
+  if (payload.length > MAX_PAYLOAD_BYTES) {
+    const text = `Request must be smaller than ${MAX_PAYLOAD_BYTES} bytes for the InvokeFunction operation`;
+    return refusal("RequestTooLargeException", text);
+  }
+  if (payload.length === 0) return undefined;
+  try {
+    JSON.parse(decoder.decode(payload));
+    return undefined;
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return refusal(
+      "InvalidRequestContentException",
+      `Could not parse request body into json: Could not parse payload into json: ${why}`,
+    );
+  }
+}
+
+/** Client context is base64 of a JSON object, 3,583 bytes at most. */
+export function checkClientContext(encoded: string): Refusal | undefined {
+  if (encoded.length > 3583) {
+    return refusal("InvalidRequestContentException", "Client context must be no more than 3583 bytes when base64-encoded.");
+  }
+  try {
+    JSON.parse(Buffer.from(encoded, "base64").toString("utf8"));
+    return undefined;
+  } catch {
+    return refusal("InvalidRequestContentException", "Client context must be a valid Base64-encoded JSON object.");
+  }
+}
+
+export type InvocationType = "RequestResponse" | "DryRun";
+
+export function checkInvocationType(type: string): Refusal | undefined {
+  if (type === "RequestResponse" || type === "DryRun") return undefined;
+  return type === "Event"
+    ? refusal("InvalidParameterValueException", "Invocation type Event is not available on this subject yet: asynchronous invokes are not built")
+    : refusal(
+        "ValidationException",
+        `1 validation error detected: Value '${type}' at 'invocationType' failed to satisfy constraint: Member must satisfy enum value set: [Event, RequestResponse, DryRun]`,
+      );
+}
+
+/** More attempts than this at finding a free sandbox, and the platform is at fault. */
+export const MAX_REFUSED_ATTEMPTS = 5;

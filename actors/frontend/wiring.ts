@@ -1,0 +1,95 @@
+/** An invocation's relation to the network: it begins with a caller's message and ends with the worker's word. */
+import type { Refusal } from "../../subjects/errors.ts";
+import * as H from "../../subjects/headers.ts";
+import { Invoke, InvokeQualified } from "../../subjects/invoke.ts";
+import { WorkerLost } from "../../subjects/placement.ts";
+import { tokenToQualifier } from "../../subjects/tokens.ts";
+import { type Call, Finished, InvokeSandbox } from "../../subjects/worker.ts";
+import type { Clock, Said } from "../bus/port.ts";
+import { type Delivery, hear, hearRaw, type Wiring } from "../bus/wiring.ts";
+import type { InvocationContext, InvocationEvent, invocationMachine } from "./machine.ts";
+import { checkClientContext, checkInvocationType, checkPayload } from "./policy.ts";
+
+type Request = Extract<InvocationEvent, { type: "invocation.requested" }>["request"];
+
+export interface FrontendWiring {
+  readonly frontendId: string;
+  /** Tenants whose stamped subjects this front end answers. */
+  readonly accounts: readonly string[];
+  readonly clock: Clock;
+  readonly requestId: () => string;
+}
+
+export function invocationWiring(options: FrontendWiring): Wiring<typeof invocationMachine> {
+  const { frontendId, accounts, clock, requestId } = options;
+  const birth = {
+    queue: "frontend",
+    absent: "birth" as const,
+    key: (_: unknown, __: Delivery, event: InvocationEvent) => (event as { request: Request }).request.requestId,
+    toEvent: (_: unknown, delivery: Delivery): InvocationEvent => ({
+      type: "invocation.requested",
+      request: requestOf(delivery, requestId()),
+    }),
+  };
+  return {
+    hears: [
+      ...accounts.flatMap((acct) => [
+        hearRaw(Invoke, { ...birth, at: { acct }, endpoint: "invoke" }),
+        hearRaw(InvokeQualified, { ...birth, at: { acct }, endpoint: "invoke-qualified" }),
+      ]),
+      hear(Finished, {
+        at: { frontendId },
+        key: (_, { address }) => address.requestId,
+        toEvent: (result) => ({ type: "worker.finished", result }),
+      }),
+      hear(WorkerLost, { toEvent: ({ workerId }) => ({ type: "worker.lost", workerId }) }),
+    ],
+    says: { invoke: ({ invocation }) => invokeSaid(invocation, frontendId, clock.us()) },
+  };
+}
+
+/** What a caller's message asks for. */
+function requestOf({ address, message, replyTo, us }: Delivery, requestId: string): Request {
+  const qualifier = address.qualifier === undefined ? undefined : tokenToQualifier(address.qualifier);
+  const invocationType = message.header(H.INVOCATION_TYPE) ?? "RequestResponse";
+  const clientContext = message.header(H.CLIENT_CONTEXT);
+  return {
+    requestId,
+    acct: address.acct ?? "",
+    fn: address.fn ?? "",
+    qualifier,
+    replyTo,
+    payload: message.data,
+    arrivedUs: us,
+    traceId: message.header(H.TRACE_ID),
+    clientContext,
+    tail: message.header(H.LOG_TYPE) === "Tail",
+    dryRun: invocationType === "DryRun",
+    refused: wrong(message.data, invocationType, clientContext),
+  };
+}
+
+const wrong = (payload: Uint8Array, invocationType: string, clientContext: string | undefined): Refusal | undefined =>
+  checkInvocationType(invocationType) ??
+  checkPayload(payload) ??
+  (clientContext === undefined ? undefined : checkClientContext(clientContext));
+
+function invokeSaid(invocation: InvocationContext, frontendId: string, nowUs: number): Said | undefined {
+  const { sandbox, spec, requestId, replyTo, traceId, clientContext, tail, qualifier } = invocation;
+  if (sandbox === undefined || spec === undefined) return undefined;
+  const call: Call = {
+    requestId,
+    frontendId,
+    arn: qualifier === undefined ? spec.arn : `${spec.arn.split(":").slice(0, 7).join(":")}:${qualifier}`,
+    queuedUs: Math.round(nowUs - invocation.arrivedUs),
+    tail,
+    ...(replyTo === undefined ? {} : { replyTo }),
+    ...(traceId === undefined ? {} : { traceId }),
+    ...(clientContext === undefined ? {} : { clientContext }),
+  };
+  return {
+    subject: InvokeSandbox.subject({ workerId: sandbox.workerId, sandboxId: sandbox.sandboxId }),
+    payload: invocation.payload,
+    headers: { [H.CALL]: JSON.stringify(call) },
+  };
+}

@@ -1,0 +1,175 @@
+/**
+ * A worker as placement sees it: is it on lease, and is it well?
+ *
+ * States, two questions side by side while it is `known`
+ *   lease.offered · leasing · leased · draining      health.well · suspect
+ *   gone            it left, or it was silent for two beats: then its sandboxes are lost
+ * Hears  worker.beat · worker.place · lease.accepted · lease.refused
+ * Says   askLease · drain · lost · reply / refuse
+ * Does   keepLease, dropLease (effects.ts)
+ *
+ * Promises: a place request is answered with this worker or refused; a worker whose lease ends drains without losing a call.
+ */
+import { assign, emit, enqueueActions, setup } from "xstate";
+import { type Refusal, refusal } from "../../subjects/errors.ts";
+import type { Heartbeat } from "../../subjects/worker.ts";
+
+export interface LeaseInput {
+  readonly workerId: string;
+  readonly beat: Heartbeat;
+  readonly beatMs: number;
+}
+
+export interface LeaseContext extends LeaseInput {
+  /** Promised since the last heartbeat, which does not know of it yet. */
+  readonly promisedMiB: number;
+  readonly leaseMs: number;
+  readonly leasedAt: number;
+  /** Who waits for the lease that is being taken. */
+  readonly waiting: readonly string[];
+}
+
+export type LeaseEvent =
+  | { type: "worker.beat"; beat: Heartbeat }
+  | {
+      type: "worker.place";
+      replyTo: string | undefined;
+      memoryMiB: number;
+      at: number;
+      /** How long a lease taken now would last. */
+      leaseMs: number;
+    }
+  | { type: "lease.accepted" }
+  | { type: "lease.refused"; refusal: Refusal };
+
+export type LeaseEmitted =
+  | { type: "reply"; to: string | undefined; body: { workerId: string } }
+  | { type: "refuse"; to: string | undefined; refusal: Refusal }
+  | { type: "askLease"; workerId: string; endsAt: number }
+  | { type: "drain"; workerId: string; reason: string }
+  | { type: "lost"; workerId: string };
+
+/** A beat may be late by half its interval before it counts as missed. */
+const PATIENCE = 1.5;
+
+export const leaseMachine = setup({
+  types: {
+    context: {} as LeaseContext,
+    input: {} as LeaseInput,
+    events: {} as LeaseEvent,
+    emitted: {} as LeaseEmitted,
+  },
+  delays: {
+    missedBeat: ({ context }) => context.beatMs * PATIENCE,
+    leaseEnd: ({ context }) => context.leaseMs,
+  },
+  guards: {
+    isLeaving: ({ event }) => event.type === "worker.beat" && event.beat.state === "gone",
+    lostItsLease: ({ event }) => event.type === "worker.beat" && event.beat.state === "joining",
+    alreadyReady: ({ context }) => context.beat.state === "ready",
+  },
+  actions: {
+    keepLease: () => {
+      throw new Error("keepLease is given by effects.ts");
+    },
+    dropLease: () => {
+      throw new Error("dropLease is given by effects.ts");
+    },
+    remember: assign(({ context, event }) =>
+      event.type === "worker.beat" ? { beat: event.beat, promisedMiB: 0 } : { promisedMiB: context.promisedMiB },
+    ),
+    promise: assign(({ context, event }) =>
+      event.type === "worker.place" ? { promisedMiB: context.promisedMiB + event.memoryMiB } : {},
+    ),
+    wait: assign(({ context, event }) =>
+      event.type === "worker.place" && event.replyTo !== undefined
+        ? { waiting: [...context.waiting, event.replyTo] }
+        : {},
+    ),
+    startLease: assign(({ event }) =>
+      event.type === "worker.place" ? { leaseMs: event.leaseMs, leasedAt: event.at } : {},
+    ),
+    askLease: emit(({ context }) => ({
+      type: "askLease" as const,
+      workerId: context.workerId,
+      endsAt: context.leasedAt + context.leaseMs,
+    })),
+    answer: emit(({ context, event }) => ({
+      type: "reply" as const,
+      to: event.type === "worker.place" ? event.replyTo : undefined,
+      body: { workerId: context.workerId },
+    })),
+    answerWaiting: enqueueActions(({ context, enqueue }) => {
+      for (const to of context.waiting) enqueue.emit({ type: "reply", to, body: { workerId: context.workerId } });
+      enqueue.assign({ waiting: [] });
+    }),
+    refuseWaiting: enqueueActions(({ context, event, enqueue }) => {
+      const why = event.type === "lease.refused" ? event.refusal.message : "the worker left";
+      for (const to of context.waiting) enqueue.emit({ type: "refuse", to, refusal: refusal("NoRoom", why) });
+      enqueue.assign({ waiting: [], promisedMiB: 0 });
+    }),
+    refuse: emit(({ context, event }) => ({
+      type: "refuse" as const,
+      to: event.type === "worker.place" ? event.replyTo : undefined,
+      refusal: refusal("NoRoom", `worker ${context.workerId} is leaving`),
+    })),
+    drain: emit(({ context }) => ({
+      type: "drain" as const,
+      workerId: context.workerId,
+      reason: "its lease has ended",
+    })),
+    sayLost: emit(({ context }) => ({ type: "lost" as const, workerId: context.workerId })),
+  },
+}).createMachine({
+  id: "lease",
+  context: ({ input }) => ({ ...input, promisedMiB: 0, leaseMs: 0, leasedAt: 0, waiting: [] }),
+  initial: "known",
+  states: {
+    known: {
+      type: "parallel",
+      on: { "worker.beat": { guard: "isLeaving", target: "gone", actions: "sayLost" } },
+      states: {
+        lease: {
+          initial: "offered",
+          states: {
+            offered: {
+              always: { guard: "alreadyReady", target: "leased" },
+              on: {
+                "worker.place": { target: "leasing", actions: ["promise", "wait", "startLease", "askLease"] },
+              },
+            },
+            leasing: {
+              on: {
+                "worker.place": { actions: ["promise", "wait"] },
+                "lease.accepted": { target: "leased", actions: ["keepLease", "answerWaiting"] },
+                "lease.refused": { target: "offered", actions: "refuseWaiting" },
+              },
+            },
+            leased: {
+              on: {
+                "worker.place": { actions: ["promise", "answer"] },
+                "worker.beat": { guard: "lostItsLease", target: "offered", actions: "dropLease" },
+              },
+              after: { leaseEnd: { target: "draining", actions: ["drain", "dropLease"] } },
+            },
+            draining: { on: { "worker.place": { actions: "refuse" } } },
+          },
+        },
+        health: {
+          initial: "well",
+          states: {
+            well: {
+              on: { "worker.beat": { target: "well", reenter: true, actions: "remember" } },
+              after: { missedBeat: "suspect" },
+            },
+            suspect: {
+              on: { "worker.beat": { target: "well", actions: "remember" } },
+              after: { missedBeat: { target: "#lease.gone", actions: ["sayLost", "dropLease"] } },
+            },
+          },
+        },
+      },
+    },
+    gone: { type: "final", entry: "refuseWaiting" },
+  },
+});

@@ -1,0 +1,43 @@
+/** Placement's relation to the network. A place request goes to the worker that policy chooses among all of them. */
+import { refusal } from "../../subjects/errors.ts";
+import { Place, WorkerLost } from "../../subjects/placement.ts";
+import { DrainWorker, Heartbeat, LeaseWorker } from "../../subjects/worker.ts";
+import { hear, say, type Wiring } from "../bus/wiring.ts";
+import type { leaseMachine } from "./machine.ts";
+import { type Candidate, chooseWorker, leaseLengthMs } from "./policy.ts";
+
+const LEASE_ANSWER_MS = 1000;
+
+export function placementWiring(candidates: () => readonly Candidate[], random: () => number): Wiring<typeof leaseMachine> {
+  return {
+    hears: [
+      hear(Heartbeat, {
+        key: (_, { address }) => address.workerId,
+        absent: "spawn",
+        toEvent: (beat) => ({ type: "worker.beat", beat }),
+      }),
+      hear(Place, {
+        endpoint: "place",
+        absent: refusal("NoRoom", "no worker has room for it"),
+        key: (body) => chooseWorker(candidates(), body)?.workerId ?? "nobody",
+        toEvent: ({ memoryMiB }, { replyTo, at }) => ({
+          type: "worker.place",
+          memoryMiB,
+          replyTo,
+          at,
+          leaseMs: leaseLengthMs(random()),
+        }),
+      }),
+    ],
+    says: {
+      askLease: {
+        timeoutMs: LEASE_ANSWER_MS,
+        request: ({ workerId, endsAt }) => say(LeaseWorker, { workerId }, { endsAt }),
+        answered: () => ({ type: "lease.accepted" }),
+        failed: (refused) => ({ type: "lease.refused", refusal: refused }),
+      },
+      drain: ({ workerId, reason }) => say(DrainWorker, { workerId }, { reason }),
+      lost: ({ workerId }) => say(WorkerLost, {}, { workerId }),
+    },
+  };
+}

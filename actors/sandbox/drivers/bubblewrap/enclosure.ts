@@ -1,0 +1,52 @@
+/** One execution environment's place: its /tmp, user, group and views stay; lives come and go in it. */
+import { type Booted, BootFailed, type Enclosure } from "../driver.ts";
+import { beginLife, type LifeSpec } from "./life.ts";
+
+export class BubblewrapEnclosure implements Enclosure {
+  readonly id: string;
+  readonly #spec: LifeSpec;
+  readonly #release: () => Promise<void>;
+  #life: Promise<Booted> | undefined;
+  #running = false;
+  #destroyed: Promise<void> | undefined;
+
+  /** `release` gives back all the driver reserved for it; called once, when no process is left. */
+  constructor(id: string, spec: LifeSpec, release: () => Promise<void>) {
+    this.id = id;
+    this.#spec = spec;
+    this.#release = release;
+  }
+
+  async boot(): Promise<Booted> {
+    if (this.#destroyed) throw new BootFailed(`enclosure ${this.id} is destroyed`);
+    if (this.#running) throw new BootFailed(`enclosure ${this.id} still runs`);
+    this.#running = true;
+    const ended = () => {
+      this.#running = false;
+    };
+    this.#life = beginLife(this.#spec);
+    this.#life.then((booted) => booted.exited).then(ended, ended);
+    return this.#life;
+  }
+
+  async stats(): Promise<{ memoryBytes: number; peakMemoryBytes: number }> {
+    const { currentBytes, peakBytes } = await this.#spec.cgroup.memory();
+    return { memoryBytes: currentBytes, peakMemoryBytes: peakBytes };
+  }
+
+  setCpus(cpus: number): Promise<void> {
+    return this.#spec.cgroup.setCpus(cpus);
+  }
+
+  destroy(): Promise<void> {
+    this.#destroyed ??= this.#end();
+    return this.#destroyed;
+  }
+
+  async #end(): Promise<void> {
+    // A life that is just beginning can't be stopped half-way: it is waited for, some milliseconds, and then killed.
+    const booted = await this.#life?.catch(() => undefined);
+    await booted?.kill();
+    await this.#release();
+  }
+}

@@ -1,0 +1,67 @@
+/** What the bubblewrap driver can say about itself after it has tried. */
+import { text } from "node:stream/consumers";
+import { BootFailed, type Isolation, IsolationUnavailable, type SandboxDriver } from "../driver.ts";
+import type { Premises } from "./premises.ts";
+import { namespaces } from "./profile.ts";
+import { namespacesRemedy } from "./remedies.ts";
+
+/** Runs one real sandbox to its end. Throws `IsolationUnavailable` with what the host refused. */
+export async function tryOut(driver: SandboxDriver): Promise<void> {
+  const enclosure = await driver.create({
+    id: "probe",
+    memoryMiB: 64,
+    cpus: 1,
+    pids: 16,
+    tmpMiB: 1,
+    mounts: [],
+    command: ["/bin/sh", "-c", "exit 7"],
+  });
+  try {
+    const booted = await enclosure.boot();
+    const [exit, complaint] = await Promise.all([booted.exited, text(booted.stderr)]);
+    if (exit.code !== 7) {
+      const missing = complaint.trim() || `a trial sandbox ended with ${exit.signal ?? exit.code}`;
+      throw new IsolationUnavailable(missing, await namespacesRemedy(missing));
+    }
+  } catch (error) {
+    if (!(error instanceof BootFailed)) throw error;
+    throw new IsolationUnavailable(error.message, await namespacesRemedy(error.message));
+  } finally {
+    await enclosure.destroy();
+  }
+}
+
+export function isolationOf(premises: Premises): Isolation {
+  const { limits } = premises.cgroups;
+  const ownUsers = premises.uids !== undefined;
+  return {
+    driver: "bubblewrap",
+    namespaces,
+    seccomp: true,
+    limits: {
+      memory: limits.memory ? "cgroup" : "none",
+      pids: limits.pids ? "cgroup" : premises.prlimit ? "rlimit" : "none",
+      cpu: limits.cpu ? "cgroup" : "none",
+    },
+    uidPerSandbox: ownUsers,
+    lacks: lacksOf(premises),
+  };
+}
+
+function lacksOf({ cgroups, uids, tmps, prlimit }: Premises): string[] {
+  const names = (["memory", "cpu"] as const).filter((name) => !cgroups.limits[name]).join(" and ");
+  return [
+    ...(names
+      ? [
+          `No limit on ${names}: control groups can't be made here. Run the worker as root, or in a scope of its own: systemd-run --user --scope -p Delegate=yes …`,
+        ]
+      : []),
+    ...(uids ? [] : ["All sandboxes are the same user of the host. Run the worker as root to give each its own."]),
+    ...(tmps
+      ? []
+      : ["/tmp is not kept when a sandbox starts again. Start the worker in a mount namespace of its own."]),
+    ...(prlimit
+      ? []
+      : ["Processes, open files and core dumps are not limited: prlimit was not found. Install util-linux."]),
+  ];
+}

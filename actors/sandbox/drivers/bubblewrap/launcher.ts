@@ -1,0 +1,35 @@
+/** The command line that starts a sandbox: bubblewrap, the function's program, and the limits that go with a process. */
+import type { EnclosureSpec } from "../driver.ts";
+import { descriptors, type LifeSpec } from "./life.ts";
+import type { Premises } from "./premises.ts";
+
+const OPEN_FILES = 1024;
+/** Processes of the sandbox's host user besides the function's: bubblewrap inside, and outside with its launcher. */
+const OWN_INSIDE = 1;
+const OWN_IN_ALL = 4;
+
+/**
+ * The kernel counts a limit on processes per user, and within a user namespace apart. So a sandbox with a host user of
+ * its own is limited before it is made; others are limited from inside, where only their own processes count.
+ */
+export function launch(
+  { name, prlimit, bwrap }: Pick<Premises, "name" | "prlimit" | "bwrap">,
+  spec: EnclosureSpec,
+  uid: number | undefined,
+): Pick<LifeSpec, "launcher" | "command"> {
+  // The instance's name as an argument is how the watchdog finds this process; the options that follow empty the
+  // environment it is put into.
+  const bubblewrap = [bwrap.path, "--setenv", "MAYFLY", name, "--args", `${descriptors.args}`, "--"];
+  if (!prlimit) return { launcher: bubblewrap, command: spec.command };
+  const limits = [prlimit, "--core=0", `--nofile=${OPEN_FILES}`];
+  if (uid === undefined && seenInside(prlimit, spec)) {
+    return { launcher: bubblewrap, command: [...limits, `--nproc=${spec.pids + OWN_INSIDE}`, "--", ...spec.command] };
+  }
+  const processes = uid === undefined ? [] : [`--nproc=${spec.pids + OWN_IN_ALL}`];
+  return { launcher: [...limits, ...processes, "--", ...bubblewrap], command: spec.command };
+}
+
+/** Whether the host's program at `path` is at the same path inside. */
+function seenInside(path: string, { mounts }: EnclosureSpec): boolean {
+  return path.startsWith("/usr/") && !mounts.some((mount) => mount.to === "/usr");
+}

@@ -1,0 +1,134 @@
+/**
+ * One life of a sandbox's processes: from the spawn of bubblewrap to the last of them gone.
+ *
+ * Bubblewrap builds the namespaces, tells the pid of its first process inside, and waits; that process is put into its
+ * group, and only then let go. So nothing of the function ever runs without its limits.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, openSync } from "node:fs";
+import { constants } from "node:os";
+import type { Duplex, Readable, Writable } from "node:stream";
+import { text } from "node:stream/consumers";
+import type { Cgroup } from "../cgroups/cgroup.ts";
+import { killQuietly } from "../cgroups/files.ts";
+import { type Booted, BootFailed, type Exit } from "../driver.ts";
+
+/** The descriptors bubblewrap is given; only the channel is left for the program. */
+export const descriptors = { channel: 3, args: 4, seccomp: 5, status: 6, block: 7 } as const;
+
+export interface LifeSpec {
+  /** Program and arguments up to and including `--`, the wrapper that sets limits before it included. */
+  readonly launcher: readonly string[];
+  readonly command: readonly string[];
+  /** The user to become before anything else; undefined to stay. */
+  readonly uid: number | undefined;
+  /** Files read by bubblewrap: its options, separated by NUL, and the filter. */
+  readonly argsFile: string;
+  readonly seccompFile: string;
+  readonly cgroup: Cgroup;
+}
+
+/** Begins a life. Rejects with `BootFailed`, leaving nothing behind, when bubblewrap can't build the sandbox. */
+export async function beginLife(spec: LifeSpec): Promise<Booted> {
+  const oomKillsBefore = await spec.cgroup.oomKills();
+  await spec.cgroup.resetPeak();
+  const child = spawnBubblewrap(spec);
+  const [, stdout, stderr, channel, , , status, block] = child.stdio as unknown as [
+    null,
+    Readable,
+    Readable,
+    Duplex,
+    null,
+    null,
+    Readable,
+    Writable,
+  ];
+  // A peer that goes away is told by the streams' end and by `exited`; an error event nobody hears would end the worker.
+  for (const stream of [stdout, stderr, channel, status, block]) stream.on("error", () => {});
+  const reports = readReports(status);
+  const gone = new Promise<{ code: number | null; signal: string | null; spawnError?: Error }>((resolve) => {
+    child.once("exit", (code, signal) => resolve({ code, signal }));
+    child.once("error", (spawnError) => resolve({ code: null, signal: null, spawnError }));
+  });
+
+  const innerPid = await Promise.race([reports.childPid, gone.then(() => undefined)]);
+  const joined =
+    innerPid !== undefined &&
+    (await spec.cgroup.join(innerPid).then(
+      () => true,
+      () => false,
+    ));
+  if (!joined) {
+    if (innerPid !== undefined) killQuietly(innerPid);
+    const { spawnError } = await gone;
+    throw new BootFailed(spawnError ? spawnError.message : (await text(stderr)).trim() || "bubblewrap ended silently");
+  }
+  block.end("1");
+
+  let killing = false;
+  const exited = gone.then(async (outer): Promise<Exit> => {
+    const inner = await reports.exitCode;
+    const { code, signal } = inner === undefined ? outer : asTold(inner);
+    const outOfMemory = !killing && (await spec.cgroup.oomKills()) > oomKillsBefore;
+    return { code, signal, outOfMemory, started: inner !== undefined || killing };
+  });
+  return {
+    channel,
+    stdout,
+    stderr,
+    exited,
+    async kill() {
+      if (child.exitCode === null && child.signalCode === null) {
+        killing = true;
+        await spec.cgroup.kill();
+        // The first process of the pid namespace: the kernel takes all the others with it, and bubblewrap's outer
+        // process, its parent, ends once they are gone. Never that one first: the inner one might survive it.
+        if (child.exitCode === null && child.signalCode === null) killQuietly(innerPid);
+      }
+      await exited;
+    },
+  };
+}
+
+function spawnBubblewrap(spec: LifeSpec): ChildProcess {
+  const [program = "", ...before] = spec.launcher;
+  const files = [spec.argsFile, spec.seccompFile].map((path) => openSync(path, "r"));
+  const [args = 0, seccomp = 0] = files;
+  try {
+    return spawn(program, [...before, ...spec.command], {
+      // Empty on purpose: the environment of bubblewrap's first process inside can be read there.
+      env: {},
+      cwd: "/",
+      stdio: ["ignore", "pipe", "pipe", "pipe", args, seccomp, "pipe", "pipe"],
+      ...(spec.uid === undefined ? {} : { uid: spec.uid, gid: spec.uid }),
+    });
+  } finally {
+    for (const fd of files) closeSync(fd);
+  }
+}
+
+/** What bubblewrap tells on `--json-status-fd`: first the inner pid; the exit code only if the program ran. */
+function readReports(status: Readable): { childPid: Promise<number>; exitCode: Promise<number | undefined> } {
+  let told = "";
+  const childPid = new Promise<number>((resolve) => {
+    status.setEncoding("utf8").on("data", (piece: string) => {
+      told += piece;
+      // Written in pieces: the first object is whole once it is closed.
+      const pid = /"child-pid":\s*(\d+)[^}]*\}/.exec(told)?.[1];
+      if (pid) resolve(Number(pid));
+    });
+  });
+  const exitCode = new Promise<number | undefined>((resolve) => {
+    status.once("close", () => {
+      const code = /"exit-code":\s*(\d+)/.exec(told)?.[1];
+      resolve(code === undefined ? undefined : Number(code));
+    });
+  });
+  return { childPid, exitCode };
+}
+
+/** Bubblewrap tells a death by signal n as exit code 128 + n, as shells do. */
+function asTold(code: number): { code: number | null; signal: string | null } {
+  const signal = Object.entries(constants.signals).find(([, number]) => number === code - 128)?.[0];
+  return signal ? { code: null, signal } : { code, signal: null };
+}

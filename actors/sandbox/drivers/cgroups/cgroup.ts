@@ -1,0 +1,69 @@
+/**
+ * Limits by control groups: what the drivers ask of them, whichever generation the host has.
+ *
+ *   v1      one hierarchy per controller (memory, pids, cpu)
+ *   v2      one hierarchy for all
+ *   hybrid  v1's limits, and v2's own kill switch from a second hierarchy that has no controllers
+ *   none    nothing may be made here: nothing is limited, and every method says so by doing nothing
+ *
+ * All writes are asynchronous and for a reason: moving a process waits 8 to 12 ms for the kernel on an idle machine.
+ */
+
+export interface CgroupLimits {
+  readonly memoryBytes: number;
+  readonly pids: number;
+  /** Processors, fractions allowed. */
+  readonly cpus: number;
+}
+
+/** One sandbox's group, over all its lives. */
+export interface Cgroup {
+  /** Puts a process in; its later children are born in it. Rejects when the process is gone. */
+  join(pid: number): Promise<void>;
+  /** Tells the kernel to kill everything in it; false when this back end can't, and nothing was done. */
+  kill(): Promise<boolean>;
+  setCpus(cpus: number): Promise<void>;
+  /** How many of its processes the kernel has ever killed for want of memory. */
+  oomKills(): Promise<number>;
+  memory(): Promise<{ currentBytes: number; peakBytes: number }>;
+  /** Begins a new peak, where the kernel lets one. */
+  resetPeak(): Promise<void>;
+  /** Removes the group, killing what is still in it. */
+  remove(): Promise<void>;
+}
+
+/** The groups of one driver instance. */
+export interface Cgroups {
+  readonly backEnd: "v1" | "v2" | "hybrid" | "none";
+  readonly limits: { readonly memory: boolean; readonly pids: boolean; readonly cpu: boolean };
+  /** This instance's folder in each hierarchy; the sandboxes' are below. */
+  readonly folders: readonly string[];
+  create(limits: CgroupLimits): Promise<Cgroup>;
+  /** Removes the instance's own folders; the sandboxes' must be gone. */
+  close(): Promise<void>;
+}
+
+/** The period processor time is dealt out in, in microseconds; the kernel's own default. */
+export const CPU_PERIOD_US = 100_000;
+
+/** The kernel refuses less than a millisecond per period. */
+export const cpuQuotaUs = (cpus: number): number => Math.max(1_000, Math.round(cpus * CPU_PERIOD_US));
+
+const nothing: Cgroup = {
+  join: async () => {},
+  kill: async () => false,
+  setCpus: async () => {},
+  oomKills: async () => 0,
+  memory: async () => ({ currentBytes: 0, peakBytes: 0 }),
+  resetPeak: async () => {},
+  remove: async () => {},
+};
+
+/** Where no group may be made. */
+export const noCgroups: Cgroups = {
+  backEnd: "none",
+  limits: { memory: false, pids: false, cpu: false },
+  folders: [],
+  create: async () => nothing,
+  close: async () => {},
+};

@@ -1,0 +1,101 @@
+/** Groups of the first generation: one folder per controller; with v2's kill switch beside them on hybrid hosts. */
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { type Cgroup, type CgroupLimits, type Cgroups, CPU_PERIOD_US, cpuQuotaUs } from "./cgroup.ts";
+import { put, readKey, readNumber, removeGroup } from "./files.ts";
+
+/** For each hierarchy found, the folder groups may be made in. */
+export interface V1Places {
+  readonly memory?: string;
+  readonly pids?: string;
+  readonly cpu?: string;
+  /** The v2 hierarchy without controllers. */
+  readonly unified?: string;
+}
+
+/** Makes the instance's folder in every hierarchy of `places`. Rejects when one may not be made. */
+export async function openV1(places: V1Places, instance: string): Promise<Cgroups> {
+  const folders = Object.fromEntries(Object.entries(places).map(([name, place]) => [name, join(place, instance)]));
+  for (const folder of Object.values(folders)) await mkdir(folder, { recursive: true });
+  let made = 0;
+  return {
+    backEnd: places.unified ? "hybrid" : "v1",
+    limits: { memory: "memory" in places, pids: "pids" in places, cpu: "cpu" in places },
+    folders: Object.values(folders),
+    async create(limits) {
+      made += 1;
+      // Numbered, not named: a sandbox sees its group's path in /proc/self/cgroup.
+      const own = Object.fromEntries(Object.entries(folders).map(([name, folder]) => [name, join(folder, `${made}`)]));
+      const group = new V1Cgroup(own);
+      await group.make(limits);
+      return group;
+    },
+    async close() {
+      await Promise.all(Object.values(folders).map(removeGroup));
+    },
+  };
+}
+
+class V1Cgroup implements Cgroup {
+  readonly #folders: V1Places;
+
+  constructor(folders: V1Places) {
+    this.#folders = folders;
+  }
+
+  async make(limits: CgroupLimits): Promise<void> {
+    const { memory, pids } = this.#folders;
+    for (const folder of Object.values(this.#folders)) await mkdir(folder);
+    if (memory) {
+      await put(memory, "memory.limit_in_bytes", limits.memoryBytes);
+      // Memory and swap together, after memory alone. Missing where the kernel doesn't count swap.
+      await put(memory, "memory.memsw.limit_in_bytes", limits.memoryBytes).catch(() =>
+        put(memory, "memory.swappiness", 0),
+      );
+    }
+    if (pids) await put(pids, "pids.max", limits.pids);
+    await this.setCpus(limits.cpus);
+  }
+
+  async join(pid: number): Promise<void> {
+    // One after the other: the first waits for the kernel, the rest then don't, and only one thread is held.
+    for (const folder of Object.values(this.#folders)) await put(folder, "cgroup.procs", pid);
+  }
+
+  async kill(): Promise<boolean> {
+    if (!this.#folders.unified) return false;
+    return put(this.#folders.unified, "cgroup.kill", 1).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  async setCpus(cpus: number): Promise<void> {
+    const { cpu } = this.#folders;
+    if (!cpu) return;
+    await put(cpu, "cpu.shares", Math.max(2, Math.round(cpus * 1024)));
+    await put(cpu, "cpu.cfs_period_us", CPU_PERIOD_US);
+    await put(cpu, "cpu.cfs_quota_us", cpuQuotaUs(cpus));
+  }
+
+  async oomKills(): Promise<number> {
+    return this.#folders.memory ? readKey(this.#folders.memory, "memory.oom_control", "oom_kill") : 0;
+  }
+
+  async memory(): Promise<{ currentBytes: number; peakBytes: number }> {
+    const { memory } = this.#folders;
+    if (!memory) return { currentBytes: 0, peakBytes: 0 };
+    return {
+      currentBytes: await readNumber(memory, "memory.usage_in_bytes"),
+      peakBytes: await readNumber(memory, "memory.max_usage_in_bytes"),
+    };
+  }
+
+  async resetPeak(): Promise<void> {
+    if (this.#folders.memory) await put(this.#folders.memory, "memory.max_usage_in_bytes", 0);
+  }
+
+  async remove(): Promise<void> {
+    await Promise.all(Object.values(this.#folders).map(removeGroup));
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * Groups of the second generation: one folder for all controllers.
+ *
+ * A folder that has processes can't hand controllers to its children. So where the worker's own group is all it may
+ * use (a service with delegation, a container), the processes there first move into a child of their own.
+ */
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type Cgroup, type CgroupLimits, type Cgroups, CPU_PERIOD_US, cpuQuotaUs } from "./cgroup.ts";
+import { processesIn, put, readKey, readNumber, removeGroup } from "./files.ts";
+
+const wanted = ["memory", "pids", "cpu"] as const;
+type Controller = (typeof wanted)[number];
+
+/** Where processes that stand in the way move to: a child of the group they were in. */
+export const WORKERS = "mayfly-workers";
+
+/** Makes the instance's folder below `place`, with every wanted controller that `place` can give. Rejects when it may not. */
+export async function openV2(place: string, instance: string): Promise<Cgroups> {
+  const given = (await readFile(join(place, "cgroup.controllers"), "utf8")).trim().split(/\s+/);
+  const controllers = wanted.filter((each) => given.includes(each));
+  await handDown(place, controllers).catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EBUSY") throw error;
+    await makeWay(place);
+    await handDown(place, controllers);
+  });
+  const folder = join(place, instance);
+  await mkdir(folder, { recursive: true });
+  await handDown(folder, controllers);
+  let made = 0;
+  return {
+    backEnd: "v2",
+    limits: {
+      memory: controllers.includes("memory"),
+      pids: controllers.includes("pids"),
+      cpu: controllers.includes("cpu"),
+    },
+    folders: [folder],
+    async create(limits) {
+      made += 1;
+      const group = new V2Cgroup(join(folder, `${made}`), controllers);
+      await group.make(limits);
+      return group;
+    },
+    close: () => removeGroup(folder),
+  };
+}
+
+async function handDown(folder: string, controllers: readonly Controller[]): Promise<void> {
+  const missing = new Set(controllers);
+  const have = await readFile(join(folder, "cgroup.subtree_control"), "utf8").catch(() => "");
+  for (const each of have.trim().split(/\s+/)) missing.delete(each as Controller);
+  if (missing.size > 0) await put(folder, "cgroup.subtree_control", [...missing].map((each) => `+${each}`).join(" "));
+}
+
+async function makeWay(place: string): Promise<void> {
+  const aside = join(place, WORKERS);
+  await mkdir(aside, { recursive: true });
+  // A process may end while we look; one that can't be moved shows in the second attempt.
+  for (const pid of await processesIn(place)) await put(aside, "cgroup.procs", pid).catch(() => {});
+}
+
+class V2Cgroup implements Cgroup {
+  readonly #folder: string;
+  readonly #has: ReadonlySet<Controller>;
+
+  constructor(folder: string, controllers: readonly Controller[]) {
+    this.#folder = folder;
+    this.#has = new Set(controllers);
+  }
+
+  async make(limits: CgroupLimits): Promise<void> {
+    await mkdir(this.#folder);
+    if (this.#has.has("memory")) {
+      await put(this.#folder, "memory.max", limits.memoryBytes);
+      // All of it dies together, so that no half of a runtime lives on.
+      await put(this.#folder, "memory.oom.group", 1);
+      // Missing where the kernel has no swap.
+      await put(this.#folder, "memory.swap.max", 0).catch(() => {});
+    }
+    if (this.#has.has("pids")) await put(this.#folder, "pids.max", limits.pids);
+    await this.setCpus(limits.cpus);
+  }
+
+  join(pid: number): Promise<void> {
+    return put(this.#folder, "cgroup.procs", pid);
+  }
+
+  async kill(): Promise<boolean> {
+    return put(this.#folder, "cgroup.kill", 1).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  async setCpus(cpus: number): Promise<void> {
+    if (!this.#has.has("cpu")) return;
+    await put(this.#folder, "cpu.weight", Math.min(10_000, Math.max(1, Math.round(cpus * 100))));
+    await put(this.#folder, "cpu.max", `${cpuQuotaUs(cpus)} ${CPU_PERIOD_US}`);
+  }
+
+  oomKills(): Promise<number> {
+    return readKey(this.#folder, "memory.events", "oom_kill");
+  }
+
+  async memory(): Promise<{ currentBytes: number; peakBytes: number }> {
+    const currentBytes = await readNumber(this.#folder, "memory.current");
+    // memory.peak came with Linux 5.19.
+    return { currentBytes, peakBytes: (await readNumber(this.#folder, "memory.peak")) || currentBytes };
+  }
+
+  async resetPeak(): Promise<void> {
+    // A reset here holds only for the descriptor that made it (Linux 6.12): the peak stays that of all lives.
+  }
+
+  remove(): Promise<void> {
+    return removeGroup(this.#folder);
+  }
+}

@@ -1,0 +1,120 @@
+/**
+ * The port every sandbox driver implements.
+ *
+ *   SandboxDriver  one per worker: knows whether isolation is possible here and makes enclosures
+ *   Enclosure      the place of one execution environment: its /tmp, its limits, its identity
+ *   Booted         one life of the processes in it; an enclosure may be booted again after the last one ended
+ *
+ * The function's environment, code and events never pass through this port: they travel over `Booted.channel`
+ * once the runtime inside listens, so nothing secret is ever on a command line or in an inherited environment.
+ */
+import type { Duplex, Readable } from "node:stream";
+
+/** A driver per way of isolating. There is none without isolation: a function is never run as a plain process. */
+export type DriverName = "bubblewrap";
+
+/** What keeps a sandbox apart from the host and from the next one, as it was found to work here. */
+export interface Isolation {
+  readonly driver: DriverName;
+  /** Kinds of namespace of its own, such as "user", "pid", "mount", "net", "ipc", "uts", "cgroup". */
+  readonly namespaces: readonly string[];
+  readonly seccomp: boolean;
+  readonly limits: {
+    readonly memory: "cgroup" | "none";
+    readonly pids: "cgroup" | "rlimit" | "none";
+    readonly cpu: "cgroup" | "none";
+  };
+  /** Concurrent sandboxes run as different users of the host. */
+  readonly uidPerSandbox: boolean;
+  /** What is missing, each in plain words and with the way to get it. Empty when nothing is. */
+  readonly lacks: readonly string[];
+}
+
+/** A read-only view of a host file or folder inside the sandbox. Both paths are absolute. */
+export interface Mount {
+  readonly from: string;
+  readonly to: string;
+}
+
+export interface EnclosureSpec {
+  /** Unique on this worker while the enclosure lives; `[A-Za-z0-9_-]+`. Not visible inside. */
+  readonly id: string;
+  /** Hard limit over all its processes. What they write to /tmp counts too, because /tmp is memory. */
+  readonly memoryMiB: number;
+  /** Share of one processor, may be fractional: 0.5 is half of one, 2 is two whole ones. */
+  readonly cpus: number;
+  /** Processes and threads together. */
+  readonly pids: number;
+  /** Size of /tmp. */
+  readonly tmpMiB: number;
+  /** Seen read-only inside: code at /var/task, layers at /opt, the interpreter… A mount on /usr replaces the host's. */
+  readonly mounts: readonly Mount[];
+  /** The program and its arguments, as paths inside the sandbox. Visible inside: no secrets. */
+  readonly command: readonly string[];
+}
+
+/** How one life ended. `code` and `signal` are as the program's own parent would have seen them; one of them is null. */
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: string | null;
+  /** The kernel killed it, or a part of it, for exceeding `memoryMiB`. Never true after `kill()`. */
+  readonly outOfMemory: boolean;
+  /**
+   * False when the sandbox could not be set up, so that the program never ran: `stderr` says why. A program that isn't
+   * there counts so, or as one that ended with code 127.
+   */
+  readonly started: boolean;
+}
+
+export interface Booted {
+  /** Descriptor 3 of the program inside: a connected byte stream. */
+  readonly channel: Duplex;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  /** Settles once, never rejects. When it has, no process of this life is left. */
+  readonly exited: Promise<Exit>;
+  /** Kills the whole process tree, whatever state it is in. Resolves when nothing of it is left. May be called again. */
+  kill(): Promise<void>;
+}
+
+export interface Enclosure {
+  readonly id: string;
+  /**
+   * Starts `spec.command`. Resolves when the isolation stands and the program has been let go, without waiting for
+   * its first word. May be called again after the last life ended: same /tmp (where `lacks` doesn't say otherwise),
+   * new memory. Rejects with `BootFailed` when the sandbox can't be made, is still running or is destroyed.
+   */
+  boot(): Promise<Booted>;
+  /** Memory now, and the most since the last boot began, of all its processes. Zeros where nothing measures it. */
+  stats(): Promise<{ memoryBytes: number; peakMemoryBytes: number }>;
+  /** Changes the processor share from now on, e.g. more of it while initialising. Does nothing where cpu is unlimited. */
+  setCpus(cpus: number): Promise<void>;
+  /** Removes processes, mounts, cgroups and folders. Safe at any moment, also during `boot` and twice. */
+  destroy(): Promise<void>;
+}
+
+export interface SandboxDriver {
+  readonly name: DriverName;
+  /** Tries a real sandbox. Throws `IsolationUnavailable` when none can be made here. */
+  probe(): Promise<Isolation>;
+  /** Reserves everything an enclosure needs before it boots. `probe` need not have been called. */
+  create(spec: EnclosureSpec): Promise<Enclosure>;
+  /** Destroys what is left of its enclosures and gives back everything the driver holds. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** No sandbox can be made on this host; `remedy` says what its owner can do about it. */
+export class IsolationUnavailable extends Error {
+  override readonly name = "IsolationUnavailable";
+  readonly remedy: string;
+
+  constructor(missing: string, remedy: string) {
+    super(missing);
+    this.remedy = remedy;
+  }
+}
+
+/** This one life could not begin; the message says why. The enclosure itself is still usable. */
+export class BootFailed extends Error {
+  override readonly name = "BootFailed";
+}

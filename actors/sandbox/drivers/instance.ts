@@ -1,0 +1,37 @@
+/**
+ * The name of one driver's life on this host, by which everything it leaves behind can be told from a living one's.
+ *
+ * Cgroups and folders carry the name, and so does the command line of every sandbox's first process. It says which
+ * process owns them (pid and its start time, so that a reused pid is not mistaken for it) as seen from which pid
+ * namespace, because pids of another container mean nothing here.
+ */
+import { readFile, readlink } from "node:fs/promises";
+
+const pattern = /^mayfly-(\d+)-(\d+)-(\d+)-\d+$/;
+
+let made = 0;
+
+/** A name no other driver on this host has or had. */
+export async function newInstanceName(): Promise<string> {
+  made += 1;
+  return `mayfly-${await pidNamespace()}-${process.pid}-${await startedAtTick(process.pid)}-${made}`;
+}
+
+/** Whether `name` is an instance whose owner is certainly gone. False for foreign names and when in doubt. */
+export async function isLeftover(name: string): Promise<boolean> {
+  const [, namespace, pid, tick] = pattern.exec(name) ?? [];
+  if (namespace === undefined || namespace !== (await pidNamespace())) return false;
+  return (await startedAtTick(Number(pid))) !== tick;
+}
+
+/** The number of the pid namespace this process lives in. */
+async function pidNamespace(): Promise<string> {
+  return (await readlink("/proc/self/ns/pid")).replace(/\D/g, "");
+}
+
+/** When process `pid` began, in the kernel's ticks since the machine started; undefined when there is none. */
+async function startedAtTick(pid: number): Promise<string | undefined> {
+  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
+  // The second field is the program's name and may hold spaces and brackets; the start time is the 20th after it.
+  return stat?.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+}

@@ -1,0 +1,236 @@
+/**
+ * A sandbox's process: made by a driver, spoken to in frames. Everything of a sandbox that touches the world is in here.
+ *
+ * One callback actor lives as long as the sandbox. It hears boot, deliver and kill; it tells the machine what the process
+ * said. When it ends, the enclosure is destroyed with everything in it.
+ */
+import { fromCallback } from "xstate";
+import type { FunctionSpec } from "../../subjects/function.ts";
+import type { Call } from "../../subjects/worker.ts";
+import type { Booted, Enclosure, SandboxDriver } from "./drivers/driver.ts";
+import { encodeEvent, encodeInit, FrameDecoder, type RuntimeFrame, type RuntimeInit } from "./frames.ts";
+import { LogTail } from "./log-tail.ts";
+import { type ProcessCommand, type SandboxEvent, type SandboxInput, sandboxMachine } from "./machine.ts";
+import { MAX_RESPONSE_BYTES, responseTooLarge } from "./policy.ts";
+
+/** What a runtime needs to run inside: from the runtime catalogue and the code cache. */
+export interface Furnishing {
+  readonly command: readonly string[];
+  readonly mounts: ReadonlyArray<{ readonly from: string; readonly to: string }>;
+  readonly init: RuntimeInit;
+  /** What our own part inside takes beside the function's memory. */
+  readonly overheadMiB: number;
+  /** The code isn't needed any more. */
+  release(): void;
+}
+
+export interface SandboxWorld {
+  readonly driver: SandboxDriver;
+  /** Fetches code, resolves the runtime. Rejects with an Error whose `name` becomes the error type. */
+  furnish(spec: FunctionSpec, sandboxId: string): Promise<Furnishing>;
+  /** One line of function output. */
+  log(sandbox: SandboxInput, text: string): void;
+  us(): number;
+}
+
+const MIB = 1024 * 1024;
+/** Lambda gives one processor at 1,769 MB, and more or less of it in proportion. Source: Lambda developer guide, memory. */
+const MIB_PER_CPU = 1769;
+const PIDS = 1024;
+const MEMORY_SAMPLE_MS = 1000;
+
+export const sandboxLogic = (world: SandboxWorld) => sandboxMachine.provide({ actors: { process: processLogic(world) } });
+
+const processLogic = (world: SandboxWorld) =>
+  fromCallback<ProcessCommand, SandboxInput, SandboxEvent>(({ input, sendBack, receive }) => {
+    const process = new SandboxProcess(world, input, sendBack);
+    receive((command) => {
+      if (command.type === "boot") void process.boot(command.spec);
+      else if (command.type === "deliver") process.deliver(command.call, command.payload, command.deadlineAt);
+      else void process.kill();
+    });
+    return () => void process.destroy();
+  });
+
+class SandboxProcess {
+  readonly #world: SandboxWorld;
+  readonly #sandbox: SandboxInput;
+  readonly #tell: (event: SandboxEvent) => void;
+  readonly #tail = new LogTail();
+  #enclosure: Enclosure | undefined;
+  #furnishing: Furnishing | undefined;
+  #booted: Booted | undefined;
+  /** Settles when the last life is over, so that the next one never meets it. */
+  #lastLife: Promise<unknown> = Promise.resolve();
+  /** How the function's own process ended, when a host process inside reports it before it ends itself. */
+  #ownExit: { code: number | null; signal: string | null } | undefined;
+  #bootedUs = 0;
+  #peakMiB = 0;
+  #sampledMs = 0;
+  #destroyed = false;
+
+  constructor(world: SandboxWorld, sandbox: SandboxInput, tell: (event: SandboxEvent) => void) {
+    this.#world = world;
+    this.#sandbox = sandbox;
+    this.#tell = (event) => {
+      if (!this.#destroyed) tell(event);
+    };
+  }
+
+  async boot(spec: FunctionSpec): Promise<void> {
+    const startedUs = this.#world.us();
+    try {
+      await this.#lastLife;
+      this.#furnishing ??= await this.#world.furnish(spec, this.#sandbox.sandboxId);
+      if (this.#destroyed) return await this.destroy();
+      this.#enclosure ??= await this.#world.driver.create({
+        id: this.#sandbox.sandboxId,
+        memoryMiB: spec.memoryMiB + this.#furnishing.overheadMiB,
+        cpus: spec.memoryMiB / MIB_PER_CPU,
+        pids: PIDS,
+        tmpMiB: spec.tmpMiB,
+        mounts: this.#furnishing.mounts,
+        command: this.#furnishing.command,
+      });
+      if (this.#destroyed) return await this.destroy();
+      const booted = await this.#enclosure.boot();
+      if (this.#destroyed) return await this.destroy();
+      this.#live(booted, this.#furnishing.init);
+      this.#bootedUs = this.#world.us();
+      this.#tell({ type: "process.booted", createUs: Math.round(this.#bootedUs - startedUs) });
+    } catch (error) {
+      const { name, message } = error instanceof Error ? error : new Error(String(error));
+      this.#tell({
+        type: "process.initFailed",
+        error: { errorType: name, payload: JSON.stringify({ errorType: name, errorMessage: message }) },
+      });
+    }
+  }
+
+  deliver(call: Call, payload: Uint8Array, deadlineAt: number): void {
+    this.#tail.start(call.tail);
+    this.#booted?.channel.write(
+      encodeEvent(
+        {
+          requestId: call.requestId,
+          deadlineMs: deadlineAt,
+          invokedFunctionArn: call.arn,
+          ...(call.traceId === undefined ? {} : { traceId: call.traceId }),
+          ...(call.clientContext === undefined
+            ? {}
+            : { clientContext: Buffer.from(call.clientContext, "base64").toString("utf8") }),
+        },
+        payload,
+      ),
+    );
+  }
+
+  kill(): Promise<void> {
+    const booted = this.#booted;
+    this.#booted = undefined;
+    const killed = booted?.kill() ?? Promise.resolve();
+    this.#lastLife = killed;
+    return killed;
+  }
+
+  async destroy(): Promise<void> {
+    this.#destroyed = true;
+    await this.#enclosure?.destroy();
+    this.#furnishing?.release();
+  }
+
+  #live(booted: Booted, init: RuntimeInit): void {
+    this.#booted = booted;
+    const decoder = new FrameDecoder();
+    booted.channel.on("data", (chunk: Buffer) => {
+      const { frames, error } = decoder.push(chunk);
+      for (const frame of frames) if (this.#booted === booted) this.#heard(frame);
+      if (error === null) return;
+      this.#log(`${error.name}: ${error.message}`);
+      void booted.kill();
+    });
+    booted.channel.on("error", () => {});
+    lines(booted.stdout, (line) => this.#log(line));
+    lines(booted.stderr, (line) => this.#log(line));
+    void booted.exited.then((exit) => {
+      if (this.#booted !== booted) return;
+      this.#booted = undefined;
+      const { code, signal } = this.#ownExit ?? exit;
+      this.#ownExit = undefined;
+      this.#tell({
+        type: "process.exited",
+        exit: { code, signal, outOfMemory: exit.outOfMemory },
+        us: this.#world.us(),
+      });
+    });
+    booted.channel.write(encodeInit(init));
+  }
+
+  #heard(frame: RuntimeFrame): void {
+    const us = this.#world.us();
+    switch (frame.type) {
+      case "ready":
+        return this.#tell({ type: "process.ready", initUs: Math.round(us - this.#bootedUs) });
+      case "initError":
+        return this.#tell({
+          type: "process.initFailed",
+          error: { errorType: frame.errorType, payload: frame.payload.toString("utf8") },
+        });
+      case "response": {
+        const { requestId, payload } = frame;
+        const usage = this.#usage();
+        if (payload.length > MAX_RESPONSE_BYTES) {
+          return this.#tell({ type: "process.failed", requestId, error: responseTooLarge(), us, usage });
+        }
+        return this.#tell({ type: "process.responded", requestId, payload, us, usage });
+      }
+      case "error": {
+        const error = { errorType: frame.errorType, payload: frame.payload.toString("utf8") };
+        return this.#tell({ type: "process.failed", requestId: frame.requestId, error, us, usage: this.#usage() });
+      }
+      case "log":
+        return this.#log(frame.text);
+      case "exit":
+        this.#ownExit = { code: frame.code, signal: frame.signal };
+        return;
+    }
+  }
+
+  #log(text: string): void {
+    this.#tail.add(text);
+    this.#world.log(this.#sandbox, text);
+  }
+
+  /** The peak is read from the cgroup once a second at most: reading it is slower than a warm invocation. */
+  #usage() {
+    const now = Date.now();
+    if (now - this.#sampledMs > MEMORY_SAMPLE_MS && this.#enclosure !== undefined) {
+      this.#sampledMs = now;
+      void this.#enclosure
+        .stats()
+        .then(({ peakMemoryBytes }) => {
+          this.#peakMiB = Math.ceil(peakMemoryBytes / MIB);
+        })
+        .catch(() => {});
+    }
+    return { peakMemoryMiB: this.#peakMiB, tail: this.#tail.end() };
+  }
+}
+
+const MAX_LINE = 256 * 1024;
+
+/** Cuts a stream into lines; a line without an end is cut at 256 KiB, as CloudWatch does with an event. */
+function lines(stream: NodeJS.ReadableStream, heard: (line: string) => void): void {
+  let rest = "";
+  stream.setEncoding("utf8");
+  stream.on("error", () => {});
+  stream.on("data", (chunk: string) => {
+    const parts = (rest + chunk).split("\n");
+    rest = parts.pop() ?? "";
+    for (const part of parts) heard(part);
+    for (; rest.length > MAX_LINE; rest = rest.slice(MAX_LINE)) heard(rest.slice(0, MAX_LINE));
+  });
+  stream.on("end", () => {
+    if (rest !== "") heard(rest);
+  });
+}

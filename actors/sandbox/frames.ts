@@ -1,0 +1,248 @@
+/**
+ * The words a worker and the runtime inside a sandbox exchange, over one duplex byte stream (descriptor 3 inside).
+ *
+ * A frame is a u32 length of what follows, a u8 type, and a body; every number is big-endian, text is UTF-8.
+ *
+ * | type | name        | who     | body |
+ * |------|-------------|---------|------|
+ * | 0x01 | `init`      | worker  | JSON {@link RuntimeInit}; the first frame, sent once |
+ * | 0x02 | `event`     | worker  | u32 header length, JSON {@link EventHeader}, payload |
+ * | 0x11 | `ready`     | runtime | empty: init is done, events are welcome; sent once |
+ * | 0x12 | `initError` | runtime | u8 length and error type, error JSON; the runtime exits afterwards |
+ * | 0x13 | `response`  | runtime | u8 length and request id, u8 length and content type, payload |
+ * | 0x14 | `error`     | runtime | u8 length and request id, u8 length and error type, error JSON |
+ * | 0x15 | `log`       | runtime | u8 level, f64 epoch ms, u8 length and request id, text (may hold line feeds: one frame is one message) |
+ * | 0x16 | `exit`      | custom-runtime host | JSON `{code, signal}`: how the function's own `bootstrap` process ended |
+ *
+ * An empty content type means `application/json`. An empty request id in a log means that no invocation was running.
+ * `response` and `error` end the invocation and say that the next event is welcome.
+ *
+ * The other end is code of a stranger: the decoder promises bounded memory and a named error, whatever arrives. What it
+ * can't judge is left to the reader: whether a request id is the one that runs, whether a payload is JSON or too large.
+ */
+
+/** Payload bytes of the greatest request or buffered response (6 MiB and 100 bytes, as Lambda has it). */
+export const maxPayloadBytes = 6_291_556;
+
+/** The greatest length a frame may announce: a payload, and room for what accompanies it. */
+export const maxFrameBytes = maxPayloadBytes + 64 * 1024;
+
+/** Log levels by their number on the wire. `0` marks text without a level of its own. */
+export const logLevels = ["NONE", "TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+/** All that a booted runtime learns about the function it is going to be. The whole environment arrives here. */
+export interface RuntimeInit {
+  readonly env: Readonly<Record<string, string>>;
+  readonly handler: string;
+  readonly runtime: string;
+  /** Where the code lies inside the sandbox; `/var/task`. */
+  readonly taskRoot: string;
+  readonly functionName: string;
+  readonly functionVersion: string;
+  readonly memoryMiB: number;
+  readonly logFormat: "Text" | "JSON";
+  /** Messages below it are dropped by the runtime; without it none are. */
+  readonly logLevel?: Exclude<LogLevel, "NONE">;
+  /** Where the custom-runtime host serves the Runtime API. Default `127.0.0.1:9001`. */
+  readonly runtimeApi?: string;
+}
+
+/** What accompanies a payload into the runtime. */
+export interface EventHeader {
+  readonly requestId: string;
+  /** Epoch ms at which the invocation is over time. */
+  readonly deadlineMs: number;
+  readonly invokedFunctionArn: string;
+  readonly traceId?: string;
+  /** The client context as JSON text, already decoded from its base64 form. */
+  readonly clientContext?: string;
+  /** JSON text with `cognitoIdentityId` and `cognitoIdentityPoolId`. */
+  readonly cognitoIdentity?: string;
+  readonly tenantId?: string;
+}
+
+export type RuntimeFrame =
+  | { readonly type: "ready" }
+  | { readonly type: "initError"; readonly errorType: string; readonly payload: Buffer }
+  | { readonly type: "response"; readonly requestId: string; readonly contentType: string; readonly payload: Buffer }
+  | { readonly type: "error"; readonly requestId: string; readonly errorType: string; readonly payload: Buffer }
+  | {
+      readonly type: "log";
+      readonly level: LogLevel;
+      /** Epoch ms by the sandbox's clock, as the runtime claims it. */
+      readonly at: number;
+      readonly requestId: string;
+      readonly text: string;
+    }
+  | { readonly type: "exit"; readonly code: number | null; readonly signal: string | null };
+
+/** Why the stream can't be read any further. There is no way to find the next frame after one of these. */
+export class FrameError extends Error {
+  override readonly name = "FrameError";
+  readonly reason: "oversized" | "unknown" | "malformed";
+
+  constructor(reason: FrameError["reason"], detail: string) {
+    super(`${reason} frame: ${detail}`);
+    this.reason = reason;
+  }
+}
+
+const lengthBytes = 4;
+
+/** The frame that turns a booted runtime into a function. */
+export function encodeInit(init: RuntimeInit): Buffer {
+  const body = Buffer.from(JSON.stringify(init));
+  const frame = Buffer.allocUnsafe(lengthBytes + 1 + body.length);
+  frame.writeUInt32BE(1 + body.length, 0);
+  frame[lengthBytes] = 0x01;
+  body.copy(frame, lengthBytes + 1);
+  return frame;
+}
+
+/** The frame that starts an invocation. An empty payload travels as `{}`, which is what a function sees on Lambda. */
+export function encodeEvent(header: EventHeader, payload: Uint8Array): Buffer {
+  const head = JSON.stringify(header);
+  const headBytes = Buffer.byteLength(head);
+  const payloadBytes = payload.length || 2;
+  const frame = Buffer.allocUnsafe(lengthBytes + 5 + headBytes + payloadBytes);
+  frame.writeUInt32BE(5 + headBytes + payloadBytes, 0);
+  frame[lengthBytes] = 0x02;
+  frame.writeUInt32BE(headBytes, lengthBytes + 1);
+  frame.write(head, lengthBytes + 5, "utf8");
+  if (payload.length > 0) frame.set(payload, lengthBytes + 5 + headBytes);
+  else frame.write("{}", lengthBytes + 5 + headBytes, "latin1");
+  return frame;
+}
+
+/**
+ * Cuts what a runtime sends into frames, in pieces of any size.
+ *
+ * `push` never throws. It gives the frames that are complete; with `error` the stream is beyond repair, and every later
+ * push gives nothing but that error. Frames that lie in one piece aren't copied: their payloads share its memory.
+ * It holds at most one unfinished frame, and never more than about twice what was received of it.
+ */
+export class FrameDecoder {
+  #pending = Buffer.alloc(0);
+  #filled = 0;
+  #error: FrameError | null = null;
+
+  push(chunk: Buffer): { readonly frames: readonly RuntimeFrame[]; readonly error: FrameError | null } {
+    const frames: RuntimeFrame[] = [];
+    if (this.#error) return { frames, error: this.#error };
+    try {
+      const rest = this.#filled > 0 ? this.#finishPending(chunk, frames) : chunk;
+      this.#cut(rest, frames);
+    } catch (error) {
+      this.#pending = Buffer.alloc(0);
+      this.#filled = 0;
+      this.#error = error instanceof FrameError ? error : new FrameError("malformed", String(error));
+    }
+    return { frames, error: this.#error };
+  }
+
+  /** Feeds the frame begun earlier; gives what of the piece belongs to later frames. */
+  #finishPending(chunk: Buffer, frames: RuntimeFrame[]): Buffer {
+    let rest = chunk;
+    if (this.#filled < lengthBytes) rest = this.#keep(rest, lengthBytes);
+    if (this.#filled < lengthBytes) return rest;
+    const total = lengthBytes + announcedLength(this.#pending, 0);
+    rest = this.#keep(rest, total);
+    if (this.#filled < total) return rest;
+    const body = this.#pending.subarray(lengthBytes, total);
+    this.#pending = Buffer.alloc(0);
+    this.#filled = 0;
+    frames.push(parseFrame(body));
+    return rest;
+  }
+
+  #cut(chunk: Buffer, frames: RuntimeFrame[]): void {
+    let at = 0;
+    while (chunk.length - at >= lengthBytes) {
+      const end = at + lengthBytes + announcedLength(chunk, at);
+      if (end > chunk.length) break;
+      frames.push(parseFrame(chunk.subarray(at + lengthBytes, end)));
+      at = end;
+    }
+    if (at < chunk.length) this.#keep(chunk.subarray(at), chunk.length - at);
+  }
+
+  /** Stores bytes until `upTo` are held; gives those left over. The store doubles, so that single bytes stay cheap. */
+  #keep(chunk: Buffer, upTo: number): Buffer {
+    const taken = Math.min(chunk.length, upTo - this.#filled);
+    const needed = this.#filled + taken;
+    if (needed > this.#pending.length) {
+      const grown = Buffer.allocUnsafe(Math.max(needed, Math.min(2 * needed, lengthBytes + maxFrameBytes)));
+      this.#pending.copy(grown, 0, 0, this.#filled);
+      this.#pending = grown;
+    }
+    chunk.copy(this.#pending, this.#filled, 0, taken);
+    this.#filled = needed;
+    return chunk.subarray(taken);
+  }
+}
+
+function announcedLength(buffer: Buffer, at: number): number {
+  const length = buffer.readUInt32BE(at);
+  if (length > maxFrameBytes) throw new FrameError("oversized", `${length} bytes announced, ${maxFrameBytes} allowed`);
+  if (length === 0) throw new FrameError("malformed", "no type");
+  return length;
+}
+
+function parseFrame(frame: Buffer): RuntimeFrame {
+  switch (frame[0]) {
+    case 0x11:
+      if (frame.length > 1) throw new FrameError("malformed", "ready has no body");
+      return { type: "ready" };
+    case 0x12: {
+      const [errorType, at] = shortText(frame, 1);
+      return { type: "initError", errorType, payload: frame.subarray(at) };
+    }
+    case 0x13: {
+      const [requestId, afterId] = shortText(frame, 1);
+      const [contentType, at] = shortText(frame, afterId);
+      return { type: "response", requestId, contentType, payload: frame.subarray(at) };
+    }
+    case 0x14: {
+      const [requestId, afterId] = shortText(frame, 1);
+      const [errorType, at] = shortText(frame, afterId);
+      return { type: "error", requestId, errorType, payload: frame.subarray(at) };
+    }
+    case 0x15:
+      return parseLog(frame);
+    case 0x16:
+      return parseExit(frame);
+    default:
+      throw new FrameError("unknown", `type ${frame[0]}`);
+  }
+}
+
+function parseLog(frame: Buffer): RuntimeFrame {
+  const textlessBytes = 1 + 1 + 8 + 1;
+  if (frame.length < textlessBytes) throw new FrameError("malformed", "log cut short");
+  const level = logLevels[frame[1]!];
+  const at = frame.readDoubleBE(2);
+  if (level === undefined || !Number.isFinite(at)) throw new FrameError("malformed", "log without a level or a time");
+  const [requestId, textAt] = shortText(frame, 10);
+  return { type: "log", level, at, requestId, text: frame.toString("utf8", textAt) };
+}
+
+function parseExit(frame: Buffer): RuntimeFrame {
+  let body: unknown;
+  try {
+    body = JSON.parse(frame.toString("utf8", 1));
+  } catch {
+    throw new FrameError("malformed", "exit is not JSON");
+  }
+  const { code, signal } = (body ?? {}) as { code?: unknown; signal?: unknown };
+  const known = (code === null || Number.isInteger(code)) && (signal === null || typeof signal === "string");
+  if (!known) throw new FrameError("malformed", "exit without a code or a signal");
+  return { type: "exit", code: code as number | null, signal: signal as string | null };
+}
+
+/** Reads a u8 length and that many bytes of text; also gives where it ends. */
+function shortText(frame: Buffer, at: number): [text: string, end: number] {
+  const length = frame[at];
+  if (length === undefined || at + 1 + length > frame.length) throw new FrameError("malformed", "text cut short");
+  return [frame.toString("utf8", at + 1, at + 1 + length), at + 1 + length];
+}

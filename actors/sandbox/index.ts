@@ -1,0 +1,83 @@
+/** Sandboxes of one worker process: one actor for each. */
+import type { FunctionSpec } from "../../subjects/function.ts";
+import { poolId } from "../../subjects/function.ts";
+import type { Heartbeat, HostedSandbox } from "../../subjects/worker.ts";
+import type { Component } from "../bus/component.ts";
+import { Population } from "../bus/population.ts";
+import { type SandboxWorld, sandboxLogic } from "./effects.ts";
+import type { SandboxContext, SandboxInput, sandboxMachine } from "./machine.ts";
+import { logSaid, sandboxWiring } from "./wiring.ts";
+
+export interface SandboxesOptions {
+  readonly component: Component;
+  readonly workerId: string;
+  readonly world: Omit<SandboxWorld, "log" | "us">;
+  readonly limits: SandboxInput["limits"];
+  /** Named in every receipt. */
+  readonly isolation: string;
+}
+
+type Standing = "init" | "idle" | "busy";
+
+export class Sandboxes {
+  readonly #population: Population<typeof sandboxMachine>;
+  readonly #options: SandboxesOptions;
+
+  constructor(options: SandboxesOptions) {
+    const { component, workerId, world } = options;
+    this.#options = options;
+    this.#population = new Population(component, {
+      actor: "sandbox",
+      logic: sandboxLogic({
+        ...world,
+        log: (sandbox, line) => component.network.publish(logSaid(sandbox, line)),
+        us: () => component.clock.us(),
+      }),
+      wiring: sandboxWiring(workerId),
+    }).listen();
+  }
+
+  create(sandboxId: string, pool: string, spec: FunctionSpec): void {
+    const { workerId, isolation, limits } = this.#options;
+    this.#population.spawn(sandboxId, { sandboxId, workerId, poolId: pool, spec, isolation, limits });
+  }
+
+  idle() {
+    return this.#standing()
+      .filter(([standing]) => standing === "idle")
+      .map(([, { sandboxId, spec, lastUsedUs }]) => ({ sandboxId, memoryMiB: spec.memoryMiB, lastUsedUs }));
+  }
+
+  load(): Pick<Heartbeat, "busyMiB" | "idleMiB" | "running"> {
+    const running = new Map<string, Heartbeat["running"][number]>();
+    let [busyMiB, idleMiB] = [0, 0];
+    for (const [standing, { spec, job }] of this.#standing()) {
+      if (standing === "idle") idleMiB += spec.memoryMiB;
+      else busyMiB += spec.memoryMiB;
+      if (job === null) continue;
+      const key = `${spec.acct}/${spec.fn}/${job.call.frontendId}`;
+      const count = (running.get(key)?.count ?? 0) + 1;
+      running.set(key, { acct: spec.acct, fn: spec.fn, frontendId: job.call.frontendId, count });
+    }
+    return { busyMiB, idleMiB, running: [...running.values()] };
+  }
+
+  list(): ReadonlyMap<string, readonly HostedSandbox[]> {
+    const pools = new Map<string, HostedSandbox[]>();
+    for (const [state, { sandboxId, spec }] of this.#standing()) {
+      const key = poolId(spec);
+      pools.set(key, [...(pools.get(key) ?? []), { sandboxId, state }]);
+    }
+    return pools;
+  }
+
+  get size(): number {
+    return this.#population.size;
+  }
+
+  #standing(): Array<readonly [Standing, SandboxContext]> {
+    return this.#population
+      .snapshots()
+      .map(([, { value, context }]) => [Object.keys(value as object)[0] as Standing, context] as const);
+  }
+}

@@ -1,0 +1,307 @@
+/**
+ * A sandbox: one execution environment of one function version of one account.
+ *
+ * States
+ *   init.booting      the isolation is made and its process let go
+ *   init.starting     the runtime loads the function and runs its init code, for 10 s at most
+ *   idle.ready        takes one invocation
+ *   idle.reset        a timeout, a crash or a too long init cost it its process; /tmp is kept, and the next invocation
+ *                     boots it again and runs init inside its own time (what Lambda calls a suppressed init)
+ *   busy.booting, busy.starting, busy.running
+ *   dead              gone for good
+ * Hears  sandbox.invoke · sandbox.stop — from outside
+ *        process.booted · process.ready · process.initFailed · process.responded · process.failed · process.exited
+ * Says   started · finished (one per invocation, in every case) · reported (usable, failed, dead)
+ * Tells its process  boot · deliver · kill (and the end of the machine destroys it)
+ *
+ * Promise: at most one invocation at a time. Whoever invokes a sandbox that is not idle is told so (`finished`, refused).
+ */
+import { assign, emit, fromCallback, sendTo, setup } from "xstate";
+import type { FunctionSpec } from "../../subjects/function.ts";
+import type { Call } from "../../subjects/worker.ts";
+import { exitError, type ProcessExit, type RuntimeError, timedOut } from "./policy.ts";
+
+/** One invocation as the sandbox holds it. `startedUs` is monotonic, `startedAt` epoch ms. */
+export interface Job {
+  readonly call: Call;
+  readonly startedUs: number;
+  readonly startedAt: number;
+  /** Whether the caller paid for an init: the first invocation, and any that had to boot again. */
+  readonly cold: boolean;
+}
+
+export interface SandboxInput {
+  readonly sandboxId: string;
+  readonly workerId: string;
+  readonly poolId: string;
+  readonly spec: FunctionSpec;
+  readonly isolation: string;
+  readonly limits: { readonly initMs: number; readonly idleMs: number };
+}
+
+export interface SandboxContext extends SandboxInput {
+  readonly createUs: number;
+  readonly initUs: number;
+  readonly invocations: number;
+  /** Monotonic microseconds at which the last invocation came; 0 before the first. */
+  readonly lastUsedUs: number;
+  readonly job: Job | null;
+  /** Why it has to go after the running invocation; empty when it may stay. */
+  readonly leaving: string;
+}
+
+export type SandboxEvent =
+  | {
+      type: "sandbox.invoke";
+      call: Call;
+      payload: Uint8Array;
+      us: number;
+      at: number;
+    }
+  | { type: "sandbox.stop"; reason: string }
+  | { type: "process.booted"; createUs: number }
+  | { type: "process.ready"; initUs: number }
+  | { type: "process.initFailed"; error: RuntimeError }
+  | { type: "process.responded"; requestId: string; payload: Uint8Array; us: number; usage: Usage }
+  | { type: "process.failed"; requestId: string; error: RuntimeError; us: number; usage: Usage }
+  | { type: "process.exited"; exit: ProcessExit; us: number };
+
+/** What the process knows at the end of an invocation. `tail` is the last of its log, when the caller asked for it. */
+export interface Usage {
+  readonly peakMemoryMiB: number;
+  readonly tail: string | undefined;
+}
+
+export type SandboxEmitted =
+  | { type: "started"; sandbox: SandboxContext; job: Job }
+  | { type: "finished"; sandbox: SandboxContext; job: Job; outcome: Outcome }
+  | { type: "refused"; sandbox: SandboxContext; call: Call; why: string }
+  | { type: "reported"; sandbox: SandboxContext; state: "idle" | "failed" | "dead"; reason: string; error?: RuntimeError };
+
+export type Outcome =
+  | { readonly kind: "ok"; readonly payload: Uint8Array; readonly us: number; readonly usage: Usage }
+  | { readonly kind: "error"; readonly error: RuntimeError; readonly us: number; readonly usage: Usage }
+  | { readonly kind: "timeout"; readonly error: RuntimeError };
+
+/** What the machine tells its process, see effects.ts. */
+export type ProcessCommand =
+  | { type: "boot"; spec: FunctionSpec; suppressed: boolean }
+  | { type: "deliver"; call: Call; payload: Uint8Array; deadlineAt: number }
+  | { type: "kill" };
+
+const process = fromCallback<ProcessCommand, SandboxInput, SandboxEvent>(() => {
+  throw new Error("the process is given by effects.ts");
+});
+
+export const sandboxMachine = setup({
+  types: {
+    context: {} as SandboxContext & { readonly payload: Uint8Array | null },
+    input: {} as SandboxInput,
+    events: {} as SandboxEvent,
+    emitted: {} as SandboxEmitted,
+  },
+  actors: { process },
+  delays: {
+    initLimit: ({ context }) => context.limits.initMs,
+    idleLimit: ({ context }) => context.limits.idleMs,
+    timeout: ({ context }) => context.spec.timeoutMs,
+  },
+  guards: {
+    isItsOwn: ({ context, event }) => "requestId" in event && event.requestId === context.job?.call.requestId,
+    mustLeave: ({ context }) => context.leaving !== "",
+  },
+  actions: {
+    boot: sendTo("process", ({ context }) => ({
+      type: "boot" as const,
+      spec: context.spec,
+      suppressed: context.job !== null,
+    })),
+    kill: sendTo("process", { type: "kill" }),
+    deliver: sendTo("process", ({ context }) => ({
+      type: "deliver" as const,
+      call: context.job?.call as Call,
+      payload: context.payload ?? new Uint8Array(),
+      deadlineAt: (context.job?.startedAt ?? 0) + context.spec.timeoutMs,
+    })),
+    takeJob: assign(({ context, event }, params: { cold: boolean }) => {
+      if (event.type !== "sandbox.invoke") return {};
+      const { call, payload, us, at } = event;
+      return {
+        job: { call, startedUs: us, startedAt: at, cold: params.cold },
+        payload,
+        invocations: context.invocations + 1,
+        lastUsedUs: us,
+      };
+    }),
+    dropPayload: assign({ payload: null }),
+    dropJob: assign({ job: null, payload: null }),
+    rememberCreate: assign({ createUs: ({ event }) => (event.type === "process.booted" ? event.createUs : 0) }),
+    rememberInit: assign({ initUs: ({ event }) => (event.type === "process.ready" ? event.initUs : 0) }),
+    rememberLeaving: assign({ leaving: ({ event }) => (event.type === "sandbox.stop" ? event.reason : "") }),
+    sayStarted: emit(({ context }) => ({ type: "started" as const, sandbox: context, job: context.job as Job })),
+    sayResult: emit(({ context, event }) => ({
+      type: "finished" as const,
+      sandbox: context,
+      job: context.job as Job,
+      outcome: outcomeOf(event, context),
+    })),
+    sayTimeout: emit(({ context }) => ({
+      type: "finished" as const,
+      sandbox: context,
+      job: context.job as Job,
+      outcome: {
+        kind: "timeout" as const,
+        error: timedOut(context.job?.call.requestId ?? "", context.spec.timeoutMs),
+      },
+    })),
+    refuse: emit(({ context, event }, params: { why: string }) => ({
+      type: "refused" as const,
+      sandbox: context,
+      call: (event as { call: Call }).call,
+      why: params.why,
+    })),
+    report: emit(({ context, event }, params: { state: "idle" | "failed" | "dead"; reason: string }) => ({
+      type: "reported" as const,
+      sandbox: context,
+      ...params,
+      ...(event.type === "process.initFailed" ? { error: event.error } : {}),
+      ...(event.type === "process.exited" ? { error: exitError("", event.exit) } : {}),
+    })),
+  },
+}).createMachine({
+  id: "sandbox",
+  context: ({ input }) => ({
+    ...input,
+    createUs: 0,
+    initUs: 0,
+    invocations: 0,
+    lastUsedUs: 0,
+    job: null,
+    payload: null,
+    leaving: "",
+  }),
+  invoke: { src: "process", id: "process", input: ({ context }) => context },
+  initial: "init",
+  states: {
+    init: {
+      initial: "booting",
+      entry: "boot",
+      on: {
+        "sandbox.invoke": { actions: { type: "refuse", params: { why: "SandboxBusy: it is still initialising" } } },
+        "sandbox.stop": { target: "dead", actions: { type: "report", params: { state: "dead", reason: "stopped" } } },
+        "process.initFailed": {
+          target: "dead",
+          actions: { type: "report", params: { state: "failed", reason: "init failed" } },
+        },
+        "process.exited": {
+          target: "dead",
+          actions: { type: "report", params: { state: "failed", reason: "exited during init" } },
+        },
+      },
+      states: {
+        booting: { on: { "process.booted": { target: "starting", actions: "rememberCreate" } } },
+        starting: {
+          on: {
+            "process.ready": {
+              target: "#sandbox.idle.ready",
+              actions: ["rememberInit", { type: "report", params: { state: "idle", reason: "initialised" } }],
+            },
+          },
+          after: {
+            initLimit: {
+              target: "#sandbox.idle.reset",
+              actions: ["kill", { type: "report", params: { state: "idle", reason: "init took too long" } }],
+            },
+          },
+        },
+      },
+    },
+
+    idle: {
+      initial: "ready",
+      entry: "dropJob",
+      always: {
+        guard: "mustLeave",
+        target: "dead",
+        actions: { type: "report", params: { state: "dead", reason: "replaced" } },
+      },
+      on: {
+        "sandbox.stop": { target: "dead", actions: { type: "report", params: { state: "dead", reason: "stopped" } } },
+      },
+      after: {
+        idleLimit: {
+          target: "dead",
+          actions: { type: "report", params: { state: "dead", reason: "idle for too long" } },
+        },
+      },
+      states: {
+        ready: {
+          on: {
+            "sandbox.invoke": [
+              {
+                guard: ({ context }) => context.invocations === 0,
+                target: "#sandbox.busy.running",
+                actions: [{ type: "takeJob", params: { cold: true } }, "sayStarted"],
+              },
+              {
+                target: "#sandbox.busy.running",
+                actions: [{ type: "takeJob", params: { cold: false } }, "sayStarted"],
+              },
+            ],
+            "process.exited": { target: "reset" },
+          },
+        },
+        reset: {
+          on: {
+            "sandbox.invoke": {
+              target: "#sandbox.busy",
+              actions: [{ type: "takeJob", params: { cold: true } }, "sayStarted", "boot"],
+            },
+          },
+        },
+      },
+    },
+
+    busy: {
+      initial: "booting",
+      on: {
+        "sandbox.invoke": { actions: { type: "refuse", params: { why: "SandboxBusy: it runs an invocation" } } },
+        "sandbox.stop": { actions: "rememberLeaving" },
+        "process.initFailed": { target: "#sandbox.idle.reset", actions: ["sayResult", "kill"] },
+        "process.exited": { target: "#sandbox.idle.reset", actions: "sayResult" },
+      },
+      after: { timeout: { target: "#sandbox.idle.reset", actions: ["sayTimeout", "kill"] } },
+      states: {
+        booting: { on: { "process.booted": { target: "starting", actions: "rememberCreate" } } },
+        starting: { on: { "process.ready": { target: "running", actions: "rememberInit" } } },
+        running: {
+          entry: ["deliver", "dropPayload"],
+          on: {
+            "process.responded": { guard: "isItsOwn", target: "#sandbox.idle.ready", actions: "sayResult" },
+            "process.failed": { guard: "isItsOwn", target: "#sandbox.idle.ready", actions: "sayResult" },
+          },
+        },
+      },
+    },
+
+    dead: { type: "final" },
+  },
+});
+
+function outcomeOf(event: SandboxEvent, { job, spec }: SandboxContext): Outcome {
+  const requestId = job?.call.requestId ?? "";
+  switch (event.type) {
+    case "process.responded":
+      return { kind: "ok", payload: event.payload, us: event.us, usage: event.usage };
+    case "process.failed":
+      return { kind: "error", error: event.error, us: event.us, usage: event.usage };
+    case "process.initFailed":
+      return { kind: "error", error: event.error, us: 0, usage: NOTHING_USED };
+    case "process.exited":
+      return { kind: "error", error: exitError(requestId, event.exit), us: event.us, usage: NOTHING_USED };
+    default:
+      return { kind: "timeout", error: timedOut(requestId, spec.timeoutMs) };
+  }
+}
+
+const NOTHING_USED: Usage = { peakMemoryMiB: 0, tail: undefined };

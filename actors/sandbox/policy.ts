@@ -1,0 +1,55 @@
+/** What a sandbox answers when its process could not: Lambda's error JSON. Source: recorded answers of Lambda, 2024–2025. */
+
+/** An error as the caller gets it: `payload` is JSON text, `errorType` goes into the logs. */
+export interface RuntimeError {
+  readonly errorType: string;
+  readonly payload: string;
+}
+
+/** How a process ended: one of code and signal is null. */
+export interface ProcessExit {
+  readonly code: number | null;
+  readonly signal: string | null;
+  readonly outOfMemory: boolean;
+}
+
+const SIGNAL_NAMES: Readonly<Record<string, string>> = {
+  SIGKILL: "killed",
+  SIGSEGV: "segmentation fault",
+  SIGABRT: "aborted",
+  SIGTERM: "terminated",
+  SIGILL: "illegal instruction",
+  SIGBUS: "bus error",
+  SIGFPE: "floating point exception",
+};
+
+const platformError = (errorType: string, requestId: string, text: string): RuntimeError => ({
+  errorType,
+  payload: JSON.stringify({ errorType, errorMessage: `RequestId: ${requestId} Error: ${text}` }),
+});
+
+export function exitError(requestId: string, { code, signal, outOfMemory }: ProcessExit): RuntimeError {
+  if (outOfMemory) return platformError("Runtime.OutOfMemory", requestId, "Runtime exited with error: signal: killed");
+  if (signal !== null) {
+    const how = SIGNAL_NAMES[signal] ?? signal.toLowerCase();
+    return platformError("Runtime.ExitError", requestId, `Runtime exited with error: signal: ${how}`);
+  }
+  return code === 0
+    ? platformError("Runtime.ExitError", requestId, "Runtime exited without providing a reason")
+    : platformError("Runtime.ExitError", requestId, `Runtime exited with error: exit status ${code}`);
+}
+
+/** Seconds carry two decimals, as Lambda writes them. */
+export const timedOut = (requestId: string, timeoutMs: number): RuntimeError =>
+  platformError("Sandbox.Timedout", requestId, `Task timed out after ${(timeoutMs / 1000).toFixed(2)} seconds`);
+
+/** Bytes of a buffered response. */
+export const MAX_RESPONSE_BYTES = 6_291_556;
+
+export const responseTooLarge = (): RuntimeError => ({
+  errorType: "Function.ResponseSizeTooLarge",
+  payload: JSON.stringify({
+    errorMessage: `Response payload size exceeded maximum allowed payload size (${MAX_RESPONSE_BYTES} bytes).`,
+    errorType: "Function.ResponseSizeTooLarge",
+  }),
+});

@@ -1,0 +1,193 @@
+/**
+ * Which runtimes this host can offer, and what a sandbox needs of the host to boot one.
+ *
+ * Inside the sandbox the interpreter is `/var/lang/bin/…` (a Python of the system: where the system has it), our part of
+ * the runtime lies at `/var/runtime`, the function at `/var/task` and its layers at `/opt`. The system's own `/usr` is
+ * expected there too.
+ */
+import { access, readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { findPython } from "./python-interpreter.ts";
+
+export type RuntimeArch = "x64" | "arm64";
+
+export interface RuntimeOptions {
+  /** Mayfly's folder on this host; installed runtimes lie in its `runtimes/`. */
+  readonly home: string;
+  /** Default: the host's. */
+  readonly arch?: RuntimeArch;
+  /** The sandbox's memory; with it, V8's heap is sized to fit. */
+  readonly memoryMiB?: number;
+}
+
+export interface ResolvedRuntime {
+  /** Argv inside the sandbox. Its first word exists there once `mounts` are bound. */
+  readonly command: readonly string[];
+  /** Read-only binds, host to sandbox. */
+  readonly mounts: readonly { readonly from: string; readonly to: string }[];
+  /** The host folder that is bound at `/var/runtime`, or holds what is. */
+  readonly runtimeDir: string;
+  /** Memory our own part takes beside the function's processes; to be added to the sandbox's limit. */
+  readonly overheadMiB: number;
+  /** The interpreter's version, such as `24.21.0`. */
+  readonly version: string;
+}
+
+/** This host can't boot that runtime; `remedy` says in one sentence what would change it. */
+export class RuntimeNotInstalled extends Error {
+  override readonly name = "RuntimeNotInstalled";
+  readonly runtime: string;
+  readonly remedy: string;
+
+  constructor(runtime: string, remedy: string) {
+    super(`The runtime ${runtime} is not installed. ${remedy}`);
+    this.runtime = runtime;
+    this.remedy = remedy;
+  }
+}
+
+const nodeRuntimes = ["nodejs20.x", "nodejs22.x", "nodejs24.x", "nodejs26.x"] as const;
+const pythonRuntimes = ["python3.9", "python3.10", "python3.11", "python3.12", "python3.13", "python3.14"] as const;
+const customRuntimes = ["provided.al2023", "provided.al2"] as const;
+export const knownRuntimes: readonly string[] = [...nodeRuntimes, ...pythonRuntimes, ...customRuntimes];
+
+/** The Node.js that comes with Mayfly, and runs the custom-runtime host. */
+const pinnedNode = "nodejs24.x";
+
+export const hostArch: RuntimeArch = process.arch === "arm64" ? "arm64" : "x64";
+const here = import.meta.dirname;
+
+/** What to mount and start for a runtime. Throws `RuntimeNotInstalled`, also for a name nobody knows. */
+export async function resolveRuntime(runtime: string, options: RuntimeOptions): Promise<ResolvedRuntime> {
+  const found = await find(runtime, options);
+  if (!found) throw new RuntimeNotInstalled(runtime, remedyFor(runtime));
+  return found;
+}
+
+/** Every runtime Mayfly knows, and whether this host has it. */
+export async function listRuntimes(
+  options: RuntimeOptions,
+): Promise<readonly { runtime: string; version: string | null; remedy: string | null }[]> {
+  return Promise.all(
+    knownRuntimes.map(async (runtime) => {
+      const version = (await find(runtime, options))?.version ?? null;
+      return { runtime, version, remedy: version === null ? remedyFor(runtime) : null };
+    }),
+  );
+}
+
+/** The folder under which `installRuntime` puts a runtime. */
+export function installedFolder(home: string, runtime: string): string {
+  return join(home, "runtimes", runtime);
+}
+
+/** The package that holds Node.js for an architecture, and nothing else. */
+export function nodePackage(arch: RuntimeArch): string {
+  return `node-linux-${arch}`;
+}
+
+/** The major version in `nodejs22.x`; null for what isn't a Node.js runtime Mayfly knows. */
+export function nodeMajor(runtime: string): number | null {
+  if (!nodeRuntimes.some((known) => known === runtime)) return null;
+  return Number.parseInt(runtime.slice("nodejs".length), 10);
+}
+
+async function find(runtime: string, options: RuntimeOptions): Promise<ResolvedRuntime | null> {
+  if (nodeMajor(runtime) !== null) return findNode(runtime, options);
+  if (pythonRuntimes.some((known) => known === runtime)) return findPythonRuntime(runtime, options);
+  if (customRuntimes.some((known) => known === runtime)) return findCustom(options);
+  return null;
+}
+
+function remedyFor(runtime: string): string {
+  if (nodeMajor(runtime) !== null) return `Install it with: mayfly runtimes install ${runtime}`;
+  if (pythonRuntimes.some((known) => known === runtime)) {
+    return `Install ${runtime} with the system's package manager, so that it is on the PATH.`;
+  }
+  if (customRuntimes.some((known) => known === runtime)) return "Reinstall Mayfly: its own Node.js is missing.";
+  return "Mayfly doesn't know it; package it with a bootstrap file and use provided.al2023.";
+}
+
+async function findNode(runtime: string, options: RuntimeOptions): Promise<ResolvedRuntime | null> {
+  const node = await nodeBinary(runtime, options);
+  if (!node) return null;
+  const runtimeDir = join(here, "nodejs");
+  return {
+    command: ["/var/lang/bin/node", ...heapFlags(options.memoryMiB), "/var/runtime/bootstrap.mjs"],
+    mounts: [
+      { from: node.path, to: "/var/lang/bin/node" },
+      { from: runtimeDir, to: "/var/runtime" },
+    ],
+    runtimeDir,
+    overheadMiB: 0,
+    version: node.version,
+  };
+}
+
+/** The host serves HTTP for the function's own process; it needs little memory itself. */
+async function findCustom(options: RuntimeOptions): Promise<ResolvedRuntime | null> {
+  const node = await nodeBinary(pinnedNode, options);
+  if (!node) return null;
+  const runtimeDir = join(here, "custom");
+  return {
+    command: ["/var/lang/bin/node", "--max-old-space-size=64", "/var/runtime/custom/host.mjs"],
+    mounts: [
+      { from: node.path, to: "/var/lang/bin/node" },
+      { from: runtimeDir, to: "/var/runtime/custom" },
+      { from: join(here, "nodejs"), to: "/var/runtime/nodejs" },
+    ],
+    runtimeDir,
+    overheadMiB: 48,
+    version: node.version,
+  };
+}
+
+async function findPythonRuntime(runtime: string, options: RuntimeOptions): Promise<ResolvedRuntime | null> {
+  const python = await findPython(runtime, join(installedFolder(options.home, runtime), "bin"));
+  if (!python) return null;
+  const runtimeDir = join(here, "python");
+  const bootstrap = [...isolationFlags, "/var/runtime/bootstrap.py"];
+  const mounts = [{ from: runtimeDir, to: "/var/runtime" }];
+  const common = { runtimeDir, overheadMiB: 0, version: python.version };
+  if (python.prefix === "/usr") return { command: [python.path, ...bootstrap], mounts, ...common };
+  return {
+    // An interpreter that was built elsewhere looks for its library where it was built; it now lies in /var/lang.
+    command: ["/usr/bin/env", "LD_LIBRARY_PATH=/var/lang/lib", `/var/lang/bin/${runtime}`, ...bootstrap],
+    mounts: [{ from: python.prefix, to: "/var/lang" }, ...mounts],
+    ...common,
+  };
+}
+
+/** The system's own additions (environment, user and site packages) are none of a function's business. */
+const isolationFlags = ["-I", "-S", "-X", "utf8"];
+
+/** What V8 may take: the memory without what a process needs besides, 48 MiB or a tenth. */
+function heapFlags(memoryMiB: number | undefined): string[] {
+  if (memoryMiB === undefined) return [];
+  const heapMiB = Math.floor(memoryMiB - Math.max(48, memoryMiB / 10));
+  return [`--max-old-space-size=${heapMiB}`];
+}
+
+/** Node from Mayfly's dependencies, else from its home, else the one that runs this if it is of that version. */
+async function nodeBinary(runtime: string, options: RuntimeOptions): Promise<{ path: string; version: string } | null> {
+  const arch = options.arch ?? hostArch;
+  const major = nodeMajor(runtime);
+  const manifest = `${nodePackage(arch)}/package.json`;
+  const seekers = [import.meta.url, join(installedFolder(options.home, runtime), "package.json")];
+  for (const seeker of seekers) {
+    try {
+      const path = createRequire(seeker).resolve(manifest);
+      const { version } = JSON.parse(await readFile(path, "utf8")) as { version: string };
+      if (Number.parseInt(version, 10) !== major) continue;
+      const binary = join(dirname(path), "bin", "node");
+      await access(binary);
+      return { path: binary, version };
+    } catch {
+      // Not there: the next place may have it.
+    }
+  }
+  const ownMajor = Number.parseInt(process.versions.node, 10);
+  if (arch === hostArch && ownMajor === major) return { path: process.execPath, version: process.versions.node };
+  return null;
+}

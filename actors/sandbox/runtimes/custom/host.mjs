@@ -1,0 +1,58 @@
+/**
+ * The runtime for functions that bring their own: starts their `bootstrap` and stands between its HTTP calls and the
+ * worker's frames. Its first `next` is what makes the sandbox ready; its end is the sandbox's end.
+ */
+import { spawn } from "node:child_process";
+import { accessSync, constants, statSync } from "node:fs";
+import { join } from "node:path";
+import { Channel, parseEvent } from "../nodejs/channel.mjs";
+import { RuntimeApi } from "./runtime-api.mjs";
+
+let bootstrap = null;
+const channel = new Channel(3, onFrame, () => stop(0));
+const api = new RuntimeApi(channel);
+
+function onFrame(type, body) {
+  if (type === 0x02) api.offer(parseEvent(body));
+  else if (type === 0x01) begin(JSON.parse(body));
+  else throw new Error(`unknown frame type ${type}`);
+}
+
+async function begin(init) {
+  const address = await api.listen(init.runtimeApi ?? "127.0.0.1:9001");
+  const candidates = [join(init.taskRoot, "bootstrap"), "/opt/bootstrap"];
+  const path = candidates.find((candidate) => statSync(candidate, { throwIfNoEntry: false })?.isFile());
+  if (!path) return refuseEntrypoint(`Couldn't find valid bootstrap(s): [${candidates.join(" ")}]`);
+  try {
+    accessSync(path, constants.X_OK);
+  } catch {
+    return refuseEntrypoint(`${path}: permission denied`);
+  }
+  // Its own process group, so that all it starts can be ended with it where no PID namespace does that.
+  bootstrap = spawn(path, [], {
+    cwd: init.taskRoot,
+    env: { ...init.env, AWS_LAMBDA_RUNTIME_API: address },
+    stdio: ["ignore", "inherit", "inherit"],
+    detached: true,
+  });
+  bootstrap.once("error", (error) => refuseEntrypoint(`${path}: ${error.message}`));
+  bootstrap.once("exit", (code, signal) => {
+    channel.exit(code, signal);
+    stop(code ?? 1);
+  });
+}
+
+function refuseEntrypoint(reason) {
+  const errorType = "Runtime.InvalidEntrypoint";
+  channel.initError(errorType, JSON.stringify({ errorType, errorMessage: `RequestId:  Error: ${reason}` }));
+  stop(1);
+}
+
+function stop(exitCode) {
+  try {
+    if (bootstrap?.pid) process.kill(-bootstrap.pid, "SIGKILL");
+  } catch {
+    // The whole group has ended already.
+  }
+  process.exit(exitCode);
+}

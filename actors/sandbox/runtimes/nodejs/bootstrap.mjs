@@ -1,0 +1,168 @@
+/**
+ * The Node.js runtime: becomes a function when the init frame arrives, then answers one event after another.
+ * It behaves as Lambda's does, with these differences: callback handlers work in every version, and a handler without
+ * `async` may return its result.
+ */
+import { Channel, maxPayloadBytes, parseEvent } from "./channel.mjs";
+import { patchConsole } from "./console.mjs";
+import { createContext } from "./context.mjs";
+import { RuntimeError, toErrorBody, toErrorLog } from "./errors.mjs";
+import { loadHandler } from "./handler.mjs";
+import { awslambda, isStreaming, runStreaming, tooLarge } from "./streaming.mjs";
+
+const neverSettled =
+  "The event loop ran empty while a promise was still waiting: nothing is left that could settle it.";
+
+/** @type {"booted" | "initialising" | "serving"} */
+let phase = "booted";
+let init;
+let handler;
+let streams = false;
+let logError = (_title, error) => console.error(error);
+/** The invocation that runs: `{header, context, settled, atEmptyLoop}`; null between two. */
+let running = null;
+/** The header of the latest event: what is logged late still belongs to it. */
+let latest = null;
+let traceId;
+
+const channel = new Channel(3, onFrame, () => process.exit(0));
+
+process.on("uncaughtException", (error) => crash("Uncaught Exception", error, 129));
+process.on("unhandledRejection", (reason) => {
+  const cause = typeof reason === "object" ? reason : undefined;
+  const error = new RuntimeError("Runtime.UnhandledPromiseRejection", describe(reason), cause);
+  crash("Unhandled Promise Rejection", error, 128);
+});
+process.on("beforeExit", () => {
+  if (phase === "initialising") crash("Init Error", new RuntimeError("Runtime.NodeJsExit", neverSettled), 129);
+  if (running) finish(running, ...(running.atEmptyLoop ?? [new RuntimeError("Runtime.NodeJsExit", neverSettled)]));
+});
+
+const relaunched = process.env._MAYFLY_INIT;
+if (relaunched) {
+  delete process.env._MAYFLY_INIT;
+  begin({ ...JSON.parse(relaunched), env: { ...process.env } });
+}
+
+function onFrame(type, body) {
+  if (type === 0x02) invoke(parseEvent(body));
+  else if (type === 0x01) begin(JSON.parse(body));
+  else throw new Error(`unknown frame type ${type}`);
+}
+
+async function begin(settings) {
+  init = settings;
+  const { env } = init;
+  if (!relaunched && (env.AWS_LAMBDA_EXEC_WRAPPER || env.NODE_OPTIONS)) {
+    const { relaunch } = await import("./relaunch.mjs");
+    if (relaunch(init, channel)) return;
+  }
+  phase = "initialising";
+  for (const name of Object.keys(process.env)) if (!(name in env)) delete process.env[name];
+  Object.assign(process.env, env);
+  process.chdir(init.taskRoot);
+  const current = () => latest;
+  patchConsole(init, current, (level, at, text) => channel.log(level, at, latest?.requestId ?? "", text));
+  const consoleError = console.error;
+  logError = (title, error) =>
+    init.logFormat === "JSON" ? consoleError(error) : consoleError(title, `\t${toErrorLog(error)}`);
+  globalThis.awslambda = awslambda;
+  channel.unref();
+  try {
+    handler = await loadHandler(init.taskRoot, init.handler);
+    streams = isStreaming(handler);
+  } catch (error) {
+    crash("Init Error", error, 129);
+  }
+  channel.ref();
+  phase = "serving";
+  channel.ready();
+}
+
+function invoke({ header, payload }) {
+  const run = { header, context: null, settled: false, atEmptyLoop: null };
+  running = run;
+  latest = header;
+  if (header.traceId !== traceId) {
+    traceId = header.traceId;
+    if (traceId === undefined) delete process.env._X_AMZN_TRACE_ID;
+    else process.env._X_AMZN_TRACE_ID = traceId;
+  }
+  // While the handler runs, waiting for the next event doesn't keep the loop alive: that's how its emptiness is seen.
+  channel.unref();
+  const settle = (error, result) => finish(run, error, result);
+  try {
+    const event = JSON.parse(payload.toString("utf8"));
+    run.context = createContext(init, header, settle);
+    if (streams) {
+      runStreaming(handler, event, run.context).then((response) => finish(run, null, null, response), settle);
+      return;
+    }
+    const returned = handler(event, run.context, (error, result) => {
+      run.atEmptyLoop ??= [error ?? null, result];
+      if (!run.context.callbackWaitsForEmptyEventLoop) finish(run, ...run.atEmptyLoop);
+    });
+    if (typeof returned?.then === "function") returned.then((result) => finish(run, null, result), settle);
+    else if (handler.length < 3 && (returned !== undefined || endsOnReturn())) finish(run, null, returned);
+    else run.fallback = true;
+  } catch (error) {
+    finish(run, error ?? String(error));
+  }
+}
+
+/** From Node.js 24 on, a handler without callback has ended when it returns; before, when the loop is empty. */
+function endsOnReturn() {
+  return Number.parseInt(process.versions.node, 10) >= 24;
+}
+
+/** Answers the invocation; the first answer counts. `error` is null on success. */
+function finish(run, error, result, streamed) {
+  if (run.settled) return;
+  run.settled = true;
+  running = null;
+  channel.ref();
+  const { requestId } = run.header;
+  if (error !== null) return sendError(requestId, error);
+  if (streamed) return sendResponse(requestId, streamed.contentType, streamed.payload);
+  let payload;
+  try {
+    payload = JSON.stringify(result) ?? "null";
+  } catch (cause) {
+    const message = "Unable to stringify response body";
+    return sendError(requestId, new RuntimeError("Runtime.JSONStringifyError", message, cause));
+  }
+  sendResponse(requestId, "", payload);
+}
+
+function sendResponse(requestId, contentType, payload) {
+  // A character has three bytes in UTF-8 at most, so that short texts needn't be counted.
+  const mayBeTooLarge = payload.length * 3 > maxPayloadBytes;
+  if (mayBeTooLarge && Buffer.byteLength(payload) > maxPayloadBytes) {
+    const { name: errorType, message: errorMessage } = tooLarge();
+    return channel.error(requestId, errorType, JSON.stringify({ errorMessage, errorType }));
+  }
+  channel.response(requestId, contentType, payload);
+}
+
+function sendError(requestId, error) {
+  logError("Invoke Error", error);
+  const body = toErrorBody(error);
+  channel.error(requestId, body.errorType, JSON.stringify(body));
+}
+
+/** The end of this process: tells the caller why, if one waits. */
+function crash(title, error, exitCode) {
+  logError(title, error);
+  const body = toErrorBody(error);
+  if (running) channel.error(running.header.requestId, body.errorType, JSON.stringify(body));
+  else if (phase === "initialising") channel.initError(body.errorType, JSON.stringify(body));
+  process.exit(exitCode);
+}
+
+function describe(reason) {
+  try {
+    return String(reason);
+  } catch {
+    return typeof reason;
+  }
+}

@@ -1,0 +1,176 @@
+/**
+ * The sandbox's end of the frames that `actors/sandbox/frames.ts` describes. Plain JavaScript without dependencies,
+ * for Node 20 and later: it runs where only this folder is mounted.
+ *
+ * Writing is synchronous: what was logged before a crash or `process.exit` has left the process, in order, and a reader
+ * that lags slows the writer down instead of filling its memory.
+ */
+import { writeSync } from "node:fs";
+import { Socket } from "node:net";
+
+export const maxPayloadBytes = 6_291_556;
+const maxLogBytes = 256 * 1024;
+
+const headBytes = 5;
+const pause = new Int32Array(new SharedArrayBuffer(4));
+
+export class Channel {
+  #fd;
+  #socket;
+  #pending = Buffer.alloc(0);
+  #filled = 0;
+  #small = Buffer.allocUnsafeSlow(64 * 1024);
+
+  /**
+   * `onFrame(type, body)` is called for each frame; the body is only valid during the call. `onEnd` is called when the
+   * worker has gone.
+   */
+  constructor(fd, onFrame, onEnd) {
+    this.#fd = fd;
+    this.#socket = new Socket({
+      fd,
+      readable: true,
+      writable: false,
+      onread: {
+        buffer: Buffer.allocUnsafeSlow(64 * 1024),
+        callback: (length, buffer) => {
+          this.#read(buffer.subarray(0, length), onFrame);
+          return true;
+        },
+      },
+    });
+    this.#socket.on("error", onEnd);
+    this.#socket.on("close", onEnd);
+    this.#socket.resume();
+  }
+
+  /** Waiting for a frame keeps the process alive, or no longer does. */
+  ref() {
+    this.#socket.ref();
+  }
+
+  unref() {
+    this.#socket.unref();
+  }
+
+  /** Leaves the stream to another process that has the descriptor; here it is closed. */
+  release() {
+    this.#socket.removeAllListeners("close");
+    this.#socket.destroy();
+  }
+
+  ready() {
+    this.#send(0x11, [], "");
+  }
+
+  initError(errorType, body) {
+    this.#send(0x12, [errorType], body);
+  }
+
+  /** `contentType` is left empty for JSON. */
+  response(requestId, contentType, payload) {
+    this.#send(0x13, [requestId, contentType], payload);
+  }
+
+  error(requestId, errorType, body) {
+    this.#send(0x14, [requestId, errorType], body);
+  }
+
+  /** One message; a very long one arrives as several. */
+  log(level, at, requestId, text) {
+    const bytes = Buffer.from(text);
+    let from = 0;
+    do {
+      let to = Math.min(from + maxLogBytes, bytes.length);
+      while (to < bytes.length && (bytes[to] & 0xc0) === 0x80) to--;
+      const idBytes = Math.min(Buffer.byteLength(requestId), 255);
+      const frame = Buffer.allocUnsafe(headBytes + 10 + idBytes + to - from);
+      frame.writeUInt32BE(frame.length - 4, 0);
+      frame[4] = 0x15;
+      frame[5] = level;
+      frame.writeDoubleBE(at, 6);
+      frame[14] = idBytes;
+      frame.write(requestId, 15, idBytes);
+      bytes.copy(frame, 15 + idBytes, from, to);
+      this.#write(frame, frame.length);
+      from = to;
+    } while (from < bytes.length);
+  }
+
+  exit(code, signal) {
+    this.#send(0x16, [], JSON.stringify({ code, signal }));
+  }
+
+  /** Short frames are put together in one lasting buffer: nothing is allocated, and one system call sends them. */
+  #send(type, texts, payload) {
+    const payloadBytes = typeof payload === "string" ? Buffer.byteLength(payload) : payload.length;
+    const upTo = headBytes + 256 * texts.length + payloadBytes;
+    const frame = upTo <= this.#small.length ? this.#small : Buffer.allocUnsafe(upTo);
+    let at = headBytes;
+    for (const text of texts) {
+      const length = frame.write(text, at + 1, 255);
+      frame[at] = length;
+      at += 1 + length;
+    }
+    if (typeof payload === "string") frame.write(payload, at);
+    else frame.set(payload, at);
+    at += payloadBytes;
+    frame.writeUInt32BE(at - 4, 0);
+    frame[4] = type;
+    this.#write(frame, at);
+  }
+
+  #write(frame, length) {
+    let sent = 0;
+    while (sent < length) {
+      try {
+        sent += writeSync(this.#fd, frame, sent, length - sent);
+      } catch (error) {
+        if (error.code !== "EAGAIN") throw error;
+        Atomics.wait(pause, 0, 0, 0.05);
+      }
+    }
+  }
+
+  #read(chunk, onFrame) {
+    let rest = chunk;
+    while (rest.length > 0) {
+      if (this.#filled === 0 && rest.length >= headBytes) {
+        const end = 4 + rest.readUInt32BE(0);
+        if (end <= rest.length) {
+          onFrame(rest[4], rest.subarray(headBytes, end));
+          rest = rest.subarray(end);
+          continue;
+        }
+      }
+      rest = this.#collect(rest, onFrame);
+    }
+  }
+
+  /** Stores the pieces of a frame that comes in several; gives what follows it. */
+  #collect(chunk, onFrame) {
+    if (this.#pending.length === 0) this.#pending = Buffer.allocUnsafe(headBytes);
+    const taken = chunk.copy(this.#pending, this.#filled);
+    this.#filled += taken;
+    if (this.#filled === this.#pending.length) {
+      const end = 4 + this.#pending.readUInt32BE(0);
+      if (this.#filled < end) {
+        const whole = Buffer.allocUnsafe(end);
+        this.#pending.copy(whole);
+        this.#pending = whole;
+      } else {
+        const frame = this.#pending;
+        this.#pending = Buffer.alloc(0);
+        this.#filled = 0;
+        onFrame(frame[4], frame.subarray(headBytes));
+      }
+    }
+    return chunk.subarray(taken);
+  }
+}
+
+/** Splits the body of an event frame: `{header, payload}`, the payload as bytes of the body. */
+export function parseEvent(body) {
+  const payloadAt = 4 + body.readUInt32BE(0);
+  return { header: JSON.parse(body.toString("utf8", 4, payloadAt)), payload: body.subarray(payloadAt) };
+}

@@ -1,0 +1,106 @@
+/** A sandbox's relation to the network: who invokes and stops it, and where its answers, reports and log lines go. */
+import * as H from "../../subjects/headers.ts";
+import { Log } from "../../subjects/logs.ts";
+import { type Call, Finished, InvokeSandbox, SandboxReport, StopSandbox } from "../../subjects/worker.ts";
+import type { Message, Said } from "../bus/port.ts";
+import { hear, hearRaw, say, type Wiring } from "../bus/wiring.ts";
+import { endLine, receipt, reportLine, startLine } from "./lines.ts";
+import type { Job, Outcome, SandboxContext, sandboxMachine } from "./machine.ts";
+import { TAIL_BYTES } from "./log-tail.ts";
+
+export function sandboxWiring(workerId: string): Wiring<typeof sandboxMachine> {
+  return {
+    hears: [
+      hearRaw(InvokeSandbox, {
+        at: { workerId },
+        endpoint: "invoke",
+        key: (_, { address }) => address.sandboxId,
+        absent: ({ message, address }) => refusedSaid(callOf(message), address.sandboxId ?? "", "SandboxDead", false),
+        toEvent: (payload, { message, us, at }) => ({ type: "sandbox.invoke", call: callOf(message), payload, us, at }),
+      }),
+      hear(StopSandbox, {
+        at: { workerId },
+        key: (_, { address }) => address.sandboxId,
+        toEvent: ({ reason }) => ({ type: "sandbox.stop", reason }),
+      }),
+    ],
+    says: {
+      started: ({ sandbox, job }) => logSaid(sandbox, startLine(sandbox, job)),
+      refused: ({ sandbox, call, why }) => refusedSaid(call, sandbox.sandboxId, why, true),
+      reported: ({ sandbox, state, reason, error }) =>
+        say(SandboxReport, sandbox, {
+          poolId: sandbox.poolId,
+          state,
+          reason,
+          ...(error === undefined ? {} : { functionError: error.payload }),
+        }),
+      finished: ({ sandbox, job, outcome }) => finishedSaid(sandbox, job, outcome),
+    },
+  };
+}
+
+const callOf = (message: Message): Call => JSON.parse(message.header(H.CALL) ?? "{}") as Call;
+
+export const logSaid = (sandbox: Pick<SandboxContext, "spec" | "sandboxId">, line: string): Said => ({
+  subject: Log.subject({ acct: sandbox.spec.acct, fn: sandbox.spec.fn, sandboxId: sandbox.sandboxId }),
+  payload: line,
+});
+
+function refusedSaid(call: Call, sandboxId: string, why: string, alive: boolean): Said {
+  return say(Finished, call, {
+    sandboxId,
+    outcome: "refused",
+    errorType: why,
+    cold: false,
+    createUs: 0,
+    initUs: 0,
+    runUs: 0,
+    alive,
+  });
+}
+
+/** The front end hears first, then the caller: a caller who calls again at once finds the sandbox free. */
+function finishedSaid(sandbox: SandboxContext, job: Job, outcome: Outcome): readonly Said[] {
+  const { call } = job;
+  const runUs = Math.max(0, Math.round(outcome.kind === "timeout" ? sandbox.spec.timeoutMs * 1000 : outcome.us - job.startedUs));
+  const failed = outcome.kind !== "ok";
+  const closing = [endLine(job), reportLine(sandbox, job, outcome, runUs)];
+  const said: Said[] = [
+    say(Finished, call, {
+      sandboxId: sandbox.sandboxId,
+      outcome: failed ? "function-error" : "ok",
+      ...(failed ? { errorType: outcome.error.errorType } : {}),
+      cold: job.cold,
+      createUs: job.cold ? sandbox.createUs : 0,
+      initUs: job.cold ? sandbox.initUs : 0,
+      runUs,
+      alive: sandbox.leaving === "",
+    }),
+  ];
+  if (call.replyTo !== undefined) {
+    said.push({
+      subject: call.replyTo,
+      payload: failed ? outcome.error.payload : outcome.payload,
+      headers: replyHeaders(sandbox, job, outcome, runUs, closing),
+    });
+  }
+  for (const line of closing) said.push(logSaid(sandbox, line));
+  return said;
+}
+
+function replyHeaders(sandbox: SandboxContext, job: Job, outcome: Outcome, runUs: number, closing: readonly string[]) {
+  const headers: Record<string, string> = {
+    [H.REQUEST_ID]: job.call.requestId,
+    [H.EXECUTED_VERSION]: sandbox.spec.version,
+    [H.START]: job.cold ? "cold" : "warm",
+    [H.RECEIPT]: receipt(sandbox, job, runUs),
+    [H.RAN_ON]: `${sandbox.workerId}/${sandbox.sandboxId} ${sandbox.isolation}`,
+  };
+  if (outcome.kind !== "ok") headers[H.FUNCTION_ERROR] = "Unhandled";
+  if (job.call.tail) {
+    const written = outcome.kind === "timeout" ? "" : (outcome.usage.tail ?? "");
+    const tail = Buffer.from(`${startLine(sandbox, job)}\n${written}${closing.join("\n")}\n`);
+    headers[H.LOG_RESULT] = tail.subarray(-TAIL_BYTES).toString("base64");
+  }
+  return headers;
+}

@@ -1,0 +1,297 @@
+/**
+ * What a pool decides, as one pure function of its book and what happened: no sandbox is granted twice, none is started
+ * that nobody needs, and whoever wants one is served in the order of asking.
+ */
+import { type Refusal, refusal } from "../../subjects/errors.ts";
+import type { FunctionSpec } from "../../subjects/function.ts";
+import type { HostedSandbox } from "../../subjects/worker.ts";
+
+/** A sandbox as the pool believes it to be. The sandbox itself is the truth; this is a hint. */
+export type Slot =
+  | { readonly at: "placing" }
+  | { readonly at: "starting"; readonly workerId: string }
+  | { readonly at: "idle"; readonly workerId: string }
+  | { readonly at: "held"; readonly workerId: string; readonly frontendId: string };
+
+export interface Book {
+  readonly poolId: string;
+  /** Makes sandbox ids unique over restarts of the worker manager. */
+  readonly epoch: string;
+  readonly spec: FunctionSpec | null;
+  /** In the order of last use, the most recently used last. */
+  readonly slots: ReadonlyMap<string, Slot>;
+  /** Who wants how many, in the order of asking. */
+  readonly wants: ReadonlyMap<string, number>;
+  /** Ticks since each front end was heard. */
+  readonly silence: ReadonlyMap<string, number>;
+  readonly started: number;
+  /** Workers that just refused, forgotten at the next tick. */
+  readonly avoid: readonly string[];
+  /** Nobody had room: the next attempt is at the next tick, not at once. */
+  readonly resting: boolean;
+  /** Ticks for which somebody has been waiting with nothing starting and nothing running. */
+  readonly stuckTicks: number;
+  readonly limits: PoolLimits;
+}
+
+export interface PoolLimits {
+  /** Sandboxes being started at a time: more would only slow each other down. */
+  readonly starting: number;
+  /** Ticks after which a front end that says nothing is taken for gone. */
+  readonly silentTicks: number;
+  /** Ticks after which a want that can't be met anywhere is refused. */
+  readonly stuckTicks: number;
+}
+
+export type PoolEvent =
+  | { type: "pool.want"; frontendId: string; count: number; spec: FunctionSpec }
+  | { type: "pool.return"; frontendId: string; sandboxId: string; alive: boolean }
+  | { type: "frontend.held"; frontendId: string }
+  | { type: "sandbox.placed"; sandboxId: string; workerId: string }
+  | { type: "sandbox.notPlaced"; sandboxId: string; refusal: Refusal }
+  | { type: "sandbox.created"; sandboxId: string }
+  | { type: "sandbox.notCreated"; sandboxId: string; refusal: Refusal }
+  | {
+      type: "sandbox.reported";
+      sandboxId: string;
+      workerId: string;
+      state: "idle" | "failed" | "dead";
+      functionError: string | undefined;
+    }
+  | { type: "worker.lost"; workerId: string }
+  | { type: "worker.hosted"; workerId: string; sandboxes: readonly HostedSandbox[] }
+  | { type: "pool.tick" };
+
+export type Decision =
+  | { type: "grant"; poolId: string; frontendId: string; sandboxId: string; workerId: string }
+  | { type: "startFailed"; poolId: string; frontendId: string; refused?: Refusal; functionError?: string }
+  | { type: "place"; poolId: string; sandboxId: string; spec: FunctionSpec; avoid: readonly string[] }
+  | { type: "create"; poolId: string; sandboxId: string; workerId: string; spec: FunctionSpec }
+  | { type: "stop"; sandboxId: string; workerId: string; reason: string };
+
+export const emptyBook = (poolId: string, epoch: string, limits: PoolLimits): Book => ({
+  poolId,
+  epoch,
+  spec: null,
+  slots: new Map(),
+  wants: new Map(),
+  silence: new Map(),
+  started: 0,
+  avoid: [],
+  resting: false,
+  stuckTicks: 0,
+  limits,
+});
+
+export const isEmpty = ({ slots, wants }: Book): boolean => slots.size === 0 && wants.size === 0;
+
+/** Takes note of what happened, then serves whoever can be served and starts what is needed. */
+export function decide(book: Book, event: PoolEvent): readonly [Book, readonly Decision[]] {
+  const page = new Page(book);
+  page.note(event);
+  page.grantIdle();
+  page.startNeeded();
+  return [page.book(), page.decisions];
+}
+
+/** Every sandbox that may be stopped when the pool is replaced; held ones are stopped too, after what they run. */
+export const stopAll = ({ slots }: Book, reason: string): readonly Decision[] =>
+  [...slots].flatMap(([sandboxId, slot]) =>
+    slot.at === "placing" ? [] : [{ type: "stop" as const, sandboxId, workerId: slot.workerId, reason }],
+  );
+
+/** A draft of the next book. */
+class Page {
+  readonly decisions: Decision[] = [];
+  readonly #book: Book;
+  readonly #slots: Map<string, Slot>;
+  readonly #wants: Map<string, number>;
+  readonly #silence: Map<string, number>;
+  #spec: FunctionSpec | null;
+  #started: number;
+  #avoid: readonly string[];
+  #resting: boolean;
+  #stuckTicks: number;
+
+  constructor(book: Book) {
+    this.#book = book;
+    this.#slots = new Map(book.slots);
+    this.#wants = new Map(book.wants);
+    this.#silence = new Map(book.silence);
+    this.#spec = book.spec;
+    this.#started = book.started;
+    this.#avoid = book.avoid;
+    this.#resting = book.resting;
+    this.#stuckTicks = book.stuckTicks;
+  }
+
+  book(): Book {
+    return {
+      ...this.#book,
+      spec: this.#spec,
+      slots: this.#slots,
+      wants: this.#wants,
+      silence: this.#silence,
+      started: this.#started,
+      avoid: this.#avoid,
+      resting: this.#resting,
+      stuckTicks: this.#stuckTicks,
+    };
+  }
+
+  note(event: PoolEvent): void {
+    switch (event.type) {
+      case "pool.want":
+        this.#spec = event.spec;
+        this.#silence.set(event.frontendId, 0);
+        if (event.count === 0) this.#wants.delete(event.frontendId);
+        else this.#wants.set(event.frontendId, event.count);
+        return;
+      case "pool.return":
+        return this.#returned(event.sandboxId, event.frontendId, event.alive);
+      case "frontend.held":
+        this.#silence.set(event.frontendId, 0);
+        return;
+      case "sandbox.placed":
+        return this.#placed(event.sandboxId, event.workerId);
+      case "sandbox.notPlaced":
+        this.#slots.delete(event.sandboxId);
+        this.#resting = true;
+        return;
+      case "sandbox.created":
+        return;
+      case "sandbox.notCreated": {
+        const slot = this.#slots.get(event.sandboxId);
+        if (slot?.at === "starting") this.#avoid = [...this.#avoid, slot.workerId];
+        this.#slots.delete(event.sandboxId);
+        return;
+      }
+      case "sandbox.reported":
+        return this.#reported(event);
+      case "worker.lost":
+        for (const [id, slot] of this.#slots) {
+          if (slot.at !== "placing" && slot.workerId === event.workerId) this.#slots.delete(id);
+        }
+        return;
+      case "worker.hosted":
+        for (const { sandboxId, state } of event.sandboxes) {
+          if (!this.#slots.has(sandboxId)) this.#slots.set(sandboxId, this.#found(event.workerId, state));
+        }
+        return;
+      case "pool.tick":
+        return this.#tick();
+    }
+  }
+
+  /** The most recently used idle sandbox goes to whoever has waited longest. */
+  grantIdle(): void {
+    const idle = [...this.#slots].filter(([, slot]) => slot.at === "idle");
+    for (const [frontendId] of [...this.#wants]) {
+      while (this.#wants.has(frontendId)) {
+        const [sandboxId, slot] = idle.pop() ?? [];
+        if (sandboxId === undefined || slot?.at !== "idle") return;
+        this.#served(frontendId);
+        this.#slots.delete(sandboxId);
+        this.#slots.set(sandboxId, { at: "held", workerId: slot.workerId, frontendId });
+        const { poolId } = this.#book;
+        this.decisions.push({ type: "grant", poolId, frontendId, sandboxId, workerId: slot.workerId });
+      }
+    }
+  }
+
+  /** One start per want that nothing is being started for: never more. */
+  startNeeded(): void {
+    if (this.#spec === null || this.#resting) return;
+    const wanted = [...this.#wants.values()].reduce((sum, each) => sum + each, 0);
+    const starting = [...this.#slots.values()].filter(({ at }) => at === "placing" || at === "starting").length;
+    const starts = Math.min(wanted, this.#book.limits.starting) - starting;
+    for (let each = 0; each < starts; each++) {
+      this.#started += 1;
+      const sandboxId = `${this.#book.epoch}-${this.#started}`;
+      this.#slots.set(sandboxId, { at: "placing" });
+      const { poolId } = this.#book;
+      this.decisions.push({ type: "place", poolId, sandboxId, spec: this.#spec, avoid: this.#avoid });
+    }
+  }
+
+  #found(workerId: string, state: HostedSandbox["state"]): Slot {
+    if (state === "init") return { at: "starting", workerId };
+    return state === "idle" ? { at: "idle", workerId } : { at: "held", workerId, frontendId: "unknown" };
+  }
+
+  #returned(sandboxId: string, frontendId: string, alive: boolean): void {
+    const slot = this.#slots.get(sandboxId);
+    if (slot?.at !== "held" || slot.frontendId !== frontendId) return;
+    this.#slots.delete(sandboxId);
+    if (alive) this.#slots.set(sandboxId, { at: "idle", workerId: slot.workerId });
+  }
+
+  #placed(sandboxId: string, workerId: string): void {
+    if (this.#slots.get(sandboxId)?.at !== "placing" || this.#spec === null) return;
+    this.#slots.set(sandboxId, { at: "starting", workerId });
+    const { poolId } = this.#book;
+    this.decisions.push({ type: "create", poolId, sandboxId, workerId, spec: this.#spec });
+  }
+
+  #reported({ sandboxId, workerId, state, functionError }: Extract<PoolEvent, { type: "sandbox.reported" }>): void {
+    if (state === "idle") {
+      if (this.#slots.get(sandboxId)?.at !== "held") this.#slots.set(sandboxId, { at: "idle", workerId });
+      return;
+    }
+    this.#slots.delete(sandboxId);
+    if (state === "dead") return;
+    const [frontendId] = this.#wants.keys();
+    if (frontendId === undefined) return;
+    this.#served(frontendId);
+    const { poolId } = this.#book;
+    this.decisions.push({
+      type: "startFailed",
+      poolId,
+      frontendId,
+      ...(functionError === undefined
+        ? { refused: refusal("ServiceException", "the sandbox could not be started") }
+        : { functionError }),
+    });
+  }
+
+  #tick(): void {
+    this.#avoid = [];
+    for (const [frontendId, ticks] of this.#silence) {
+      if (ticks < this.#book.limits.silentTicks) this.#silence.set(frontendId, ticks + 1);
+      else this.#forget(frontendId);
+    }
+    this.#resting = false;
+    const isStuck = this.#wants.size > 0 && this.#slots.size === 0;
+    this.#stuckTicks = isStuck ? this.#stuckTicks + 1 : 0;
+    if (this.#stuckTicks > this.#book.limits.stuckTicks) this.#giveUp();
+  }
+
+  #giveUp(): void {
+    const { poolId } = this.#book;
+    const refused = refusal("ServiceException", "no worker has room for another sandbox of this function");
+    for (const [frontendId, count] of this.#wants) {
+      for (let each = 0; each < count; each++) {
+        this.decisions.push({ type: "startFailed", poolId, frontendId, refused });
+      }
+    }
+    this.#wants.clear();
+    this.#stuckTicks = 0;
+  }
+
+  /** What a silent front end held is idle again, as far as the pool can know. */
+  #forget(frontendId: string): void {
+    this.#silence.delete(frontendId);
+    this.#wants.delete(frontendId);
+    for (const [sandboxId, slot] of this.#slots) {
+      if (slot.at === "held" && slot.frontendId === frontendId) {
+        this.#slots.set(sandboxId, { at: "idle", workerId: slot.workerId });
+      }
+    }
+  }
+
+  #served(frontendId: string): void {
+    const left = (this.#wants.get(frontendId) ?? 0) - 1;
+    if (left > 0) this.#wants.set(frontendId, left);
+    else this.#wants.delete(frontendId);
+  }
+}

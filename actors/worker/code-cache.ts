@@ -1,0 +1,194 @@
+/**
+ * A worker's copy of the code packages it runs: fetched once, verified, unpacked, mounted read-only by many sandboxes.
+ *
+ * Promises
+ *   a folder it hands out holds the whole package of that SHA-256, checked, with nothing outside it
+ *   however many ask at once, a package is fetched and unpacked once
+ *   it outlives the process; what was unpacked before the machine last booted is not trusted, because nothing here waits
+ *   for the disk
+ *   it keeps to `maxBytes`, least recently used first, but never removes what is in use
+ */
+import { randomUUID } from "node:crypto";
+import { renameSync } from "node:fs";
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
+import { join } from "node:path";
+import type { CodeStore } from "../bus/storage.ts";
+import { CodeCorrupt, CodeMissing, CodeUnsafe } from "./package-errors.ts";
+import { UNPACK_LIMITS, type UnpackLimits, unpack } from "./unpack.ts";
+
+export { CodeCorrupt, CodeMissing, CodeUnsafe } from "./package-errors.ts";
+
+export interface CodeCacheOptions {
+  /** Absolute; made if missing. It belongs to this one cache: whatever else lies in it is removed. */
+  readonly folder: string;
+  readonly store: Pick<CodeStore, "get">;
+  /** Of disk, each file counted as at least one block. Exceeded only by packages in use. */
+  readonly maxBytes: number;
+  readonly limits?: UnpackLimits;
+}
+
+/** A package that stays where it is until it is disposed of. */
+export interface CodeInUse extends Disposable {
+  /** Absolute path of the unpacked package. */
+  readonly folder: string;
+}
+
+interface Kept {
+  readonly folder: string;
+  readonly bytes: number;
+  usedAt: number;
+  users: number;
+}
+
+const SHA256 = /^[0-9a-f]{64}$/;
+const BLOCK_BYTES = 4096;
+const DRAFT = ".draft-";
+
+export class CodeCache {
+  readonly #options: CodeCacheOptions;
+  readonly #kept = new Map<string, Kept>();
+  readonly #coming = new Map<string, Promise<Kept>>();
+  readonly #removals = new Set<Promise<void>>();
+  #opened: Promise<string> | undefined;
+
+  constructor(options: CodeCacheOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Absolute path of the unpacked package; it may go when others need its room, so what is to be mounted is `use`d.
+   * Throws `CodeMissing`, `CodeCorrupt` or `CodeUnsafe`.
+   */
+  async folderOf(sha256: string): Promise<string> {
+    using code = await this.use(sha256);
+    return code.folder;
+  }
+
+  /** The package, kept until disposed of; disposing twice counts once. Throws as `folderOf`. */
+  async use(sha256: string): Promise<CodeInUse> {
+    const root = await this.#open();
+    const used = await this.#pinned(sha256, root);
+    this.#evict(root);
+    used.usedAt = Date.now();
+    // The order of use outlives the process as the folders' times.
+    await utimes(used.folder, used.usedAt / 1000, used.usedAt / 1000);
+    let released = false;
+    return {
+      folder: used.folder,
+      [Symbol.dispose]() {
+        if (!released) used.users -= 1;
+        released = true;
+      },
+    };
+  }
+
+  /** Resolves when what was evicted is off the disk. */
+  async close(): Promise<void> {
+    await Promise.all(this.#removals);
+  }
+
+  async #pinned(sha256: string, root: string): Promise<Kept> {
+    for (;;) {
+      const kept = this.#kept.get(sha256) ?? (await this.#fetched(sha256, root));
+      // Somebody else's eviction may have come between its arrival and this turn.
+      if (this.#kept.get(sha256) !== kept) continue;
+      kept.users += 1;
+      return kept;
+    }
+  }
+
+  #fetched(sha256: string, root: string): Promise<Kept> {
+    const coming = this.#coming.get(sha256) ?? this.#fetch(sha256, root).finally(() => this.#coming.delete(sha256));
+    this.#coming.set(sha256, coming);
+    return coming;
+  }
+
+  async #fetch(sha256: string, root: string): Promise<Kept> {
+    const draft = await mkdtemp(join(root, DRAFT));
+    try {
+      const zip = SHA256.test(sha256) ? await this.#options.store.get(sha256) : undefined;
+      if (zip === undefined) throw new CodeMissing("nobody has stored it");
+      if ((await digest(zip)) !== sha256) throw new CodeCorrupt("what is stored under that name has another SHA-256");
+      const content = join(draft, "content");
+      await mkdir(content);
+      await chmod(content, 0o755);
+      await unpack(zip, content, this.#options.limits ?? UNPACK_LIMITS);
+      const kept = { folder: join(root, sha256), bytes: await diskBytes(content), usedAt: Date.now(), users: 0 };
+      await rename(content, kept.folder);
+      this.#kept.set(sha256, kept);
+      return kept;
+    } catch (error) {
+      throw about(sha256, error);
+    } finally {
+      await rm(draft, { recursive: true, force: true });
+    }
+  }
+
+  #evict(root: string): void {
+    const idle = [...this.#kept].filter(([, { users }]) => users === 0).sort(([, a], [, b]) => a.usedAt - b.usedAt);
+    let excess = [...this.#kept.values()].reduce((sum, { bytes }) => sum + bytes, 0) - this.#options.maxBytes;
+    for (const [sha256, { folder, bytes }] of idle) {
+      if (excess <= 0) return;
+      excess -= bytes;
+      this.#kept.delete(sha256);
+      // In the same turn, so that whoever wants it again finds the name free; and at once, so that nobody finds half.
+      const gone = join(root, `${DRAFT}${randomUUID()}`);
+      renameSync(folder, gone);
+      // What can't be removed now is when the cache is next opened.
+      const removal = rm(gone, { recursive: true, force: true }).catch(() => {});
+      this.#removals.add(removal);
+      void removal.then(() => this.#removals.delete(removal));
+    }
+  }
+
+  /** The folder of this boot, with what is still good in it. */
+  #open(): Promise<string> {
+    this.#opened ??= this.#readIn().catch((error: unknown) => {
+      this.#opened = undefined;
+      throw error;
+    });
+    return this.#opened;
+  }
+
+  async #readIn(): Promise<string> {
+    const boot = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
+    const root = join(this.#options.folder, boot);
+    await mkdir(root, { recursive: true, mode: 0o700 });
+    for (const name of await readdir(this.#options.folder)) {
+      if (name !== boot) await rm(join(this.#options.folder, name), { recursive: true, force: true });
+    }
+    for (const name of await readdir(root)) {
+      const folder = join(root, name);
+      if (SHA256.test(name)) {
+        const { mtimeMs } = await stat(folder);
+        this.#kept.set(name, { folder, bytes: await diskBytes(folder), usedAt: mtimeMs, users: 0 });
+      } else {
+        await rm(folder, { recursive: true, force: true });
+      }
+    }
+    return root;
+  }
+}
+
+async function digest(bytes: Uint8Array): Promise<string> {
+  // Off this thread: the largest package takes longer than a heartbeat may be late.
+  const hash = await crypto.subtle.digest("SHA-256", Uint8Array.from(bytes));
+  return Buffer.from(hash).toString("hex");
+}
+
+/** What a folder takes on the disk. Links count as a block each, and aren't followed. */
+async function diskBytes(folder: string): Promise<number> {
+  let bytes = BLOCK_BYTES;
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    const size = entry.isFile() ? (await stat(join(entry.parentPath, entry.name))).size : 0;
+    bytes += Math.max(1, Math.ceil(size / BLOCK_BYTES)) * BLOCK_BYTES;
+  }
+  return bytes;
+}
+
+function about(sha256: string, error: unknown): unknown {
+  for (const Known of [CodeMissing, CodeCorrupt, CodeUnsafe]) {
+    if (error instanceof Known) return new Known(`code package ${sha256}: ${error.message}`, { cause: error });
+  }
+  return error;
+}

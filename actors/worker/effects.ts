@@ -1,0 +1,24 @@
+/** What a worker does and sees: it makes sandboxes, and reads from them who is idle and who runs for whom. */
+import type { FunctionSpec } from "../../subjects/function.ts";
+import type { Heartbeat, HostedSandbox } from "../../subjects/worker.ts";
+import { type WorkerEvent, workerMachine } from "./machine.ts";
+import type { IdleSandbox } from "./policy.ts";
+
+/** The sandboxes of this process, as the worker needs them: given by whoever puts worker and sandboxes together. */
+export interface HostedSandboxes {
+  /** Makes a sandbox; one that exists under the id is left alone. */
+  create(sandboxId: string, poolId: string, spec: FunctionSpec): void;
+  idle(): readonly IdleSandbox[];
+  load(): Pick<Heartbeat, "busyMiB" | "idleMiB" | "running">;
+  /** By pool. */
+  list(): ReadonlyMap<string, readonly HostedSandbox[]>;
+}
+
+export const workerLogic = (sandboxes: HostedSandboxes) =>
+  workerMachine.provide({
+    actions: {
+      host: ({ event }: { event: WorkerEvent }) => {
+        if (event.type === "worker.create") sandboxes.create(event.sandboxId, event.poolId, event.spec);
+      },
+    },
+  });

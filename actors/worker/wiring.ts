@@ -1,0 +1,61 @@
+/** A worker's relation to the network. What its sandboxes are doing is told by `hosted`, read when it is needed. */
+import { Recount } from "../../subjects/counting.ts";
+import {
+  CreateSandbox,
+  DrainWorker,
+  Heartbeat,
+  Hosted,
+  LeaseWorker,
+  SandboxReport,
+  StopSandbox,
+} from "../../subjects/worker.ts";
+import { hear, say, type Wiring } from "../bus/wiring.ts";
+import type { HostedSandboxes } from "./effects.ts";
+import type { workerMachine } from "./machine.ts";
+
+export interface WorkerFacts {
+  readonly workerId: string;
+  readonly host: string;
+  readonly isolation: string;
+  readonly runtimes: readonly string[];
+}
+
+export function workerWiring(facts: WorkerFacts, sandboxes: HostedSandboxes): Wiring<typeof workerMachine> {
+  const at = { workerId: facts.workerId };
+  return {
+    hears: [
+      hear(LeaseWorker, {
+        at,
+        endpoint: "lease",
+        toEvent: ({ endsAt }, { replyTo }) => ({ type: "worker.lease", endsAt, replyTo }),
+      }),
+      hear(CreateSandbox, {
+        at,
+        endpoint: "create",
+        toEvent: (body, { replyTo }) => ({ ...body, idle: sandboxes.idle(), replyTo, type: "worker.create" }),
+      }),
+      hear(DrainWorker, { at, toEvent: ({ reason }) => ({ type: "worker.drain", reason }) }),
+      hear(SandboxReport, {
+        at,
+        toEvent: ({ state }, { address }) => ({ type: "sandbox.reported", sandboxId: address.sandboxId, state }),
+      }),
+      hear(Recount, { toEvent: () => ({ type: "worker.recount" }) }),
+    ],
+    says: {
+      heartbeat: ({ worker, state }) =>
+        say(Heartbeat, at, {
+          zone: worker.zone,
+          host: facts.host,
+          state,
+          runtimes: [...facts.runtimes],
+          isolation: facts.isolation,
+          capacityMiB: worker.capacityMiB,
+          sandboxes: Object.keys(worker.sandboxes).length,
+          ...sandboxes.load(),
+        }),
+      hosted: () =>
+        [...sandboxes.list()].map(([poolId, hosted]) => say(Hosted, { ...at, poolId }, { sandboxes: [...hosted] })),
+      stop: ({ sandboxId, reason }) => say(StopSandbox, { ...at, sandboxId }, { reason }),
+    },
+  };
+}

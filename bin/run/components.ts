@@ -1,0 +1,96 @@
+/** Every component by its name on the map, and how it is started in this process. */
+import type { Component } from "../../actors/bus/component.ts";
+import { startControlPlane } from "../../actors/control-plane/index.ts";
+import { startCounting } from "../../actors/counting/index.ts";
+import { startFrontend } from "../../actors/frontend/index.ts";
+import { startPlacement } from "../../actors/placement/index.ts";
+import { startWorkerManager } from "../../actors/worker-manager/index.ts";
+import { type Process, shortId, uuid } from "./context.ts";
+import { runWorker } from "./worker.ts";
+
+export interface Started {
+  readonly component: Component;
+  /** Lets go of what runs, within a second or so. */
+  stop(): Promise<void>;
+  /** Resolves when the component has ended by itself. */
+  readonly ended?: Promise<string>;
+}
+
+const LEASE_TICK_MS = 1000;
+const POOL_TICK_MS = 250;
+const GRACE_MS = 2000;
+const SILENT_TICKS = 4;
+
+type Start = (process: Process, options: { readonly zone: string }) => Promise<Started>;
+
+const started = (component: Component): Started => ({ component, stop: () => component.stop() });
+
+export const COMPONENTS = {
+  "control-plane": async (process) => {
+    const component = process.component("control-plane", "functions, versions, aliases, concurrency: the Lambda API");
+    const { accounts, concurrency, region } = process.config;
+    const options = { accounts, concurrencyLimit: concurrency, region };
+    await startControlPlane({ component, storage: process.storage, account: options, ids: uuid });
+    return started(component);
+  },
+  counting: async (process) => {
+    const component = process.component("counting", "who may run how many at once");
+    await startCounting({
+      component,
+      functions: process.storage.functions,
+      accounts: process.config.accounts,
+      limit: process.config.concurrency,
+      timing: { tickMs: LEASE_TICK_MS, rebuildMs: 300, recallMs: 25, silentTicks: SILENT_TICKS },
+    });
+    return started(component);
+  },
+  placement: async (process) => {
+    const component = process.component("placement", "which worker gets the next sandbox");
+    startPlacement({
+      component,
+      leases: process.storage.leases,
+      beatMs: process.config.heartbeatMs,
+      random: Math.random,
+    });
+    return started(component);
+  },
+  "worker-manager": async (process) => {
+    const component = process.component("worker-manager", "which sandboxes are idle, and who gets them");
+    const tickMs = POOL_TICK_MS;
+    startWorkerManager({
+      component,
+      epoch: shortId(),
+      tickMs,
+      limits: {
+        starting: process.config.startingLimit,
+        silentTicks: (SILENT_TICKS * LEASE_TICK_MS) / tickMs,
+        stuckTicks: 20_000 / tickMs,
+      },
+    });
+    return started(component);
+  },
+  frontend: async (process) => {
+    const component = process.component("frontend", "invokes: authenticates, admits, reserves, runs");
+    const { accounts, region, reserveMs, initMs, slowMs } = process.config;
+    await startFrontend({
+      component,
+      functions: process.storage.functions,
+      accounts,
+      region,
+      limits: { reserveMs, initMs, graceMs: GRACE_MS },
+      tickMs: LEASE_TICK_MS,
+      slowMs,
+      requestId: uuid,
+    });
+    return started(component);
+  },
+  worker: runWorker,
+} satisfies Record<string, Start>;
+
+export type ComponentName = keyof typeof COMPONENTS;
+
+/** Those of which one may run at a time: what they know is in their memory. */
+export const SINGLE: ReadonlySet<ComponentName> = new Set<ComponentName>(["counting", "placement", "worker-manager"]);
+
+/** In the order they are started: who is asked before who asks. */
+export const PLANE: readonly ComponentName[] = ["control-plane", "placement", "counting", "worker-manager", "frontend"];

@@ -1,0 +1,109 @@
+/** Puts a worker together: driver, code cache, runtimes, its sandboxes and itself. */
+import { join } from "node:path";
+import type { SandboxWorld } from "../../actors/sandbox/effects.ts";
+import { chooseDriver } from "../../actors/sandbox/drivers/choose.ts";
+import type { Isolation } from "../../actors/sandbox/drivers/driver.ts";
+import { Sandboxes } from "../../actors/sandbox/index.ts";
+import { listRuntimes, resolveRuntime } from "../../actors/sandbox/runtimes/catalogue.ts";
+import { lambdaEnvironment } from "../../actors/sandbox/runtimes/environment.ts";
+import { CodeCache } from "../../actors/worker/code-cache.ts";
+import { startWorker } from "../../actors/worker/index.ts";
+import { findBubblewrap } from "../embedded/find-bubblewrap.ts";
+import type { Started } from "./components.ts";
+import type { Process } from "./context.ts";
+
+const CODE_CACHE_BYTES = 10 * 1024 * 1024 * 1024;
+const STOP_MS = 1000;
+
+export async function runWorker(process: Process, { zone }: { readonly zone: string }): Promise<Started> {
+  const { config, home, storage } = process;
+  const bwrap = await findBubblewrap({ tools: home.tools });
+  const { driver, isolation } = await chooseDriver(config.sandbox, { bwrapPath: bwrap.path });
+  const component = process.component("worker", "hosts sandboxes", { zone, isolation: inWords(isolation) });
+  const cache = new CodeCache({ folder: join(home.code, zone), store: storage.code, maxBytes: CODE_CACHE_BYTES });
+  const workerId = component.id;
+  const sandboxes = new Sandboxes({
+    component,
+    workerId,
+    isolation: isolation.driver,
+    limits: { initMs: config.initMs, idleMs: config.idleMs },
+    world: { driver, furnish: furnishing(cache, home.root, config.region) },
+  });
+  const runtimes = (await listRuntimes({ home: home.root })).flatMap(({ runtime, version }) =>
+    version === null ? [] : [runtime],
+  );
+  const left = Promise.withResolvers<string>();
+  const worker = startWorker({
+    component,
+    facts: { workerId, host: config.host, isolation: inWords(isolation), runtimes },
+    zone,
+    capacityMiB: config.workerMemoryMiB,
+    beatMs: config.heartbeatMs,
+    sandboxes,
+    gone: () => left.resolve("drained"),
+  });
+  return {
+    component,
+    ended: left.promise,
+    async stop() {
+      worker.send(workerId, { type: "worker.drain", reason: "stopping" });
+      const timer = setTimeout(() => left.resolve("out of time"), STOP_MS);
+      await left.promise;
+      clearTimeout(timer);
+      await component.stop();
+      await driver.close();
+    },
+  };
+}
+
+/** Code and layers, the runtime, and the environment a function finds. */
+function furnishing(cache: CodeCache, home: string, region: string): SandboxWorld["furnish"] {
+  return async (spec, sandboxId) => {
+    const code = await cache.use(spec.codeSha256);
+    try {
+      const runtime = await resolveRuntime(spec.runtime, { home, memoryMiB: spec.memoryMiB });
+      const day = new Date().toISOString().slice(0, 10).replaceAll("-", "/");
+      return {
+        command: runtime.command,
+        mounts: [...runtime.mounts, { from: code.folder, to: "/var/task" }],
+        overheadMiB: runtime.overheadMiB,
+        release: () => code[Symbol.dispose](),
+        init: {
+          env: lambdaEnvironment({
+            functionName: spec.fn,
+            functionVersion: spec.version,
+            handler: spec.handler,
+            runtime: spec.runtime,
+            memoryMiB: spec.memoryMiB,
+            region,
+            variables: spec.environment,
+            logFormat: spec.logFormat,
+            logStreamName: `${day}/[${spec.version}]${sandboxId}`,
+          }),
+          handler: spec.handler,
+          runtime: spec.runtime,
+          taskRoot: "/var/task",
+          functionName: spec.fn,
+          functionVersion: spec.version,
+          memoryMiB: spec.memoryMiB,
+          logFormat: spec.logFormat,
+        },
+      };
+    } catch (error) {
+      code[Symbol.dispose]();
+      throw error;
+    }
+  };
+}
+
+/** One line that says what is in force. */
+export function inWords({ driver, namespaces, seccomp, limits, uidPerSandbox }: Isolation): string {
+  const limited = Object.entries(limits).map(([what, how]) => `${what} ${how}`);
+  return [
+    driver,
+    `namespaces ${namespaces.join("+")}`,
+    seccomp ? "seccomp" : "no seccomp",
+    `limits: ${limited.join(", ")}`,
+    uidPerSandbox ? "own uid" : "shared uid",
+  ].join("; ");
+}

@@ -1,0 +1,98 @@
+/**
+ * The one configuration of a Mayfly process: read from the environment once, validated, frozen. Every variable begins with
+ * `MAYFLY_`; durations are milliseconds, memory is MiB.
+ */
+import { availableParallelism, hostname, totalmem } from "node:os";
+import { z } from "zod";
+import { AccountId, DEFAULT_ACCOUNT } from "../subjects/tokens.ts";
+import { ACCOUNT_CONCURRENCY, INIT_LIMIT_MS } from "./limits.ts";
+
+const MIB = 1024 * 1024;
+const ms = (standard: number) => z.coerce.number().int().positive().default(standard);
+const list = (standard: string) =>
+  z
+    .string()
+    .default(standard)
+    .transform((text) => text.split(",").map((each) => each.trim()).filter((each) => each !== ""));
+
+/** Of the host's memory, what all its workers together may promise to sandboxes. */
+const SHARE_FOR_SANDBOXES = 0.8;
+
+const Environment = z.object({
+  MAYFLY_REGION: z.string().regex(/^[a-z0-9-]+$/).default("us-east-1"),
+  MAYFLY_ACCOUNTS: list(DEFAULT_ACCOUNT).pipe(z.array(AccountId).min(1)),
+  MAYFLY_ZONES: list("a,b").pipe(z.array(z.string().regex(/^[A-Za-z0-9_-]+$/)).min(1)),
+  MAYFLY_CONCURRENCY: z.coerce.number().int().positive().default(ACCOUNT_CONCURRENCY),
+  MAYFLY_WORKER_MEMORY: z.coerce.number().int().positive().optional(),
+  MAYFLY_IDLE_TIMEOUT: ms(300_000),
+  MAYFLY_INIT_TIMEOUT: ms(INIT_LIMIT_MS),
+  MAYFLY_RESERVE_TIMEOUT: ms(60_000),
+  MAYFLY_HEARTBEAT: ms(1_000),
+  MAYFLY_SLOW: ms(1_000),
+  MAYFLY_REPLICAS: z.coerce.number().int().min(1).max(5).default(1),
+  MAYFLY_SANDBOX: z.enum(["auto", "bubblewrap"]).default("auto"),
+  MAYFLY_LOG: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("warn"),
+  MAYFLY_MODE: z.enum(["development", "production"]).default("development"),
+});
+
+export type Config = Readonly<{
+  region: string;
+  /** Tenants this system serves. */
+  accounts: readonly string[];
+  zones: readonly string[];
+  /** Concurrent invocations of one account. */
+  concurrency: number;
+  /** Memory that each worker may give to sandboxes. */
+  workerMemoryMiB: number;
+  /** A sandbox nobody used for so long is stopped. */
+  idleMs: number;
+  initMs: number;
+  /** An invocation that has found no sandbox for so long is refused. */
+  reserveMs: number;
+  /** Between two heartbeats; two missed ones make a worker lost. */
+  heartbeatMs: number;
+  /** Invocations that run longer are kept in the STATE stream. */
+  slowMs: number;
+  replicas: number;
+  sandbox: "auto" | "bubblewrap";
+  log: "trace" | "debug" | "info" | "warn" | "error" | "silent";
+  mode: "development" | "production";
+  host: string;
+  /** Sandboxes that may be starting at the same time in one pool. */
+  startingLimit: number;
+}>;
+
+/** Names every wrong variable, with what it should have been. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+}
+
+/** Reads and validates. Throws `ConfigError`. */
+export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const known = Object.fromEntries(Object.entries(env).filter(([key, value]) => key.startsWith("MAYFLY_") && value !== ""));
+  const parsed = Environment.safeParse(known);
+  if (!parsed.success) {
+    const wrong = parsed.error.issues.map(({ path, message }) => `${path[0]?.toString() ?? "?"}: ${message}`);
+    throw new ConfigError(wrong.join("; "));
+  }
+  const e = parsed.data;
+  const memoryMiB = Math.floor((totalmem() / MIB) * SHARE_FOR_SANDBOXES);
+  return Object.freeze({
+    region: e.MAYFLY_REGION,
+    accounts: e.MAYFLY_ACCOUNTS,
+    zones: e.MAYFLY_ZONES,
+    concurrency: e.MAYFLY_CONCURRENCY,
+    workerMemoryMiB: e.MAYFLY_WORKER_MEMORY ?? Math.floor(memoryMiB / e.MAYFLY_ZONES.length),
+    idleMs: e.MAYFLY_IDLE_TIMEOUT,
+    initMs: e.MAYFLY_INIT_TIMEOUT,
+    reserveMs: e.MAYFLY_RESERVE_TIMEOUT,
+    heartbeatMs: e.MAYFLY_HEARTBEAT,
+    slowMs: e.MAYFLY_SLOW,
+    replicas: e.MAYFLY_REPLICAS,
+    sandbox: e.MAYFLY_SANDBOX,
+    log: e.MAYFLY_LOG,
+    mode: e.MAYFLY_MODE,
+    host: hostname().replaceAll(/[^A-Za-z0-9_-]/g, "-"),
+    startingLimit: Math.max(4, 2 * availableParallelism()),
+  });
+}

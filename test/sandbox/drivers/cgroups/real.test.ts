@@ -1,0 +1,93 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, describe, expect, test } from "vitest";
+import type { Cgroup, Cgroups } from "../../../../actors/sandbox/drivers/cgroups/cgroup.ts";
+import { openCgroups } from "../../../../actors/sandbox/drivers/cgroups/find.ts";
+
+const own = (file: string) => readFileSync(`/proc/self/${file}`, "utf8");
+const open = () => openCgroups(`mayfly-test-${process.pid}`, own("mountinfo"), own("cgroup"));
+
+const available =
+  process.platform === "linux" &&
+  (await open().then(async (cgroups) => {
+    await cgroups.close();
+    return cgroups.limits.memory && cgroups.limits.pids && cgroups.limits.cpu;
+  }));
+
+describe.skipIf(!available)("groups on this host's kernel", () => {
+  let cgroups: Cgroups;
+  let cgroup: Cgroup | undefined;
+
+  afterEach(async () => {
+    await cgroup?.remove();
+    await cgroups.close();
+    expect(cgroups.folders.filter((folder) => existsSync(folder))).toEqual([]);
+  });
+
+  const make = async (memoryMiB: number): Promise<Cgroup> => {
+    cgroups = await open();
+    cgroup = await cgroups.create({ memoryBytes: memoryMiB << 20, pids: 16, cpus: 0.5 });
+    return cgroup;
+  };
+  /** A shell that does `script` once it was put into the group and told to. */
+  const sleeper = async (script: string) => {
+    const child = spawn("/bin/sh", ["-c", `read -r _; ${script}`], { stdio: ["pipe", "pipe", "ignore"] });
+    const exit = once(child, "exit");
+    await cgroup?.join(child.pid ?? 0);
+    child.stdin.end("\n");
+    return { child, exit };
+  };
+
+  test("count a process's memory and give it back", async () => {
+    const group = await make(64);
+    const { child, exit } = await sleeper(
+      "x=$(head -c 8000000 /dev/zero | tr '\\0' x); echo ready; read -r _; sleep 60",
+    );
+    await once(child.stdout, "data");
+    const used = await group.memory();
+    expect(used.peakBytes).toBeGreaterThan(8_000_000);
+    expect(used.currentBytes).toBeGreaterThan(0);
+    child.kill("SIGKILL");
+    await exit;
+    await group.resetPeak();
+    expect((await group.memory()).peakBytes).toBeLessThanOrEqual(used.peakBytes);
+  });
+
+  test("count the processes killed for want of memory", async () => {
+    const group = await make(8);
+    expect(await group.oomKills()).toBe(0);
+    const { exit } = await sleeper("exec tail /dev/zero");
+    expect(await exit).toEqual([null, "SIGKILL"]);
+    expect(await group.oomKills()).toBeGreaterThan(0);
+  });
+
+  test("kill all that is in them, at once or when removed", async () => {
+    const group = await make(64);
+    const { child, exit } = await sleeper("setsid sleep 60 & setsid sleep 60 & echo ready; sleep 60");
+    await once(child.stdout, "data");
+    if (!(await group.kill())) await group.remove();
+    expect(await exit).toEqual([null, "SIGKILL"]);
+    await group.remove();
+    await group.remove();
+    expect(cgroups.folders.filter((folder) => existsSync(join(folder, "1")))).toEqual([]);
+  });
+
+  test("refuse a process that is gone", async () => {
+    const group = await make(64);
+    await expect(group.join(2 ** 22 - 1)).rejects.toMatchObject({ code: "ESRCH" });
+  });
+
+  test("deal out processor time", async () => {
+    const group = await make(64);
+    const read = () =>
+      cgroups.folders
+        .flatMap((folder) => [join(folder, "1/cpu.cfs_quota_us"), join(folder, "1/cpu.max")])
+        .filter((path) => existsSync(path))
+        .map((path) => Number.parseInt(readFileSync(path, "utf8"), 10));
+    expect(read()).toEqual([50_000]);
+    await group.setCpus(1.5);
+    expect(read()).toEqual([150_000]);
+  });
+});

@@ -1,0 +1,71 @@
+import { mkdir, readdir, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { afterEach, describe, expect, test } from "vitest";
+import { BubblewrapDriver } from "../../../actors/sandbox/drivers/bubblewrap/bubblewrap.ts";
+import { canIsolate, enclosure, Hosted, noTraces, sh, situations } from "./hosted.ts";
+
+/** Long enough for a watchdog on a busy machine; it takes some 50 ms on an idle one. */
+const soon = { timeout: 10_000, interval: 20 };
+const stubborn = sh("trap '' TERM HUP INT; for i in 1 2 3; do setsid sleep 100 & done; echo ready >&3; sleep 100");
+
+describe.skipIf(!canIsolate).each(situations)("when a worker that is $title dies by SIGKILL", (situation) => {
+  let worker: Hosted;
+
+  afterEach(() => worker.end());
+
+  test("its running sandboxes, their mounts, groups and folders go too", async () => {
+    worker = await Hosted.start(situation);
+    await Promise.all([1, 2, 3].map(() => worker.ask("start", enclosure(stubborn))));
+    expect(worker.traces().processes).toBeGreaterThanOrEqual(6);
+    await worker.killHard();
+    await expect.poll(() => worker.traces(), soon).toEqual(noTraces);
+  });
+
+  test("while sandboxes are beginning, none of them goes on", async () => {
+    for (const begun of [0, 1, 2, 3, 4]) {
+      worker = await Hosted.start(situation);
+      const beginning = Array.from({ length: 6 }, () => worker.ask("begin", enclosure(stubborn)).catch(() => {}));
+      // Wherever the others are in their start when this many have finished theirs.
+      await Promise.all(beginning.slice(0, begun));
+      await worker.killHard();
+      await expect.poll(() => worker.traces(), soon).toEqual(noTraces);
+      await worker.end();
+    }
+  });
+});
+
+describe.skipIf(!canIsolate)("what a worker that died together with its watchdog left", () => {
+  test("is reaped when the next one starts", async () => {
+    const worker = await Hosted.start({ title: "", privateMounts: false });
+    try {
+      await worker.ask("start", enclosure(stubborn));
+      await worker.killWatchdog();
+      await worker.killHard();
+      await expect.poll(() => worker.traces().folders, soon).toBe(1);
+      const next = new BubblewrapDriver({ home: worker.home });
+      await next.probe();
+      await next.close();
+      expect(worker.traces()).toEqual(noTraces);
+    } finally {
+      await worker.end();
+    }
+  });
+
+  test("is told from what a living one owns", async () => {
+    const worker = await Hosted.start({ title: "", privateMounts: false });
+    try {
+      const spec = enclosure(sh("echo ready >&3; sleep 100"));
+      await worker.ask("start", spec);
+      await mkdir(join(worker.home, "somebody-elses"));
+      const next = new BubblewrapDriver({ home: worker.home });
+      await next.probe();
+      await next.close();
+      expect(worker.traces().processes).toBeGreaterThan(0);
+      expect((await readdir(worker.home)).sort()).toEqual([expect.stringMatching(/^mayfly-/), "somebody-elses"]);
+      expect((await stat(join(worker.home, "somebody-elses"))).isDirectory()).toBe(true);
+      await rm(join(worker.home, "somebody-elses"), { recursive: true });
+    } finally {
+      await worker.end();
+    }
+  });
+});

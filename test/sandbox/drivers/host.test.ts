@@ -1,0 +1,118 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmod, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { chooseDriver } from "../../../actors/sandbox/drivers/choose.ts";
+import { examineHost } from "../../../actors/sandbox/drivers/doctor.ts";
+import { isLeftover, newInstanceName } from "../../../actors/sandbox/drivers/instance.ts";
+import { claimUids, covers } from "../../../actors/sandbox/drivers/uids.ts";
+import { canIsolate } from "./hosted.ts";
+
+let home: string;
+beforeEach(async () => {
+  home = await mkdtemp(join(tmpdir(), "mayfly-home-"));
+});
+afterEach(() => rm(home, { recursive: true }));
+
+describe("choosing a driver", () => {
+  test("refuses, saying what is missing and what to do, where bubblewrap isn't there", async () => {
+    const refusal = chooseDriver("auto", { home, bwrapPath: join(home, "bwrap") });
+    await expect(refusal).rejects.toMatchObject({
+      name: "IsolationUnavailable",
+      message: expect.stringContaining("was not found"),
+      remedy: expect.stringContaining("apt install bubblewrap"),
+    });
+    expect(await readdir(home)).toEqual([]);
+  });
+
+  test("refuses a bubblewrap that is too old", async () => {
+    const old = join(home, "bwrap");
+    await writeFile(old, "#!/bin/sh\necho bubblewrap 0.4.1\n", { mode: 0o755 });
+    await expect(chooseDriver("bubblewrap", { home, bwrapPath: old })).rejects.toThrow(/0\.4\.1 .* too old/);
+  });
+
+  test.skipIf(!canIsolate)(
+    "refuses one that can't make a sandbox, with its own complaint, and leaves nothing",
+    async () => {
+      const broken = join(home, "bwrap");
+      const script = `#!/bin/sh
+case $1 in --version) echo bubblewrap 0.9.0;; --help) echo --disable-userns --size;;
+*) echo "bwrap: Creating new namespace failed: Operation not permitted" >&2; exit 1;; esac`;
+      await writeFile(broken, script, { mode: 0o755 });
+      const place = join(home, "place");
+      await chmod(home, 0o755);
+      await expect(chooseDriver("auto", { home: place, bwrapPath: broken })).rejects.toMatchObject({
+        name: "IsolationUnavailable",
+        message: expect.stringContaining("Creating new namespace failed"),
+      });
+      expect(await readdir(place)).toEqual([]);
+    },
+  );
+});
+
+describe("the doctor", () => {
+  test("never throws, and each point that isn't well has a remedy", async () => {
+    const checks = await examineHost({ home, bwrapPath: "/nowhere/bwrap" });
+    expect(checks.find(({ name }) => name === "bubblewrap")).toMatchObject({ ok: false });
+    expect(checks.find(({ name }) => name === "sandbox")).toMatchObject({ ok: false });
+    for (const { ok, remedy } of checks) expect(remedy !== "" || ok).toBe(true);
+  });
+
+  test.skipIf(!canIsolate)("finds a host well where a sandbox runs", async () => {
+    const checks = await examineHost();
+    for (const name of ["bubblewrap", "system call filter", "sandbox"]) {
+      expect(checks.find((check) => check.name === name)).toMatchObject({ ok: true, remedy: "" });
+    }
+  });
+});
+
+describe.skipIf(process.platform !== "linux")("an instance's name", () => {
+  test("is another one each time", async () => {
+    expect(await newInstanceName()).not.toBe(await newInstanceName());
+  });
+
+  test("is a leftover's when its process is gone or was another one, never a stranger's", async () => {
+    const name = await newInstanceName();
+    expect(await isLeftover(name)).toBe(false);
+    expect(await isLeftover("somebody-elses")).toBe(false);
+    const [, namespace, pid, tick] = name.split("-");
+    expect(await isLeftover(`mayfly-${namespace}-${pid}-${Number(tick) - 1}-1`)).toBe(true);
+    expect(await isLeftover(`mayfly-${Number(namespace) - 1}-${pid}-${Number(tick) - 1}-1`)).toBe(false);
+    const child = spawn("true");
+    await once(child, "exit");
+    expect(await isLeftover(`mayfly-${namespace}-${child.pid}-1-1`)).toBe(true);
+  });
+});
+
+describe("sandbox users", () => {
+  test("must all be in one line of the user namespace's map", () => {
+    const container = "         0     100000      65536\n";
+    expect(covers(container, { first: 40_000, count: 20_000 })).toBe(true);
+    expect(covers(container, { first: 60_000, count: 10_000 })).toBe(false);
+    expect(covers("         0      20001          1\n", { first: 1, count: 1 })).toBe(false);
+    expect(covers("         0          0 4294967295\n", { first: 1_879_048_192, count: 200_000 })).toBe(true);
+  });
+
+  test("are never the same for two workers of a host, nor for two sandboxes of a worker", async ({ skip }) => {
+    const range = { first: 1_900_000_000, count: 1002 };
+    const pools = await Promise.all([claimUids(range), claimUids(range), claimUids(range)]);
+    try {
+      const [first, second, third] = pools;
+      if (!first || !second) return skip();
+      expect(third).toBeUndefined();
+      const smaller = first.range.count === 2 ? first : second;
+      const [one, two] = [smaller.take(), smaller.take()];
+      expect(one).not.toBe(two);
+      expect(() => smaller.take()).toThrow(/taken/);
+      smaller.giveBack(one);
+      expect(smaller.take()).toBe(one);
+      expect(first.range.first + first.range.count <= second.range.first || second.range.first === range.first).toBe(
+        true,
+      );
+    } finally {
+      await Promise.all(pools.map((pool) => pool?.close()));
+    }
+  });
+});

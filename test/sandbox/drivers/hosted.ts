@@ -1,0 +1,187 @@
+/** Starts test workers in each of the situations a worker may be in, talks to them, and looks at what they leave. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, globSync, readdirSync, readFileSync } from "node:fs";
+import { chmod, chown, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { chooseDriver } from "../../../actors/sandbox/drivers/choose.ts";
+import type { EnclosureSpec, Isolation } from "../../../actors/sandbox/drivers/driver.ts";
+import { privateMountsCommand } from "../../../actors/sandbox/drivers/private-mounts.ts";
+import type { Requests } from "./worker.ts";
+
+export interface Situation {
+  readonly title: string;
+  readonly privateMounts: boolean;
+  /** The user to start the worker as; undefined for the tests' own. */
+  readonly uid?: number;
+}
+
+const isRoot = process.geteuid?.() === 0;
+const someUser = 20001;
+
+/** All that can be had here. */
+export const situations: readonly Situation[] = isRoot
+  ? [
+      { title: "root", privateMounts: false },
+      { title: "root in private mounts", privateMounts: true },
+      { title: "an ordinary user", privateMounts: false, uid: someUser },
+      { title: "an ordinary user in private mounts", privateMounts: true, uid: someUser },
+    ]
+  : [
+      { title: "an ordinary user", privateMounts: false },
+      { title: "an ordinary user in private mounts", privateMounts: true },
+    ];
+
+/** Whether this host can isolate at all; the suites are skipped where it can't. */
+export const canIsolate: boolean = await chooseDriver("auto", { home: join(tmpdir(), "mayfly-can-isolate") }).then(
+  ({ driver }) => driver.close().then(() => true),
+  () => false,
+);
+await rm(join(tmpdir(), "mayfly-can-isolate"), { recursive: true, force: true });
+
+export class Hosted {
+  readonly isolation: Promise<Isolation>;
+  readonly home: string;
+  readonly #child: ChildProcess;
+  readonly #waiting = new Map<
+    number,
+    (answer: { value?: unknown; error?: { name: string; message: string } }) => void
+  >();
+  #calls = 0;
+
+  private constructor(child: ChildProcess, home: string) {
+    this.#child = child;
+    this.home = home;
+    child.on("message", (answer: { number: number; value?: unknown }) => this.#waiting.get(answer.number)?.(answer));
+    child.once("exit", () => {
+      for (const settle of this.#waiting.values()) settle({ error: { name: "Gone", message: "the worker ended" } });
+    });
+    this.isolation = this.ask("open", home);
+    this.isolation.catch(() => {});
+  }
+
+  static async start(situation: Situation, env: Record<string, string> = {}): Promise<Hosted> {
+    const home = await mkdtemp(join(tmpdir(), "mayfly-driver-"));
+    await chmod(home, 0o711);
+    if (situation.uid !== undefined) await chown(home, situation.uid, situation.uid);
+    const before = situation.privateMounts ? privateMountsCommand(situation.uid) : [];
+    const [program = "", ...args] = [...before, process.execPath, fileURLToPath(import.meta.resolve("./worker.ts"))];
+    const child = spawn(program, args, {
+      env: { PATH: process.env.PATH, ...env },
+      cwd: "/",
+      // A stray descriptor far above the others, as shells and editors leave them.
+      stdio: ["ignore", "inherit", "inherit", "ipc", ...Array(36).fill("ignore"), "pipe"],
+      ...(situation.uid === undefined ? {} : { uid: situation.uid, gid: situation.uid }),
+    });
+    const hosted = new Hosted(child, home);
+    await hosted.isolation;
+    return hosted;
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  ask<Name extends keyof Requests>(
+    name: Name,
+    ...args: Parameters<Requests[Name]>
+  ): Promise<ReturnType<Requests[Name]>> {
+    this.#calls += 1;
+    const number = this.#calls;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(number, ({ value, error }) => {
+        this.#waiting.delete(number);
+        if (error) reject(Object.assign(new Error(error.message), { name: error.name }));
+        else resolve(value as ReturnType<Requests[Name]>);
+      });
+      this.#child.send({ call: { name, args }, number }, (error) => {
+        if (error) this.#waiting.get(number)?.({ error });
+      });
+    });
+  }
+
+  async killHard(): Promise<void> {
+    const gone = once(this.#child, "exit");
+    this.#child.kill("SIGKILL");
+    await gone;
+  }
+
+  /** The worker's child that isn't a sandbox: a shell with the instance's name in its environment. */
+  async killWatchdog(): Promise<void> {
+    const children = readQuietly(`/proc/${this.pid}/task/${this.pid}/children`).trim().split(" ");
+    const watchdog = children.find((pid) => readQuietly(`/proc/${pid}/comm`).trim() === "sh");
+    process.kill(Number(watchdog), "SIGKILL");
+  }
+
+  /** Ends the worker and everything of it, however the test went. */
+  async end(): Promise<void> {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+      const gone = once(this.#child, "exit");
+      await this.ask("close").catch(() => this.#child.kill("SIGKILL"));
+      await gone;
+    }
+    await rm(this.home, { recursive: true, force: true });
+  }
+
+  /** What of this worker's driver is to be seen on the host now; all zero when nothing is. */
+  traces(): { processes: number; mounts: number; cgroups: number; folders: number } {
+    const mark = this.#mark();
+    return {
+      processes: this.#processes().length,
+      mounts: mountsOf(this.pid).filter((line) => line.includes(this.home)).length,
+      cgroups: globSync("/sys/fs/cgroup/**/mayfly-*").filter((path) => mark.test(path)).length,
+      folders: existsSync(this.home) ? readdirSync(this.home).length : 0,
+    };
+  }
+
+  /** The host's users that this worker's sandboxes run as. */
+  owners(): Set<string> {
+    const status = this.#processes().map((pid) => readQuietly(`/proc/${pid}/status`));
+    return new Set(status.map((text) => /^Uid:\s+(\d+)/m.exec(text)?.[1] ?? "gone"));
+  }
+
+  #mark(): RegExp {
+    return new RegExp(`mayfly-\\d+-${this.pid}-`);
+  }
+
+  /** Bubblewrap's, which are the first of every sandbox; not the watchdog, which has the name elsewhere. */
+  #processes(): string[] {
+    const mark = this.#mark();
+    return readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && mark.test(readQuietly(`/proc/${pid}/cmdline`)));
+  }
+}
+
+export const noTraces = { processes: 0, mounts: 0, cgroups: 0, folders: 0 };
+
+const readQuietly = (path: string): string => {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+};
+const mountsOf = (pid: number): string[] => readQuietly(`/proc/${pid}/mountinfo`).split("\n").filter(Boolean);
+
+let made = 0;
+
+/** An enclosure that runs `command`, small unless said otherwise, with Node at /var/lang/bin/node. */
+export function enclosure(command: readonly string[], changes: Partial<EnclosureSpec> = {}): EnclosureSpec {
+  made += 1;
+  return {
+    id: `test-${made}`,
+    memoryMiB: 256,
+    cpus: 2,
+    pids: 64,
+    tmpMiB: 16,
+    mounts: [{ from: process.execPath, to: "/var/lang/bin/node" }],
+    command,
+    ...changes,
+  };
+}
+
+export const node = (source: string): string[] => ["/var/lang/bin/node", "-e", source];
+export const sh = (source: string): string[] => ["/bin/sh", "-c", source];
+export const python = (source: string): string[] => ["/usr/bin/python3", "-c", source];
+export const hasPython = existsSync("/usr/bin/python3");

@@ -1,0 +1,76 @@
+import { describe, expect, test } from "vitest";
+import { lambdaEnvironment, refusedNames } from "../../../actors/sandbox/runtimes/environment.ts";
+
+const fn = {
+  functionName: "greet",
+  functionVersion: "$LATEST",
+  handler: "index.handler",
+  runtime: "nodejs24.x",
+  memoryMiB: 256,
+  region: "eu-west-1",
+  variables: {},
+  logFormat: "Text" as const,
+  logStreamName: "2026/11/23/[$LATEST]0123456789abcdef0123456789abcdef",
+};
+
+describe("a function's environment", () => {
+  test("names the function as Lambda does", () => {
+    expect(lambdaEnvironment(fn)).toMatchObject({
+      _HANDLER: "index.handler",
+      AWS_REGION: "eu-west-1",
+      AWS_DEFAULT_REGION: "eu-west-1",
+      AWS_EXECUTION_ENV: "AWS_Lambda_nodejs24.x",
+      AWS_LAMBDA_FUNCTION_NAME: "greet",
+      AWS_LAMBDA_FUNCTION_VERSION: "$LATEST",
+      AWS_LAMBDA_FUNCTION_MEMORY_SIZE: "256",
+      AWS_LAMBDA_INITIALIZATION_TYPE: "on-demand",
+      AWS_LAMBDA_LOG_GROUP_NAME: "/aws/lambda/greet",
+      LAMBDA_TASK_ROOT: "/var/task",
+      LAMBDA_RUNTIME_DIR: "/var/runtime",
+      TZ: ":UTC",
+      NODE_PATH:
+        "/opt/nodejs/node24/node_modules:/opt/nodejs/node_modules:/var/runtime/node_modules:/var/runtime:/var/task",
+    });
+  });
+
+  test("lets the owner override what Lambda lets them, and nothing else", () => {
+    const variables = {
+      PATH: "/mine",
+      TZ: "Europe/Zurich",
+      COLOUR: "red",
+      AWS_REGION: "mars",
+      _HANDLER: "x",
+      "1bad": "x",
+    };
+    const environment = lambdaEnvironment({ ...fn, variables });
+    expect(environment).toMatchObject({ PATH: "/mine", TZ: "Europe/Zurich", COLOUR: "red", AWS_REGION: "eu-west-1" });
+    expect(environment._HANDLER).toBe("index.handler");
+    expect(environment).not.toHaveProperty("1bad");
+    expect(refusedNames(variables)).toEqual(["AWS_REGION", "_HANDLER", "1bad"]);
+  });
+
+  test("has no execution environment for custom runtimes, and Python's path for Python", () => {
+    expect(lambdaEnvironment({ ...fn, runtime: "provided.al2023" })).not.toHaveProperty("AWS_EXECUTION_ENV");
+    const python = lambdaEnvironment({ ...fn, runtime: "python3.11" });
+    expect(python.PYTHONPATH).toBe("/var/runtime");
+    expect(python).not.toHaveProperty("NODE_PATH");
+  });
+
+  test("tells of format and level only when the log is JSON", () => {
+    expect(lambdaEnvironment(fn)).not.toHaveProperty("AWS_LAMBDA_LOG_FORMAT");
+    const json = lambdaEnvironment({ ...fn, logFormat: "JSON", logLevel: "WARN" });
+    expect(json).toMatchObject({ AWS_LAMBDA_LOG_FORMAT: "JSON", AWS_LAMBDA_LOG_LEVEL: "WARN" });
+  });
+
+  test("holds credentials only when there are some", () => {
+    expect(lambdaEnvironment({ ...fn, variables: { AWS_ACCESS_KEY_ID: "mine" } })).not.toHaveProperty(
+      "AWS_ACCESS_KEY_ID",
+    );
+    const credentials = { accessKeyId: "A", secretAccessKey: "S", sessionToken: "T" };
+    expect(lambdaEnvironment({ ...fn, credentials })).toMatchObject({
+      AWS_ACCESS_KEY_ID: "A",
+      AWS_SECRET_ACCESS_KEY: "S",
+      AWS_SESSION_TOKEN: "T",
+    });
+  });
+});
