@@ -32,7 +32,10 @@ export function functionLogic({ storage, account, clock, ids }: Surroundings) {
   function inTurn(command: Command, work: () => Promise<Outcome>): Promise<Outcome> {
     if (command.type !== "concurrency.put") return work();
     const done = (reservations.get(command.acct) ?? Promise.resolve()).then(work);
-    reservations.set(command.acct, done);
+    reservations.set(
+      command.acct,
+      done.catch(() => {}),
+    );
     return done;
   }
 

@@ -43,7 +43,14 @@ const whileItExists: Row = {
 /** Changes of what runs: one at a time, and the first one is the creation. */
 const whenAtRest: Row = { ...whileItExists, pending: isPending, updating: beingUpdated };
 const ofConcurrency: Row = { ...whileItExists, absent: missingLatest, deleting: missingLatest };
-const ofPackage: Row = { absent: "moot", pending: "yes", active: "moot", updating: "yes", failed: "moot", deleting: "moot" };
+const ofPackage: Row = {
+  absent: "moot",
+  pending: "yes",
+  active: "moot",
+  updating: "yes",
+  failed: "moot",
+  deleting: "moot",
+};
 
 export const ADMISSION: Readonly<Record<CommandType, Row>> = {
   "function.create": {

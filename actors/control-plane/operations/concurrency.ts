@@ -53,7 +53,5 @@ export function decidePutConcurrency(
 
 export function decideDeleteConcurrency(record: FunctionRecord): Decision {
   const { reservedConcurrency, ...rest } = record;
-  return reservedConcurrency === undefined
-    ? { kind: "answer", body: {} }
-    : { kind: "write", record: rest, body: {} };
+  return reservedConcurrency === undefined ? { kind: "answer", body: {} } : { kind: "write", record: rest, body: {} };
 }

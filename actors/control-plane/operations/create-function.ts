@@ -37,7 +37,8 @@ export function readCreateFunction(check: Constraints, caller: Caller): Wish<"fu
 
 /** The function doesn't exist: its record begins. */
 export function decideCreateFunction(command: Command<"function.create">, findings: Findings): Decision {
-  if (findings.package === undefined) return { kind: "refuse", refusal: invalid("Please provide a source for function code.") };
+  if (findings.package === undefined)
+    return { kind: "refuse", refusal: invalid("Please provide a source for function code.") };
   const configuration = created(command, findings.package);
   const record: FunctionRecord = {
     acct: command.acct,

@@ -3,10 +3,9 @@
  * marks its record, so that a crash in between leaves something to finish; the rest is the machine's `deleting` state.
  * Source: reference/aws-lambda.md §3.4.
  */
-import { Refused } from "../../../subjects/errors.ts";
+import { Refused, refusal } from "../../../subjects/errors.ts";
 import type { FunctionRecord } from "../../../subjects/function.ts";
 import { LATEST } from "../../../subjects/tokens.ts";
-import { refusal } from "../../../subjects/errors.ts";
 import type { Command, Decision, Wish } from "../commands.ts";
 import type { Constraints } from "../validation/constraints.ts";
 import { type Caller, functionNamed } from "../validation/names.ts";
@@ -25,10 +24,7 @@ export function readDeleteFunction(
       "$LATEST version cannot be deleted without deleting the function.",
     );
   if (!NUMBER.test(qualifier))
-    throw new Refused(
-      "InvalidParameterValueException",
-      "Deletion of aliases is not currently supported.",
-    );
+    throw new Refused("InvalidParameterValueException", "Deletion of aliases is not currently supported.");
   return { type: "version.delete", fn, version: qualifier };
 }
 

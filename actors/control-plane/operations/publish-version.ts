@@ -43,7 +43,8 @@ export function decidePublishVersion(record: FunctionRecord, command: Command<"f
 /** The newest version, if it still is what `$LATEST` is. */
 function unchangedVersion({ configuration, published, versions }: FunctionRecord): FunctionConfiguration | undefined {
   if (published === undefined || !versions.includes(published.configuration.Version)) return undefined;
-  const same = sameContent(published.configuration, configuration) && published.description === configuration.Description;
+  const same =
+    sameContent(published.configuration, configuration) && published.description === configuration.Description;
   return same ? published.configuration : undefined;
 }
 

@@ -10,10 +10,8 @@ export function decideVerified(record: FunctionRecord, command: Command<"package
   const { publishing, ...rest } = record;
   if (command.revisionId !== record.configuration.RevisionId) return { kind: "answer", body: {} };
   const configuration = succeeded(record.configuration, command.revisionIds.latest);
-  return settled(
-    { ...rest, configuration, serving: configuration },
-    publishing,
-    (version) => succeeded(version, command.revisionIds.other),
+  return settled({ ...rest, configuration, serving: configuration }, publishing, (version) =>
+    succeeded(version, command.revisionIds.other),
   );
 }
 
@@ -35,7 +33,11 @@ function settled(
   settle: (version: FunctionConfiguration) => FunctionConfiguration,
 ): Decision {
   const { published } = record;
-  if (published === undefined || published.configuration.Version !== publishing || !record.versions.includes(publishing))
+  if (
+    published === undefined ||
+    published.configuration.Version !== publishing ||
+    !record.versions.includes(publishing)
+  )
     return { kind: "write", record, body: {} };
   const configuration = settle(published.configuration);
   const version: VersionWrite = { configuration, how: "replace" };

@@ -33,7 +33,10 @@ export async function takeIn(code: CodeStore, source: CodeSource): Promise<Packa
 
 function decoded(zipBase64: string): Uint8Array {
   if (!BASE64.test(zipBase64))
-    throw new Refused("InvalidRequestContentException", "Could not parse request body into json: ZipFile must be base64");
+    throw new Refused(
+      "InvalidRequestContentException",
+      "Could not parse request body into json: ZipFile must be base64",
+    );
   const zip = Buffer.from(zipBase64, "base64");
   if (zip.length === 0) throw new Refused("InvalidParameterValueException", "Uploaded file must be a non-empty zip");
   return zip;

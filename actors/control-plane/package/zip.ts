@@ -7,7 +7,7 @@
  */
 import { posix } from "node:path";
 import { crc32 } from "node:zlib";
-import { type Entry, fromBuffer, type ZipFile } from "yauzl";
+import { type Entry, fromBufferPromise, type ZipFile } from "yauzl";
 
 export const MAX_ZIPPED_BYTES = 52_428_800;
 export const MAX_UNZIPPED_BYTES = 262_144_000;
@@ -64,28 +64,13 @@ const escapes = (name: string, target: string): boolean =>
 
 /** One entry after the other; whatever goes wrong in the archive comes out as `BadPackage`. */
 async function eachEntry(zip: Uint8Array, look: (entry: Entry, archive: ZipFile) => Promise<void>): Promise<void> {
-  let archive: ZipFile | undefined;
   try {
-    archive = await opened(zip);
-    const inOrder = archive;
-    await new Promise<void>((resolve, reject) => {
-      inOrder.on("error", reject);
-      inOrder.on("end", resolve);
-      inOrder.on("entry", (entry: Entry) => look(entry, inOrder).then(() => inOrder.readEntry(), reject));
-      inOrder.readEntry();
-    });
+    const bytes = Buffer.from(zip.buffer, zip.byteOffset, zip.byteLength);
+    const options = { lazyEntries: true, validateEntrySizes: true, strictFileNames: true };
+    const archive = await fromBufferPromise(bytes, options);
+    for await (const entry of archive.eachEntry()) await look(entry, archive);
   } catch (error) {
     if (error instanceof BadPackage) throw error;
     throw new BadPackage(`${NO_ZIP} (${error instanceof Error ? error.message : String(error)})`);
-  } finally {
-    archive?.close();
   }
 }
-
-const opened = (zip: Uint8Array): Promise<ZipFile> =>
-  new Promise((resolve, reject) => {
-    const bytes = Buffer.from(zip.buffer, zip.byteOffset, zip.byteLength);
-    fromBuffer(bytes, { lazyEntries: true, validateEntrySizes: true, strictFileNames: true }, (error, archive) =>
-      error === null ? resolve(archive) : reject(error),
-    );
-  });

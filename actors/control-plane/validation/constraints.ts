@@ -15,7 +15,8 @@ interface TextLimits {
   readonly pattern?: string;
 }
 
-const isObject = (value: unknown): value is Body => typeof value === "object" && value !== null && !Array.isArray(value);
+const isObject = (value: unknown): value is Body =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
 export class Constraints {
   readonly #body: Body;

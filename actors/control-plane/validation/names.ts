@@ -26,7 +26,8 @@ const QUALIFIER = "\\$LATEST|[a-zA-Z0-9-_]+";
 const MAX_NAME = 64;
 const MAX_ANY_FORM = 140;
 
-export const arnOf = ({ acct, region }: Caller, fn: string): string => `arn:aws:lambda:${region}:${acct}:function:${fn}`;
+export const arnOf = ({ acct, region }: Caller, fn: string): string =>
+  `arn:aws:lambda:${region}:${acct}:function:${fn}`;
 
 /** Reads `FunctionName` (or the field named) and `Qualifier`. Throws `Refused`. */
 export function functionNamed(check: Constraints, caller: Caller, field = "FunctionName"): Named {
@@ -34,7 +35,7 @@ export function functionNamed(check: Constraints, caller: Caller, field = "Funct
   const qualifier = check.text("Qualifier", { min: 1, max: 128, pattern: QUALIFIER });
   check.done();
   const parts = PARTS.exec(given)?.groups;
-  const fn = parts?.["fn"];
+  const fn = parts?.fn;
   if (parts === undefined || fn === undefined) return refuseName(check, field, given);
   if (fn.length > MAX_NAME || given.length > MAX_ANY_FORM) {
     throw new Refused(

@@ -67,7 +67,8 @@ export function codeOf(check: Constraints | undefined): CodeSource {
     throw new Refused("InvalidParameterValueException", why);
   };
   if (check === undefined) return refused("Please provide a source for function code.");
-  if (check.has("ImageUri")) return refused("Please don't provide ImageUri when updating a function with packageType Zip.");
+  if (check.has("ImageUri"))
+    return refused("Please don't provide ImageUri when updating a function with packageType Zip.");
   const zipBase64 = check.text("ZipFile");
   const bucket = check.text("S3Bucket");
   const sha256 = check.text("S3Key");
@@ -78,7 +79,9 @@ export function codeOf(check: Constraints | undefined): CodeSource {
   }
   if (bucket === undefined || sha256 === undefined) return refused("Please provide a source for function code.");
   if (bucket !== BUCKET)
-    return refused("Error occurred while GetObject. S3 Error Code: NoSuchBucket. S3 Error Message: The specified bucket does not exist");
+    return refused(
+      "Error occurred while GetObject. S3 Error Code: NoSuchBucket. S3 Error Message: The specified bucket does not exist",
+    );
   return SHA256.test(sha256) ? { sha256 } : refused(NO_SUCH_KEY);
 }
 

@@ -67,7 +67,10 @@ export interface Exit {
 }
 
 export interface Booted {
-  /** Descriptor 3 of the program inside: a connected byte stream. */
+  /**
+   * Descriptor 3 of the program inside: a connected byte stream. Listen to it as soon as `boot` resolves; it ends, and
+   * never errs, when the other side goes.
+   */
   readonly channel: Duplex;
   readonly stdout: Readable;
   readonly stderr: Readable;

@@ -1,6 +1,7 @@
 /** A runtime's real process, booted outside of any sandbox, and the worker's end of its channel. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -119,12 +120,20 @@ export async function boot(command: readonly string[], files: Readonly<Record<st
       }),
     async [Symbol.asyncDispose]() {
       channel.end();
-      const timer = setTimeout(() => child.kill("SIGKILL"), 5_000);
+      const timer = setTimeout(() => killWithChildren(child.pid!), 5_000);
       await closed;
       clearTimeout(timer);
       await rm(taskRoot, { recursive: true, force: true });
     },
   };
+}
+
+/** For a runtime that doesn't end by itself: a custom one's bootstrap leads a process group of its own. */
+function killWithChildren(pid: number): void {
+  for (const child of readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean)) {
+    process.kill(-Number(child), "SIGKILL");
+  }
+  process.kill(pid, "SIGKILL");
 }
 
 function settings(taskRoot: string): Omit<RuntimeInit, "env"> {

@@ -101,8 +101,10 @@ export class BubblewrapDriver implements SandboxDriver {
   async #end(): Promise<void> {
     const premises = await this.#premises?.catch(() => undefined);
     await Promise.all(this.#creations);
-    await Promise.all([...this.#enclosures].map((enclosure) => enclosure.destroy()));
+    const ends = await Promise.allSettled([...this.#enclosures].map((enclosure) => enclosure.destroy()));
     await premises?.close();
+    const failed = ends.find((end) => end.status === "rejected");
+    if (failed) throw failed.reason;
   }
 }
 

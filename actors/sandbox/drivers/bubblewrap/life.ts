@@ -7,7 +7,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { constants } from "node:os";
-import type { Duplex, Readable, Writable } from "node:stream";
+import { type Duplex, PassThrough, type Readable, type Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import type { Cgroup } from "../cgroups/cgroup.ts";
 import { killQuietly } from "../cgroups/files.ts";
@@ -33,7 +33,7 @@ export async function beginLife(spec: LifeSpec): Promise<Booted> {
   const oomKillsBefore = await spec.cgroup.oomKills();
   await spec.cgroup.resetPeak();
   const child = spawnBubblewrap(spec);
-  const [, stdout, stderr, channel, , , status, block] = child.stdio as unknown as [
+  const [, out, err, channel, , , status, block] = child.stdio as unknown as [
     null,
     Readable,
     Readable,
@@ -44,7 +44,9 @@ export async function beginLife(spec: LifeSpec): Promise<Booted> {
     Writable,
   ];
   // A peer that goes away is told by the streams' end and by `exited`; an error event nobody hears would end the worker.
-  for (const stream of [stdout, stderr, channel, status, block]) stream.on("error", () => {});
+  for (const stream of [out, err, channel, status, block]) stream.on("error", () => {});
+  // Node throws away what nobody has begun to read when a child exits; what went through here is kept.
+  const [stdout, stderr] = [out.pipe(new PassThrough()), err.pipe(new PassThrough())];
   const reports = readReports(status);
   const gone = new Promise<{ code: number | null; signal: string | null; spawnError?: Error }>((resolve) => {
     child.once("exit", (code, signal) => resolve({ code, signal }));
@@ -52,25 +54,22 @@ export async function beginLife(spec: LifeSpec): Promise<Booted> {
   });
 
   const innerPid = await Promise.race([reports.childPid, gone.then(() => undefined)]);
-  const joined =
-    innerPid !== undefined &&
-    (await spec.cgroup.join(innerPid).then(
-      () => true,
-      () => false,
-    ));
-  if (!joined) {
+  const obstacle = innerPid === undefined ? undefined : await spec.cgroup.join(innerPid).catch((error: Error) => error);
+  if (innerPid === undefined || obstacle) {
     if (innerPid !== undefined) killQuietly(innerPid);
     const { spawnError } = await gone;
-    throw new BootFailed(spawnError ? spawnError.message : (await text(stderr)).trim() || "bubblewrap ended silently");
+    const reasons = [spawnError?.message, (await text(stderr)).trim(), obstacle?.message];
+    throw new BootFailed(reasons.filter(Boolean).join("; ") || "bubblewrap ended without a word");
   }
   block.end("1");
 
   let killing = false;
   const exited = gone.then(async (outer): Promise<Exit> => {
     const inner = await reports.exitCode;
-    const { code, signal } = inner === undefined ? outer : asTold(inner);
+    const code = inner ?? outer.code;
+    const ending = code === null ? { code, signal: outer.signal } : asTold(code);
     const outOfMemory = !killing && (await spec.cgroup.oomKills()) > oomKillsBefore;
-    return { code, signal, outOfMemory, started: inner !== undefined || killing };
+    return { ...ending, outOfMemory, started: inner !== undefined || killing };
   });
   return {
     channel,
@@ -102,6 +101,8 @@ function spawnBubblewrap(spec: LifeSpec): ChildProcess {
       stdio: ["ignore", "pipe", "pipe", "pipe", args, seccomp, "pipe", "pipe"],
       ...(spec.uid === undefined ? {} : { uid: spec.uid, gid: spec.uid }),
     });
+  } catch (error) {
+    throw new BootFailed(String(error));
   } finally {
     for (const fd of files) closeSync(fd);
   }

@@ -12,6 +12,11 @@ let bootstrap = null;
 const channel = new Channel(3, onFrame, () => stop(0));
 const api = new RuntimeApi(channel);
 
+process.on("uncaughtException", (error) => {
+  console.error(error);
+  stop(1);
+});
+
 function onFrame(type, body) {
   if (type === 0x02) api.offer(parseEvent(body));
   else if (type === 0x01) begin(JSON.parse(body));

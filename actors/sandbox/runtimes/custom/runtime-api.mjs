@@ -60,7 +60,7 @@ export class RuntimeApi {
     if (method === "GET" && path === `${base}/ping`) return response.end("pong");
     if (method === "POST" && path === `${base}/runtime/init/error`) return this.#initError(request, response);
     const answer = method === "POST" && /^\/2018-06-01\/runtime\/invocation\/([^/]+)\/(response|error)$/.exec(path);
-    if (answer) return this.#answer(request, response, decodeURIComponent(answer[1]), answer[2]);
+    if (answer) return this.#answer(request, response, decodeId(answer[1]), answer[2]);
     if (method === "PUT" && (path === "/2022-07-01/telemetry" || path === "/2020-08-15/logs")) {
       const api = path.endsWith("telemetry") ? "Telemetry" : "Logs";
       request.resume();
@@ -104,7 +104,7 @@ export class RuntimeApi {
   }
 
   async #answer(request, response, requestId, kind) {
-    if (requestId !== this.#requestId) {
+    if (requestId === null || requestId !== this.#requestId) {
       request.resume();
       return refuse(response, 400, "InvalidRequestID", "Invalid request ID");
     }
@@ -144,6 +144,15 @@ export class RuntimeApi {
     const reason = `State transition from ${this.#state} to ${next} failed for runtime`;
     refuse(response, 403, "InvalidStateTransition", `${reason}. Error: State transition is not allowed`);
     return false;
+  }
+}
+
+/** Clients may escape what stands in a path; what can't be unescaped is nobody's id. */
+function decodeId(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return null;
   }
 }
 

@@ -1,0 +1,31 @@
+/** GetAccountSettings: what the account may have and what it has. Source: reference/aws-lambda.md §3.7. */
+import { FunctionConfiguration, versionKey } from "../../../subjects/function.ts";
+import { functionsOf, readAll, reservedBy } from "../account.ts";
+import { MAX_UNZIPPED_BYTES, MAX_ZIPPED_BYTES } from "../package/zip.ts";
+import type { Reading } from "./get-function.ts";
+
+/** Lambda's 75 GB a region. */
+const TOTAL_CODE_BYTES = 80_530_636_800;
+
+export async function getAccountSettings(
+  { caller, functions }: Reading,
+  { concurrencyLimit }: { readonly concurrencyLimit: number },
+): Promise<object> {
+  const records = await functionsOf(functions, caller.acct);
+  const keys = records.flatMap(({ acct, fn, versions }) => versions.map((version) => versionKey(acct, fn, version)));
+  const versions = await readAll(functions, keys, (value) => FunctionConfiguration.parse(value));
+  const packages = [...records.map((record) => record.configuration), ...versions];
+  return {
+    AccountLimit: {
+      TotalCodeSize: TOTAL_CODE_BYTES,
+      CodeSizeUnzipped: MAX_UNZIPPED_BYTES,
+      CodeSizeZipped: MAX_ZIPPED_BYTES,
+      ConcurrentExecutions: concurrencyLimit,
+      UnreservedConcurrentExecutions: Math.max(0, concurrencyLimit - reservedBy(records)),
+    },
+    AccountUsage: {
+      TotalCodeSize: packages.reduce((sum, { CodeSize }) => sum + CodeSize, 0),
+      FunctionCount: records.length,
+    },
+  };
+}

@@ -1,0 +1,115 @@
+/**
+ * The control plane's whole relation to the network: every operation of the Lambda API by its name. What changes a
+ * function is a command for its machine; what only looks is answered from the bucket; any other name is refused.
+ */
+import { Api } from "../../subjects/api.ts";
+import { Refused } from "../../subjects/errors.ts";
+import type { Question, Responds } from "../bus/responder.ts";
+import { hearRaw, type Wiring } from "../bus/wiring.ts";
+import type { AccountOptions } from "./account.ts";
+import type { Command, Wish } from "./commands.ts";
+import type { Surroundings } from "./effects.ts";
+import type { functionMachine } from "./machine.ts";
+import { getAccountSettings } from "./operations/account-settings.ts";
+import { readCreateAlias, readDeleteAlias, readUpdateAlias } from "./operations/aliases.ts";
+import { readDeleteConcurrency, readPutConcurrency } from "./operations/concurrency.ts";
+import { readCreateFunction } from "./operations/create-function.ts";
+import { readDeleteFunction } from "./operations/delete-function.ts";
+import {
+  getAlias,
+  getFunction,
+  getFunctionConcurrency,
+  getFunctionConfiguration,
+  listTags,
+  type Reading,
+} from "./operations/get-function.ts";
+import { listAliases, listFunctions, listVersions } from "./operations/list-functions.ts";
+import { readPublishVersion } from "./operations/publish-version.ts";
+import { readTagResource, readUntagResource } from "./operations/tags.ts";
+import { readUpdateCode, readUpdateConfiguration } from "./operations/update-function.ts";
+import { readRequest } from "./request.ts";
+import type { Constraints } from "./validation/constraints.ts";
+import { arnOf, type Caller } from "./validation/names.ts";
+
+const QUEUE = "control-plane";
+/** A group of its own: members of one group share the messages of all its subjects, and this one hears every operation. */
+const QUEUE_OF_THE_UNKNOWN = "control-plane-unknown";
+
+const CHANGES: Readonly<Record<string, (check: Constraints, caller: Caller) => Wish>> = {
+  CreateFunction: readCreateFunction,
+  UpdateFunctionCode: readUpdateCode,
+  UpdateFunctionConfiguration: readUpdateConfiguration,
+  DeleteFunction: readDeleteFunction,
+  PublishVersion: readPublishVersion,
+  CreateAlias: readCreateAlias,
+  UpdateAlias: readUpdateAlias,
+  DeleteAlias: readDeleteAlias,
+  PutFunctionConcurrency: readPutConcurrency,
+  DeleteFunctionConcurrency: readDeleteConcurrency,
+  TagResource: readTagResource,
+  UntagResource: readUntagResource,
+};
+
+const LOOKS: Readonly<Record<string, (reading: Reading, account: AccountOptions) => Promise<object>>> = {
+  GetFunction: getFunction,
+  GetFunctionConfiguration: getFunctionConfiguration,
+  ListFunctions: listFunctions,
+  ListVersionsByFunction: listVersions,
+  GetAlias: getAlias,
+  ListAliases: listAliases,
+  GetFunctionConcurrency: getFunctionConcurrency,
+  ListTags: listTags,
+  GetAccountSettings: getAccountSettings,
+};
+
+/** The operations of the Lambda API this component answers. */
+export const OPERATIONS: readonly string[] = [...Object.keys(CHANGES), ...Object.keys(LOOKS)];
+
+/** One machine per function: the key is also its id on the wire, so it is a token. */
+export const functionId = (acct: string, fn: string): string => `${acct}-${fn}`;
+
+export function commandWiring({ account, ids }: Surroundings): Wiring<typeof functionMachine> {
+  return {
+    hears: Object.entries(CHANGES).map(([operation, read]) =>
+      hearRaw<typeof Api.pattern, Command>(Api, {
+        at: { operation },
+        queue: QUEUE,
+        endpoint: operation,
+        absent: "spawn",
+        key: (_body, _delivery, { acct, fn }) => functionId(acct, fn),
+        toEvent: (body, { address, replyTo, at }) => {
+          const { check, caller } = readRequest(address.acct, body, account);
+          const wish = read(check, caller);
+          const revisionIds = { latest: ids(), other: ids() };
+          return { ...wish, acct: caller.acct, arn: arnOf(caller, wish.fn), to: replyTo, at, revisionIds };
+        },
+      }),
+    ),
+    says: {},
+  };
+}
+
+/** `elsewhere` names operations that another component answers. */
+export function lookWiring({ account, storage }: Surroundings, elsewhere: ReadonlySet<string>): readonly Responds[] {
+  const looks = Object.entries(LOOKS).map(([operation, look]) => ({
+    contract: Api,
+    subject: Api.subject({ operation }),
+    queue: QUEUE,
+    endpoint: operation,
+    answer: ({ address, data }: Question) => {
+      const request = readRequest(address.acct ?? "", data, account);
+      return look({ ...request, functions: storage.functions }, account);
+    },
+  }));
+  const unknown = {
+    contract: Api,
+    subject: Api.subject(),
+    queue: QUEUE_OF_THE_UNKNOWN,
+    answer: ({ address }: Question) => {
+      const operation = address.operation ?? "";
+      if (OPERATIONS.includes(operation) || elsewhere.has(operation)) return undefined;
+      throw new Refused("UnknownOperationException", `The operation ${operation} is not known here.`);
+    },
+  };
+  return [...looks, unknown];
+}

@@ -1,0 +1,71 @@
+/** `mayfly up`: the whole system on this machine, in the foreground or detached. */
+import { spawn } from "node:child_process";
+import { openSync } from "node:fs";
+import { join } from "node:path";
+import type { Command } from "commander";
+import { ConfigError, readConfig } from "../../config/config.ts";
+import { type Home, prepareHome, resolveHome } from "../embedded/home.ts";
+import { readRunFile } from "../run-file.ts";
+import { showFirstLook } from "../up/first-look.ts";
+import { mayfly, startSystem } from "../up/system.ts";
+
+const USAGE = 2;
+const FAILED = 1;
+
+export function up(program: Command): void {
+  program
+    .command("up")
+    .description("bring up the whole system on this machine")
+    .option("--detach", "leave it running in the background")
+    .option("--no-hello", "don't deploy and invoke the hello example")
+    .action(async ({ detach, hello }: { detach?: boolean; hello: boolean }) => {
+      try {
+        const home = await prepareHome(resolveHome());
+        if ((await readRunFile(home)) !== undefined) throw new Error("Mayfly is running already; end it with `mayfly down`");
+        if (detach) await goDetached(home, hello);
+        else await stay(home, hello);
+      } catch (error) {
+        const { name, message, remedy } = error as Error & { remedy?: string };
+        const title = name === "Error" ? "" : `${name}: `;
+        process.stderr.write(`mayfly: ${title}${message}\n${remedy === undefined ? "" : `${remedy}\n`}`);
+        process.exit(error instanceof ConfigError ? USAGE : FAILED);
+      }
+    });
+}
+
+const tell = (line: string): void => void process.stdout.write(`${line}\n`);
+
+async function stay(home: Home, hello: boolean): Promise<void> {
+  const asked = Promise.withResolvers<string>();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => asked.resolve(""));
+  const starting = startSystem(readConfig(process.env), home, tell);
+  // Ctrl-C while it comes up: whatever has started is stopped as soon as it can be.
+  void asked.promise.then(() => starting.then((system) => system.stop()).finally(() => process.exit(0)));
+  const system = await starting;
+  tell(`isolation: ${system.isolation}`);
+  if (hello) await showFirstLook(system, tell);
+  tell("Ctrl-C ends it.");
+  const why = await Promise.race([asked.promise, system.serverLost]);
+  if (why !== "") process.stderr.write(`mayfly: ${why}\n`);
+  await system.stop();
+  process.exit(why === "" ? 0 : FAILED);
+}
+
+/** Starts itself again without a terminal and waits until that one is ready or has ended. */
+async function goDetached(home: Home, hello: boolean): Promise<void> {
+  const logFile = join(home.logs, "up.log");
+  const log = openSync(logFile, "a", 0o600);
+  const [program = "", ...args] = mayfly("up", ...(hello ? [] : ["--no-hello"]));
+  const child = spawn(program, args, { detached: true, stdio: ["ignore", log, log] });
+  const ended = Promise.withResolvers<number>();
+  child.once("exit", (code) => ended.resolve(code ?? FAILED));
+  child.unref();
+  for (;;) {
+    const again = new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), 100));
+    const code = await Promise.race([ended.promise, again]);
+    if (code !== undefined) throw new Error(`it did not come up (exit status ${code}); see ${logFile}`);
+    if ((await readRunFile(home)) !== undefined) break;
+  }
+  tell("Mayfly is up; `mayfly ls` shows what is deployed, `mayfly down` ends it.");
+  process.exit(0);
+}

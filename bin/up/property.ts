@@ -1,0 +1,19 @@
+/** What in the NATS account is the platform's, told to the server's permissions. */
+import type { PlatformProperty } from "../../config/nats/people.ts";
+import type { Stamp } from "../../config/nats/stamping.ts";
+import { PLATFORM_SUBJECTS } from "../../subjects/platform.ts";
+import { CODE_BUCKET, FUNCTIONS_BUCKET, LEASES_BUCKET, LOGS_STREAM, STATE_STREAM } from "../../subjects/streams.ts";
+import { DEFAULT_ACCOUNT } from "../../subjects/tokens.ts";
+
+export const platformProperty: PlatformProperty = {
+  subjects: PLATFORM_SUBJECTS,
+  queues: ["frontend", "control-plane"],
+  streams: [LOGS_STREAM, STATE_STREAM],
+  buckets: [FUNCTIONS_BUCKET, LEASES_BUCKET],
+  objectStores: [CODE_BUCKET],
+};
+
+/** Events of one function always go to the same of so many streams. */
+const ASYNC_SHARDS = 8;
+
+export const embeddedStamp: Stamp = { account: DEFAULT_ACCOUNT, asyncShards: ASYNC_SHARDS };

@@ -1,0 +1,140 @@
+/**
+ * The whole system on this machine: a nats-server (embedded, or one that runs already), the plane and a worker for each
+ * zone, each in a process of its own, supervised.
+ */
+import { join } from "node:path";
+import type { NatsConnection } from "nats";
+import { connectNats, natsNetwork } from "../../actors/bus/nats.ts";
+import { privateMountsCommand } from "../../actors/sandbox/drivers/private-mounts.ts";
+import type { Config } from "../../config/config.ts";
+import { findBubblewrap } from "../embedded/find-bubblewrap.ts";
+import { externalServer, findNatsServer } from "../embedded/find-nats-server.ts";
+import { writeCliContext } from "../embedded/cli-context.ts";
+import type { Home } from "../embedded/home.ts";
+import { startNatsServer } from "../embedded/nats-server.ts";
+import { identify } from "../embedded/process-identity.ts";
+import { packageRoot } from "../package-root.ts";
+import { PLANE } from "../run/components.ts";
+import type { NatsLogin } from "../run/context.ts";
+import { removeRunFile, writeRunFile } from "../run-file.ts";
+import { awaitSystem } from "./readiness.ts";
+import { embeddedStamp, platformProperty } from "./property.ts";
+import { refuseUnstamped } from "./stamp-check.ts";
+import { Supervisor } from "./supervisor.ts";
+
+export interface System {
+  readonly login: NatsLogin;
+  readonly connection: NatsConnection;
+  /** The isolation in force, as the workers tell it. */
+  readonly isolation: string;
+  readonly contextSelected: boolean;
+  /** Resolves when the nats-server ended by itself: nothing works without it. */
+  readonly serverLost: Promise<string>;
+  stop(): Promise<void>;
+}
+
+interface Server {
+  readonly login: NatsLogin;
+  /** What people use. */
+  readonly person: NatsLogin;
+  readonly lost: Promise<string>;
+  stop(): Promise<void>;
+}
+
+/** Resolves when every component and a worker in each zone answers. `tell` hears lines for a person. */
+export async function startSystem(config: Config, home: Home, tell: (line: string) => void): Promise<System> {
+  const bwrap = await findBubblewrap({ tools: home.tools, onProgress: tell });
+  tell(`bubblewrap ${bwrap.version} (${bwrap.how})`);
+  const server = await openServer(home, tell);
+  const supervisor = new Supervisor({
+    ended: (name, how, restartMs) => tell(`${name} ended (${how}); starting it again in ${restartMs} ms`),
+  });
+  const stop = async () => {
+    await supervisor.stop();
+    await removeRunFile(home);
+    await server.stop();
+  };
+  try {
+    const connection = await connectNats({ ...server.login, name: "mayfly up" });
+    await refuseUnstamped(natsNetwork(connection));
+    const context = await writeCliContext(contextOf(server.person));
+    const env = {
+      MAYFLY_HOME: home.root,
+      MAYFLY_NATS_URL: server.login.url,
+      MAYFLY_NATS_USER: server.login.user,
+      MAYFLY_NATS_PASSWORD: server.login.password,
+    };
+    const child = (name: string, before: readonly string[], args: readonly string[]) =>
+      supervisor.start({
+        name,
+        command: [...before, ...mayfly("run", ...args)],
+        env,
+        logFile: join(home.logs, `${name}.log`),
+      });
+    child("plane", [], PLANE);
+    for (const zone of config.zones) child(`worker-${zone}`, privateMountsCommand(), ["worker", "--zone", zone]);
+    const isolation = await awaitSystem(natsNetwork(connection), config.zones.length, PLANE, () => endings(home, supervisor));
+    const self = await identify(process.pid);
+    const { url, user, password } = server.login;
+    await writeRunFile(home, {
+      url,
+      pid: process.pid,
+      process: self ?? { pid: process.pid, startedAt: "" },
+      startedAt: Date.now(),
+      zones: [...config.zones],
+      ...(user === undefined ? {} : { user }),
+      ...(password === undefined ? {} : { password }),
+    });
+    return {
+      login: server.login,
+      connection,
+      isolation,
+      contextSelected: context.selected,
+      serverLost: server.lost,
+      stop: async () => {
+        await connection.close();
+        await stop();
+      },
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** This program again, with other arguments, on the same Node. */
+export const mayfly = (...args: readonly string[]): string[] => [
+  process.execPath,
+  join(packageRoot, "bin", "mayfly.js"),
+  ...args,
+];
+
+const endings = (home: Home, _supervisor: Supervisor): string => join(home.logs, "*.log");
+
+const contextOf = ({ url, user = "", password = "" }: NatsLogin) => ({ url, user: { user, password } });
+
+async function openServer(home: Home, tell: (line: string) => void): Promise<Server> {
+  const external = externalServer();
+  if (external !== undefined) {
+    const { MAYFLY_NATS_USER: user, MAYFLY_NATS_PASSWORD: password } = process.env;
+    const login = { url: external, ...(user === undefined ? {} : { user }), ...(password === undefined ? {} : { password }) };
+    tell(`using the NATS server at ${new URL(external).host} (MAYFLY_NATS_URL)`);
+    return { login, person: login, lost: new Promise(() => {}), stop: async () => {} };
+  }
+  const found = await findNatsServer({ tools: home.tools, onProgress: tell });
+  const server = await startNatsServer({
+    binary: found.path,
+    home,
+    property: platformProperty,
+    stamp: embeddedStamp,
+  });
+  for (const note of server.notes) tell(note);
+  tell(`nats-server ${found.version} (${found.how}) on ${server.url}, data in ${home.root}`);
+  const login = { url: server.url, ...server.credentials.platform };
+  return {
+    login,
+    person: { url: server.url, ...server.credentials.mayfly },
+    lost: server.exited.then(({ code, signal }) => `nats-server ended (${signal ?? `exit status ${code}`})`),
+    stop: () => server.stop(),
+  };
+}
