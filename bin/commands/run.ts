@@ -1,14 +1,14 @@
 /** `mayfly run`: one process with the named components, against a NATS server that runs already. */
 import type { Command } from "commander";
 import { serviceSubjects } from "../../subjects/service.ts";
-import { ConfigError, readConfig } from "../../config/config.ts";
-import { prepareHome, resolveHome } from "../embedded/home.ts";
+import { readConfig } from "../../config/config.ts";
+import { credentialsOf } from "../embedded/credentials.ts";
+import { type Home, prepareHome, resolveHome } from "../embedded/home.ts";
+import { Misused, NotRunning } from "../failure.ts";
 import { COMPONENTS, type ComponentName, SINGLE, type Started } from "../run/components.ts";
 import { type NatsLogin, openProcess, type Process } from "../run/context.ts";
-import { readRunFile } from "../run-file.ts";
+import { readRunning } from "../running.ts";
 
-const USAGE = 2;
-const FAILED = 1;
 const PING_MS = 300;
 
 export function run(program: Command): void {
@@ -20,19 +20,9 @@ export function run(program: Command): void {
     .addHelpText("after", "\nThe NATS server is MAYFLY_NATS_URL (with MAYFLY_NATS_USER, MAYFLY_NATS_PASSWORD), or the one of `mayfly up`.")
     .action(async (names: string[], { zone }: { zone: string }) => {
       const unknown = names.filter((name) => !(name in COMPONENTS));
-      if (unknown.length > 0) return fail(`no such component: ${unknown.join(", ")}`, USAGE);
-      try {
-        await runComponents(names as ComponentName[], zone);
-      } catch (error) {
-        const { name, message, remedy } = error as Error & { remedy?: string };
-        fail(`${name}: ${message}${remedy === undefined ? "" : `\n${remedy}`}`, error instanceof ConfigError ? USAGE : FAILED);
-      }
+      if (unknown.length > 0) throw new Misused(`no such component: ${unknown.join(", ")}`);
+      await runComponents(names as ComponentName[], zone);
     });
-}
-
-function fail(message: string, code: number): void {
-  process.stderr.write(`${message}\n`);
-  process.exit(code);
 }
 
 async function runComponents(names: readonly ComponentName[], zone: string): Promise<void> {
@@ -57,17 +47,13 @@ async function runComponents(names: readonly ComponentName[], zone: string): Pro
   process.exit(0);
 }
 
-async function login(home: Parameters<typeof readRunFile>[0]): Promise<NatsLogin> {
+/** As `up` tells its children; by hand, the server of this home's running Mayfly. */
+async function login(home: Home): Promise<NatsLogin> {
   const { MAYFLY_NATS_URL: url, MAYFLY_NATS_USER: user, MAYFLY_NATS_PASSWORD: password } = process.env;
   if (url !== undefined) return { url, ...(user === undefined ? {} : { user }), ...(password === undefined ? {} : { password }) };
-  const known = await readRunFile(home);
-  if (known === undefined) throw new Error("no NATS server: set MAYFLY_NATS_URL, or start everything with `mayfly up`");
-  const { user: knownUser, password: knownPassword } = known;
-  return {
-    url: known.url,
-    ...(knownUser === undefined ? {} : { user: knownUser }),
-    ...(knownPassword === undefined ? {} : { password: knownPassword }),
-  };
+  const running = await readRunning(home);
+  if (running === undefined) throw new NotRunning("there is no NATS server to run on: MAYFLY_NATS_URL isn't set");
+  return { url: running.url, ...(await credentialsOf(home)).platform };
 }
 
 /** What these know is in their memory: a second one would count, place and grant beside the first. */

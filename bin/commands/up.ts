@@ -3,13 +3,12 @@ import { spawn } from "node:child_process";
 import { openSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
-import { ConfigError, readConfig } from "../../config/config.ts";
+import { readConfig } from "../../config/config.ts";
 import { type Home, prepareHome, resolveHome } from "../embedded/home.ts";
-import { readRunFile } from "../run-file.ts";
+import { readRunning } from "../running.ts";
 import { showFirstLook } from "../up/first-look.ts";
 import { mayfly, startSystem } from "../up/system.ts";
 
-const USAGE = 2;
 const FAILED = 1;
 
 export function up(program: Command): void {
@@ -19,18 +18,19 @@ export function up(program: Command): void {
     .option("--detach", "leave it running in the background")
     .option("--no-hello", "don't deploy and invoke the hello example")
     .action(async ({ detach, hello }: { detach?: boolean; hello: boolean }) => {
-      try {
-        const home = await prepareHome(resolveHome());
-        if ((await readRunFile(home)) !== undefined) throw new Error("Mayfly is running already; end it with `mayfly down`");
-        if (detach) await goDetached(home, hello);
-        else await stay(home, hello);
-      } catch (error) {
-        const { name, message, remedy } = error as Error & { remedy?: string };
-        const title = name === "Error" ? "" : `${name}: `;
-        process.stderr.write(`mayfly: ${title}${message}\n${remedy === undefined ? "" : `${remedy}\n`}`);
-        process.exit(error instanceof ConfigError ? USAGE : FAILED);
-      }
+      const home = await prepareHome(resolveHome());
+      if ((await readRunning(home)) !== undefined) throw new AlreadyRunning();
+      if (detach) await goDetached(home, hello);
+      else await stay(home, hello);
     });
+}
+
+class AlreadyRunning extends Error {
+  override readonly name = "AlreadyRunning";
+  readonly remedy = "end it with `mayfly down`";
+  constructor() {
+    super("Mayfly is running already in this home");
+  }
 }
 
 const tell = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -64,7 +64,7 @@ async function goDetached(home: Home, hello: boolean): Promise<void> {
     const again = new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), 100));
     const code = await Promise.race([ended.promise, again]);
     if (code !== undefined) throw new Error(`it did not come up (exit status ${code}); see ${logFile}`);
-    if ((await readRunFile(home)) !== undefined) break;
+    if ((await readRunning(home)) !== undefined) break;
   }
   tell("Mayfly is up; `mayfly ls` shows what is deployed, `mayfly down` ends it.");
   process.exit(0);

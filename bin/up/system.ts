@@ -16,7 +16,7 @@ import { identify } from "../embedded/process-identity.ts";
 import { packageRoot } from "../package-root.ts";
 import { PLANE } from "../run/components.ts";
 import type { NatsLogin } from "../run/context.ts";
-import { removeRunFile, writeRunFile } from "../run-file.ts";
+import { forgetRunning, writeRunning } from "../running.ts";
 import { awaitSystem } from "./readiness.ts";
 import { embeddedStamp, platformProperty } from "./property.ts";
 import { refuseUnstamped } from "./stamp-check.ts";
@@ -35,6 +35,8 @@ export interface System {
 
 interface Server {
   readonly login: NatsLogin;
+  /** For the commands of this home: without credentials where the home has them. */
+  readonly address: string;
   /** What people use. */
   readonly person: NatsLogin;
   readonly lost: Promise<string>;
@@ -51,7 +53,7 @@ export async function startSystem(config: Config, home: Home, tell: (line: strin
   });
   const stop = async () => {
     await supervisor.stop();
-    await removeRunFile(home);
+    await forgetRunning(home);
     await server.stop();
   };
   try {
@@ -73,17 +75,14 @@ export async function startSystem(config: Config, home: Home, tell: (line: strin
       });
     child("plane", [], PLANE);
     for (const zone of config.zones) child(`worker-${zone}`, privateMountsCommand(), ["worker", "--zone", zone]);
-    const isolation = await awaitSystem(natsNetwork(connection), config.zones.length, PLANE, () => endings(home, supervisor));
-    const self = await identify(process.pid);
-    const { url, user, password } = server.login;
-    await writeRunFile(home, {
-      url,
+    const isolation = await awaitSystem(natsNetwork(connection), config.zones.length, PLANE, () => join(home.logs, "*.log"));
+    const self = (await identify(process.pid)) ?? { pid: process.pid, startedAt: "" };
+    await writeRunning(home, {
+      url: server.address,
       pid: process.pid,
-      process: self ?? { pid: process.pid, startedAt: "" },
+      process: self,
       startedAt: Date.now(),
       zones: [...config.zones],
-      ...(user === undefined ? {} : { user }),
-      ...(password === undefined ? {} : { password }),
     });
     return {
       login: server.login,
@@ -109,8 +108,6 @@ export const mayfly = (...args: readonly string[]): string[] => [
   ...args,
 ];
 
-const endings = (home: Home, _supervisor: Supervisor): string => join(home.logs, "*.log");
-
 const contextOf = ({ url, user = "", password = "" }: NatsLogin) => ({ url, user: { user, password } });
 
 async function openServer(home: Home, tell: (line: string) => void): Promise<Server> {
@@ -119,7 +116,7 @@ async function openServer(home: Home, tell: (line: string) => void): Promise<Ser
     const { MAYFLY_NATS_USER: user, MAYFLY_NATS_PASSWORD: password } = process.env;
     const login = { url: external, ...(user === undefined ? {} : { user }), ...(password === undefined ? {} : { password }) };
     tell(`using the NATS server at ${new URL(external).host} (MAYFLY_NATS_URL)`);
-    return { login, person: login, lost: new Promise(() => {}), stop: async () => {} };
+    return { login, address: external, person: login, lost: new Promise(() => {}), stop: async () => {} };
   }
   const found = await findNatsServer({ tools: home.tools, onProgress: tell });
   const server = await startNatsServer({
@@ -133,6 +130,7 @@ async function openServer(home: Home, tell: (line: string) => void): Promise<Ser
   const login = { url: server.url, ...server.credentials.platform };
   return {
     login,
+    address: server.url,
     person: { url: server.url, ...server.credentials.mayfly },
     lost: server.exited.then(({ code, signal }) => `nats-server ended (${signal ?? `exit status ${code}`})`),
     stop: () => server.stop(),

@@ -41,7 +41,7 @@ export interface EnclosureSpec {
   readonly id: string;
   /** Hard limit over all its processes. What they write to /tmp counts too, because /tmp is memory. */
   readonly memoryMiB: number;
-  /** Share of one processor, may be fractional: 0.5 is half of one, 2 is two whole ones. */
+  /** Its weight where processors are scarce, in processors; it never gets more than this or one, whichever is more. */
   readonly cpus: number;
   /** Processes and threads together. */
   readonly pids: number;

@@ -114,7 +114,7 @@ async function findNode(runtime: string, options: RuntimeOptions): Promise<Resol
   if (!node) return null;
   const runtimeDir = join(here, "nodejs");
   return {
-    command: ["/var/lang/bin/node", ...heapFlags(options.memoryMiB), "/var/runtime/bootstrap.mjs"],
+    command: ["/var/lang/bin/node", ...heapFlags(options.memoryMiB), "/var/runtime/bootstrap.cjs"],
     mounts: [
       { from: node.path, to: "/var/lang/bin/node" },
       { from: runtimeDir, to: "/var/runtime" },
@@ -131,7 +131,7 @@ async function findCustom(options: RuntimeOptions): Promise<ResolvedRuntime | nu
   if (!node) return null;
   const runtimeDir = join(here, "custom");
   return {
-    command: ["/var/lang/bin/node", "--max-old-space-size=64", "/var/runtime/custom/host.mjs"],
+    command: ["/var/lang/bin/node", "--max-old-space-size=64", "/var/runtime/custom/host.cjs"],
     mounts: [
       { from: node.path, to: "/var/lang/bin/node" },
       { from: runtimeDir, to: "/var/runtime/custom" },

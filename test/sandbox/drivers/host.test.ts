@@ -8,7 +8,7 @@ import { chooseDriver } from "../../../actors/sandbox/drivers/choose.ts";
 import { examineHost } from "../../../actors/sandbox/drivers/doctor.ts";
 import { isLeftover, newInstanceName } from "../../../actors/sandbox/drivers/instance.ts";
 import { claimUids, covers } from "../../../actors/sandbox/drivers/uids.ts";
-import { canIsolate } from "./hosted.ts";
+import { canIsolate, enclosure } from "./hosted.ts";
 
 let home: string;
 beforeEach(async () => {
@@ -52,6 +52,50 @@ case $1 in --version) echo bubblewrap 0.9.0;; --help) echo --disable-userns --si
   );
 });
 
+describe.skipIf(!canIsolate)("a driver", () => {
+  test("refuses a home that sandbox users can't walk to, and leaves nothing there", async ({ skip }) => {
+    if (process.geteuid?.() !== 0) skip();
+    await chmod(home, 0o700);
+    const place = join(home, "place");
+    await expect(chooseDriver("auto", { home: place })).rejects.toMatchObject({
+      name: "IsolationUnavailable",
+      remedy: expect.stringContaining("chmod o+x"),
+    });
+    expect(await readdir(place)).toEqual([]);
+  });
+
+  test("ends what is left of its enclosures when it is closed, and makes no more", async () => {
+    await chmod(home, 0o711);
+    const { driver } = await chooseDriver("bubblewrap", { home });
+    const spec = enclosure(["/bin/sleep", "100"], { mounts: [] });
+    const booted = await (await driver.create(spec)).boot();
+    const half = driver.create({ ...spec, id: "half-made" });
+    await driver.close();
+    await driver.close();
+    expect(await booted.exited).toMatchObject({ signal: "SIGKILL" });
+    await half;
+    expect(await readdir(home)).toEqual([]);
+    await expect(driver.create(spec)).rejects.toThrow(/closed/);
+  });
+
+  test("can be killed in the middle of beginning", async () => {
+    await chmod(home, 0o711);
+    const { driver } = await chooseDriver("bubblewrap", { home });
+    try {
+      const enclosures = await Promise.all(
+        [1, 2, 3, 4].map(() => driver.create(enclosure(["/bin/sleep", "100"], { mounts: [] }))),
+      );
+      const beginnings = enclosures.map((each) => each.boot());
+      await Promise.all(enclosures.map((each) => each.destroy()));
+      for (const booted of await Promise.all(beginnings)) {
+        expect(await booted.exited).toMatchObject({ code: null, signal: "SIGKILL", outOfMemory: false });
+      }
+    } finally {
+      await driver.close();
+    }
+  });
+});
+
 describe("the doctor", () => {
   test("never throws, and each point that isn't well has a remedy", async () => {
     const checks = await examineHost({ home, bwrapPath: "/nowhere/bwrap" });
@@ -61,7 +105,8 @@ describe("the doctor", () => {
   });
 
   test.skipIf(!canIsolate)("finds a host well where a sandbox runs", async () => {
-    const checks = await examineHost();
+    await chmod(home, 0o711);
+    const checks = await examineHost({ home });
     for (const name of ["bubblewrap", "system call filter", "sandbox"]) {
       expect(checks.find((check) => check.name === name)).toMatchObject({ ok: true, remedy: "" });
     }

@@ -16,13 +16,13 @@ import {
 } from "../../../actors/sandbox/frames.ts";
 
 export const runtimesFolder = join(import.meta.dirname, "../../../actors/sandbox/runtimes");
-export const nodeBootstrap = [process.execPath, join(runtimesFolder, "nodejs/bootstrap.mjs")];
+export const nodeBootstrap = [process.execPath, join(runtimesFolder, "nodejs/bootstrap.cjs")];
 /** MAYFLY_TEST_PYTHON chooses another interpreter than the system's. */
 export const pythonBootstrap = pythonCommand(process.env.MAYFLY_TEST_PYTHON ?? "/usr/bin/python3");
-export const customHost = [process.execPath, join(runtimesFolder, "custom/host.mjs")];
+export const customHost = [process.execPath, join(runtimesFolder, "custom/host.cjs")];
 
 function pythonCommand(interpreter: string): string[] {
-  return [interpreter, "-I", "-S", "-X", "utf8", join(runtimesFolder, "python/bootstrap.py")];
+  return [interpreter, "-B", "-I", "-S", "-X", "utf8", join(runtimesFolder, "python/bootstrap.py")];
 }
 
 type Log = Extract<RuntimeFrame, { type: "log" }>;

@@ -27,7 +27,7 @@ describe("resolving", () => {
     const { stdout } = await run(hostPath(runtime), ["--version"]);
     expect(stdout.trim()).toBe(`v${runtime.version}`);
     expect(runtime.version).toMatch(/^24\./);
-    expect(runtime.command.at(-1)).toBe("/var/runtime/bootstrap.mjs");
+    expect(runtime.command.at(-1)).toBe("/var/runtime/bootstrap.cjs");
   });
 
   test("V8's heap leaves room for the rest of the process", async () => {

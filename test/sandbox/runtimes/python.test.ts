@@ -58,13 +58,14 @@ describe("loading", () => {
     expect(body.stackTrace[0]).toMatch(/index\.py" Line 2\n/);
   });
 
-  test("looks for modules in the function's folder, then in PYTHONPATH, before its own library", async () => {
+  test("looks for modules in the function's folder, in its layers, then in PYTHONPATH", async () => {
     await using booted = await boot(pythonBootstrap, {
-      "index.py": "import sys, layered\ndef handler(event, context):\n    return [layered.x, sys.path[0]]\n",
+      "index.py":
+        "import sys, layered\ndef handler(event, context):\n    return [layered.x, sys.path[0], sys.path.index('/opt/python') < sys.path.index(layered.__file__[:-11])]\n",
       "layer/layered.py": "x = 'from a layer'\n",
     });
     await booted.init({ env: { PYTHONPATH: join(booted.taskRoot, "layer") } });
-    expect(bodyOf(await booted.invoke({}))).toEqual(["from a layer", booted.taskRoot]);
+    expect(bodyOf(await booted.invoke({}))).toEqual(["from a layer", booted.taskRoot, true]);
   });
 
   test("doesn't show a function the packages that the host's owner installed", async () => {

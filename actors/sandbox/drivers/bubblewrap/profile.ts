@@ -46,7 +46,7 @@ export function options(
   host: HostFacts,
   tmp: Tmp,
   mounts: readonly Mount[],
-  descriptors: { readonly seccomp: number | undefined; readonly status: number; readonly block: number },
+  descriptors: { readonly seccomp: number; readonly status: number; readonly block: number },
 ): string[] {
   const ownUsr = mounts.some((mount) => mount.to === "/usr");
   return [
@@ -71,7 +71,13 @@ export function options(
     ...["--symlink", "/tmp", "/var/tmp"],
     ...mounts.flatMap(({ from, to }) => ["--ro-bind", from, to]),
     ...["--remount-ro", "/", "--chdir", "/var/task"],
-    ...(descriptors.seccomp === undefined ? [] : ["--seccomp", `${descriptors.seccomp}`]),
-    ...["--json-status-fd", `${descriptors.status}`, "--block-fd", `${descriptors.block}`],
+    ...[
+      "--seccomp",
+      `${descriptors.seccomp}`,
+      "--json-status-fd",
+      `${descriptors.status}`,
+      "--block-fd",
+      `${descriptors.block}`,
+    ],
   ];
 }

@@ -16,7 +16,8 @@ def relaunch(channel, settings, env):
     wrapper = env["AWS_LAMBDA_EXEC_WRAPPER"]
     channel.expose(3)
     os.chdir(settings["taskRoot"])
-    command = [wrapper, sys.executable, "-X", "utf8", os.path.abspath(__file__)]
+    options = ["-X", "utf8"] + (["-B"] if sys.dont_write_bytecode else [])
+    command = [wrapper, sys.executable] + options + [os.path.abspath(__file__)]
     try:
         os.execve(wrapper, command, {**env, "_MAYFLY_INIT": json.dumps(settings)})
     except OSError as error:

@@ -86,7 +86,7 @@ describe.skipIf(!available)("groups on this host's kernel", () => {
         .flatMap((folder) => [join(folder, "1/cpu.cfs_quota_us"), join(folder, "1/cpu.max")])
         .filter((path) => existsSync(path))
         .map((path) => Number.parseInt(readFileSync(path, "utf8"), 10));
-    expect(read()).toEqual([50_000]);
+    expect(read(), "never less than one whole processor").toEqual([100_000]);
     await group.setCpus(1.5);
     expect(read()).toEqual([150_000]);
   });

@@ -39,7 +39,7 @@ class Function:
             self._log_error(body)
             self._channel.init_error(body["errorType"], json.dumps(body).encode())
             sys.exit(1)
-        sys.stdout.flush()
+        _flush()
         self._channel.ready()
 
     def serve(self, frame):
@@ -56,10 +56,10 @@ class Function:
         except Exception as error:
             body = error_body(error, request_id)
             self._log_error(body)
-            sys.stdout.flush()
+            _flush()
             self._channel.error(request_id, body["errorType"], json.dumps(body).encode())
             return
-        sys.stdout.flush()
+        _flush()
         if len(payload) > MAX_PAYLOAD_BYTES:
             self._refuse_size(request_id)
         else:
@@ -96,6 +96,14 @@ class Function:
         else:
             text = error_text(body)
         self._channel.log(logs.LEVELS["ERROR"], now * 1000, self._request_id, text)
+
+
+def _flush():
+    """What was printed comes before the answer; a function may have put anything in stdout's place."""
+    try:
+        sys.stdout.flush()
+    except Exception:
+        pass
 
 
 def _search_paths(task_root):

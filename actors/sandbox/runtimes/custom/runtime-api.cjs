@@ -5,14 +5,16 @@
  *   Started: next, init/error   Ready (waits in next): nothing   Running: response, error   ResponseSent: next
  *   InitError: nothing. An event that comes before the runtime asks for it waits.
  */
-import { createServer } from "node:http";
-import { maxPayloadBytes } from "../nodejs/channel.mjs";
+"use strict";
+
+const { createServer } = require("node:http");
+const { maxPayloadBytes } = require("../nodejs/channel.cjs");
 
 const base = "/2018-06-01";
 const ok = { status: "OK" };
 const knownErrorType = /^(Runtime|Function)\.[A-Z][a-zA-Z]+$/;
 
-export class RuntimeApi {
+class RuntimeApi {
   #channel;
   #state = "Started";
   /** The response object of the `next` call that waits. */
@@ -222,3 +224,5 @@ function reply(response, status, body) {
 function refuse(response, status, errorType, errorMessage) {
   reply(response, status, { errorMessage, errorType });
 }
+
+module.exports = { RuntimeApi };

@@ -1,8 +1,10 @@
 /** What a function's failures look like to the caller: Lambda's `{errorType, errorMessage, trace}`. */
-import { types } from "node:util";
+"use strict";
+
+const { types } = require("node:util");
 
 /** A failure the runtime itself finds; `type` is one of Lambda's `Runtime.*` or `Function.*` names. */
-export class RuntimeError extends Error {
+class RuntimeError extends Error {
   constructor(type, message, cause) {
     super(message);
     this.name = type;
@@ -10,12 +12,12 @@ export class RuntimeError extends Error {
   }
 }
 
-export function isError(value) {
+function isError(value) {
   return value instanceof Error || types.isNativeError(value);
 }
 
 /** Anything can be thrown, also objects whose getters throw: this always gives an answer. */
-export function toErrorBody(thrown) {
+function toErrorBody(thrown) {
   try {
     if (!isError(thrown)) return { errorType: typeof thrown, errorMessage: String(thrown), trace: [] };
     return {
@@ -29,7 +31,7 @@ export function toErrorBody(thrown) {
 }
 
 /** The error as it stands in the log: with its own fields, such as `code` and `cause`. */
-export function toErrorLog(thrown) {
+function toErrorLog(thrown) {
   const { errorType, errorMessage, trace } = toErrorBody(thrown);
   const seen = new Set();
   const describe = (_key, value) => {
@@ -53,3 +55,5 @@ export function toErrorLog(thrown) {
     return JSON.stringify({ errorType, errorMessage, stack: trace });
   }
 }
+
+module.exports = { RuntimeError, isError, toErrorBody, toErrorLog };

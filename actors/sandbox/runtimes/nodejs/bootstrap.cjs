@@ -3,12 +3,14 @@
  * It behaves as Lambda's does, with these differences: callback handlers work in every version, and a handler without
  * `async` may return its result.
  */
-import { Channel, maxPayloadBytes, parseEvent } from "./channel.mjs";
-import { patchConsole } from "./console.mjs";
-import { createContext } from "./context.mjs";
-import { RuntimeError, toErrorBody, toErrorLog } from "./errors.mjs";
-import { loadHandler } from "./handler.mjs";
-import { awslambda, isStreaming, runStreaming, tooLarge } from "./streaming.mjs";
+"use strict";
+
+const { Channel, maxPayloadBytes, parseEvent } = require("./channel.cjs");
+const { patchConsole } = require("./console.cjs");
+const { createContext } = require("./context.cjs");
+const { RuntimeError, toErrorBody, toErrorLog } = require("./errors.cjs");
+const { loadHandler } = require("./handler.cjs");
+const { awslambda, isStreaming, runStreaming, tooLarge } = require("./streaming.cjs");
 
 const neverSettled =
   "The event loop ran empty while a promise was still waiting: nothing is left that could settle it.";
@@ -54,7 +56,7 @@ async function begin(settings) {
   init = settings;
   const { env } = init;
   if (!relaunched && (env.AWS_LAMBDA_EXEC_WRAPPER || env.NODE_OPTIONS)) {
-    const { relaunch } = await import("./relaunch.mjs");
+    const { relaunch } = require("./relaunch.cjs");
     if (relaunch(init, channel)) return;
   }
   phase = "initialising";
@@ -80,6 +82,7 @@ async function begin(settings) {
 }
 
 function invoke({ header, payload }) {
+  if (running) throw new Error("an event came while another was being answered");
   const run = { header, context: null, settled: false, atEmptyLoop: null };
   running = run;
   latest = header;
@@ -104,7 +107,6 @@ function invoke({ header, payload }) {
     });
     if (typeof returned?.then === "function") returned.then((result) => finish(run, null, result), settle);
     else if (handler.length < 3 && (returned !== undefined || endsOnReturn())) finish(run, null, returned);
-    else run.fallback = true;
   } catch (error) {
     finish(run, error ?? String(error));
   }

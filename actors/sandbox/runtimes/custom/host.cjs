@@ -2,11 +2,13 @@
  * The runtime for functions that bring their own: starts their `bootstrap` and stands between its HTTP calls and the
  * worker's frames. Its first `next` is what makes the sandbox ready; its end is the sandbox's end.
  */
-import { spawn } from "node:child_process";
-import { accessSync, constants, statSync } from "node:fs";
-import { join } from "node:path";
-import { Channel, parseEvent } from "../nodejs/channel.mjs";
-import { RuntimeApi } from "./runtime-api.mjs";
+"use strict";
+
+const { spawn } = require("node:child_process");
+const { accessSync, constants, statSync } = require("node:fs");
+const { join } = require("node:path");
+const { Channel, parseEvent } = require("../nodejs/channel.cjs");
+const { RuntimeApi } = require("./runtime-api.cjs");
 
 let bootstrap = null;
 const channel = new Channel(3, onFrame, () => stop(0));

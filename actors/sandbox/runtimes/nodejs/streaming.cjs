@@ -2,15 +2,17 @@
  * Response streams, gathered: a streaming handler writes to a stream as it does on Lambda, and the whole response leaves
  * when it ends. That's also what Lambda does with a streaming function invoked in the plain way.
  */
-import { Writable } from "node:stream";
-import { maxPayloadBytes } from "./channel.mjs";
-import { RuntimeError } from "./errors.mjs";
+"use strict";
+
+const { Writable } = require("node:stream");
+const { maxPayloadBytes } = require("./channel.cjs");
+const { RuntimeError } = require("./errors.cjs");
 
 const streamingMark = Symbol.for("aws.lambda.runtime.handler.streaming");
 const preludeContentType = "application/vnd.awslambda.http-integration-response";
 
 /** The global `awslambda`: marks handlers as streaming, and puts status and headers before a streamed body. */
-export const awslambda = {
+const awslambda = {
   streamifyResponse(handler) {
     handler[streamingMark] = "response";
     return handler;
@@ -28,7 +30,7 @@ export const awslambda = {
   },
 };
 
-export function isStreaming(handler) {
+function isStreaming(handler) {
   const mark = handler[streamingMark];
   if (mark && mark !== "response") {
     throw new RuntimeError("Runtime.MalformedStreamingHandler", "Only response streaming is supported.");
@@ -83,7 +85,7 @@ class ResponseStream extends Writable {
 }
 
 /** Runs a streaming handler to the end of its stream; gives `{contentType, payload}`. */
-export async function runStreaming(handler, event, context) {
+async function runStreaming(handler, event, context) {
   const stream = new ResponseStream();
   const finished = new Promise((resolve, reject) => stream.once("finish", resolve).once("error", reject));
   // A stream that breaks while the handler still runs is told by `finished` below, not as an unhandled rejection.
@@ -95,7 +97,9 @@ export async function runStreaming(handler, event, context) {
   return { contentType: stream.contentType, payload: stream.content() };
 }
 
-export function tooLarge() {
+function tooLarge() {
   const limit = `maximum allowed payload size (${maxPayloadBytes} bytes)`;
   return new RuntimeError("Function.ResponseSizeTooLarge", `Response payload size exceeded ${limit}.`);
 }
+
+module.exports = { awslambda, isStreaming, runStreaming, tooLarge };

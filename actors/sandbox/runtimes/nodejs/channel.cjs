@@ -5,16 +5,18 @@
  * Writing is synchronous: what was logged before a crash or `process.exit` has left the process, in order, and a reader
  * that lags slows the writer down instead of filling its memory.
  */
-import { writeSync } from "node:fs";
-import { Socket } from "node:net";
+"use strict";
 
-export const maxPayloadBytes = 6_291_556;
+const { writeSync } = require("node:fs");
+const { Socket } = require("node:net");
+
+const maxPayloadBytes = 6_291_556;
 const maxLogBytes = 256 * 1024;
 
 const headBytes = 5;
 const pause = new Int32Array(new SharedArrayBuffer(4));
 
-export class Channel {
+class Channel {
   #fd;
   #socket;
   #pending = Buffer.alloc(0);
@@ -170,7 +172,9 @@ export class Channel {
 }
 
 /** Splits the body of an event frame: `{header, payload}`, the payload as bytes of the body. */
-export function parseEvent(body) {
+function parseEvent(body) {
   const payloadAt = 4 + body.readUInt32BE(0);
   return { header: JSON.parse(body.toString("utf8", 4, payloadAt)), payload: body.subarray(payloadAt) };
 }
+
+module.exports = { maxPayloadBytes, Channel, parseEvent };

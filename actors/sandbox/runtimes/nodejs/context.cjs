@@ -1,7 +1,8 @@
 /** The context object a handler is given; names and meanings are Lambda's. */
+"use strict";
 
 /** `settle` ends the invocation at once: `settle(error)` or `settle(null, result)`. */
-export function createContext(init, header, settle) {
+function createContext(init, header, settle) {
   const { env } = process;
   return {
     callbackWaitsForEmptyEventLoop: true,
@@ -25,3 +26,5 @@ export function createContext(init, header, settle) {
 function parse(json) {
   return json === undefined ? undefined : JSON.parse(json);
 }
+
+module.exports = { createContext };

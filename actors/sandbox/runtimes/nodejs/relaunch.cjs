@@ -3,10 +3,12 @@
  * have: a wrapper script (AWS_LAMBDA_EXEC_WRAPPER) or Node options. The new process inherits descriptor 3; this one
  * only waits, and ends as it does.
  */
-import { spawn } from "node:child_process";
+"use strict";
+
+const { spawn } = require("node:child_process");
 
 /** Gives false where this process can go on by itself. */
-export function relaunch(init, channel) {
+function relaunch(init, channel) {
   const { env, ...settings } = init;
   const wrapper = env.AWS_LAMBDA_EXEC_WRAPPER;
   if (!wrapper && env.NODE_OPTIONS.trim() === "--enable-source-maps") {
@@ -31,3 +33,5 @@ export function relaunch(init, channel) {
   });
   return true;
 }
+
+module.exports = { relaunch };

@@ -3,13 +3,15 @@
  * Text is `<ISO time>\t<request id>\t<LEVEL>\t<message>`; JSON is `{timestamp, level, requestId, message}` and, when an
  * error was among the arguments, `errorType`, `errorMessage` and `stackTrace`.
  */
-import { format } from "node:util";
-import { isError } from "./errors.mjs";
+"use strict";
+
+const { format } = require("node:util");
+const { isError } = require("./errors.cjs");
 
 const levels = { TRACE: 1, DEBUG: 2, INFO: 3, WARN: 4, ERROR: 5, FATAL: 6 };
 
 /** `say(level, at, text)` sends a message; `current()` gives the running request's `{requestId, tenantId}`, if one runs. */
-export function patchConsole(init, current, say) {
+function patchConsole(init, current, say) {
   const toText = init.logFormat === "JSON" ? jsonMessage : textMessage;
   const least = levels[init.logLevel] ?? 0;
   const logger = (level) => {
@@ -57,3 +59,5 @@ function plainError(error) {
     ...error,
   };
 }
+
+module.exports = { patchConsole };

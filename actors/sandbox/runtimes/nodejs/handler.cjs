@@ -2,16 +2,18 @@
  * Finds a function's handler as Lambda does: `folder/file.export.nested`, where the file may be `.js`, `.mjs`, `.cjs` or
  * nameless in its ending, and may also be a package below `node_modules` or a layer.
  */
-import { existsSync, readFileSync, statSync } from "node:fs";
-import Module, { createRequire } from "node:module";
-import { basename, dirname, join, resolve } from "node:path";
-import { pathToFileURL } from "node:url";
-import { RuntimeError } from "./errors.mjs";
+"use strict";
+
+const { existsSync, readFileSync, statSync } = require("node:fs");
+const Module = require("node:module");
+const { basename, dirname, join, resolve } = require("node:path");
+const { pathToFileURL } = require("node:url");
+const { RuntimeError } = require("./errors.cjs");
 
 const endings = ["", ".js", ".mjs", ".cjs"];
 
 /** Throws `RuntimeError`: MalformedHandlerName, ImportModuleError, UserCodeSyntaxError or HandlerNotFound; or what the module itself throws. */
-export async function loadHandler(taskRoot, name) {
+async function loadHandler(taskRoot, name) {
   const { folder, file, path } = parseName(name);
   searchNodePath(taskRoot);
   const loaded = await load(taskRoot, folder, file);
@@ -47,7 +49,7 @@ async function load(taskRoot, folder, file) {
       const path = stem + ending;
       if (statSync(path, { throwIfNoEntry: false })?.isFile()) return await loadFile(path);
     }
-    const require = createRequire(join(taskRoot, "index.js"));
+    const require = Module.createRequire(join(taskRoot, "index.js"));
     return await loadFile(
       require.resolve(folder ? join(folder, file) : file, { paths: [taskRoot, join(taskRoot, folder)] }),
     );
@@ -63,7 +65,7 @@ async function load(taskRoot, folder, file) {
 async function loadFile(path) {
   if (isEsm(path)) return import(pathToFileURL(path).href);
   try {
-    return createRequire(path)(path);
+    return Module.createRequire(path)(path);
   } catch (error) {
     // ESM in a .js file of a package that doesn't say so, with top-level await: only import() can load it.
     if (error?.code === "ERR_REQUIRE_ASYNC_MODULE") return import(pathToFileURL(path).href);
@@ -108,3 +110,5 @@ function searchNodePath(taskRoot) {
     },
   });
 }
+
+module.exports = { loadHandler };

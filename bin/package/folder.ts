@@ -1,0 +1,83 @@
+/**
+ * A folder of code, read for packing. Links that stay inside are kept as links, as package managers make them; what
+ * others lead to is taken in, because on a worker they would lead nowhere.
+ */
+import { readdir, readFile, readlink, realpath, stat } from "node:fs/promises";
+import { dirname, join, relative, resolve, sep } from "node:path";
+import { checkSize, MAX_UNZIPPED_BYTES, type PackageFile, PackageUnfit } from "./contents.ts";
+import { ignoring } from "./ignore.ts";
+
+export interface FolderFile extends PackageFile {
+  /** Where the content is on this machine. */
+  readonly realPath: string;
+}
+
+export interface FolderLink {
+  readonly name: string;
+  /** Relative to the link's own folder; `..` only at its beginning. */
+  readonly target: string;
+}
+
+export interface FolderContents {
+  readonly files: ReadonlyMap<string, FolderFile>;
+  readonly links: readonly FolderLink[];
+}
+
+export async function readFolder(path: string): Promise<FolderContents> {
+  const root = await realpath(path);
+  const isIgnored = ignoring(await readFile(join(root, ".mayflyignore"), "utf8").catch(() => ""));
+  const files = new Map<string, FolderFile>();
+  const links: FolderLink[] = [];
+  let bytes = 0;
+
+  /** `within` are the real folders on the way here: a link back to one of them would never end. */
+  async function walk(folder: string, prefix: string, within: readonly string[]): Promise<void> {
+    for (const entry of await readdir(folder, { withFileTypes: true })) {
+      const name = prefix + entry.name;
+      const place = join(folder, entry.name);
+      if (isIgnored(name, entry.isDirectory())) continue;
+      if (entry.isSymbolicLink()) {
+        const target = await insideTarget(place, root, within[0] === root && within.length === 1);
+        if (target !== undefined) links.push({ name, target });
+        else await take(place, name, within);
+      } else {
+        await take(place, name, within);
+      }
+    }
+  }
+
+  async function take(place: string, name: string, within: readonly string[]): Promise<void> {
+    const facts = await stat(place).catch((cause: unknown) => {
+      throw new PackageUnfit(`${name} is a link that leads nowhere`, "remove it, or name it in .mayflyignore", {
+        cause,
+      });
+    });
+    if (facts.isDirectory()) {
+      const real = await realpath(place);
+      if (isIgnored(name, true)) return;
+      if (within.includes(real))
+        throw new PackageUnfit(`${name} leads back to a folder it lies in`, "remove that link");
+      const outside = real !== root && !real.startsWith(root + sep);
+      await walk(place, `${name}/`, outside || within.length > 1 ? [...within, real] : within);
+      return;
+    }
+    if (!facts.isFile()) return;
+    bytes += facts.size;
+    checkSize(bytes, MAX_UNZIPPED_BYTES, "unzipped");
+    const text = () => readFile(place, "utf8");
+    files.set(name, { name, realPath: place, executable: (facts.mode & 0o100) !== 0, bytes: facts.size, text });
+  }
+
+  await walk(root, "", [root]);
+  return { files, links };
+}
+
+/** The link's target in the plainest words, when it and what it leads to stay in the folder. */
+async function insideTarget(link: string, root: string, inOwnTree: boolean): Promise<string | undefined> {
+  if (!inOwnTree) return undefined;
+  const aim = resolve(dirname(link), await readlink(link));
+  const real = await realpath(link).catch(() => undefined);
+  if (real === undefined || real === root || !real.startsWith(root + sep) || !aim.startsWith(root + sep))
+    return undefined;
+  return relative(await realpath(dirname(link)), aim);
+}
