@@ -101,7 +101,7 @@ async function find(runtime: string, options: RuntimeOptions): Promise<ResolvedR
 }
 
 function remedyFor(runtime: string): string {
-  if (nodeMajor(runtime) !== null) return `Install it with: mayfly runtimes install ${runtime}`;
+  if (nodeMajor(runtime) !== null) return `Install it with: mayfly runtime install ${runtime}`;
   if (pythonRuntimes.some((known) => known === runtime)) {
     return `Install ${runtime} with the system's package manager, so that it is on the PATH.`;
   }
