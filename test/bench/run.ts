@@ -1,0 +1,59 @@
+/**
+ * `npm run bench`: the whole system in processes of its own, measured from outside against what the same machine does bare
+ * in the same minute. Ratios come first: absolutes are the machine's.
+ */
+import { spawn } from "node:child_process";
+import { UserInvoke } from "../../subjects/invoke.ts";
+import { configure, deploy, HELLO_NODE, HELLO_PYTHON } from "../support/functions.ts";
+import { startMayfly } from "../support/system.ts";
+import { benchCold, coldAbsolutes, coldRatio } from "./cold.ts";
+import { benchWarm, warmAbsolutes, warmRatios } from "./warm.ts";
+import { readRunning } from "../../bin/running.ts";
+import { credentialsOf } from "../../bin/embedded/credentials.ts";
+
+const SANDBOXES = 8;
+const PAYLOAD = '{"name":"Ada"}';
+const quick = process.argv.includes("--quick");
+const say = (text: string) => process.stdout.write(`${text}\n`);
+
+await using system = await startMayfly({ env: { MAYFLY_WORKER_MEMORY: String((SANDBOXES / 2) * 128) } });
+const connection = await system.connect("platform");
+const running = await readRunning(system.home);
+const { platform } = await credentialsOf(system.home);
+
+const echoSubject = "bench.echo";
+const echo = spawn(
+  process.execPath,
+  [new URL("echo.ts", import.meta.url).pathname, running?.url ?? "", platform.user, platform.password, echoSubject],
+  { stdio: ["pipe", "pipe", "inherit"] },
+);
+await new Promise((resolve) => echo.stdout.once("data", resolve));
+
+await deploy(connection, { name: "hello", files: HELLO_NODE });
+await deploy(connection, { name: "hello-python", files: HELLO_PYTHON, runtime: "python3.11" });
+
+const warm = await benchWarm(connection, {
+  echo: echoSubject,
+  invoke: UserInvoke.subject({ fn: "hello" }),
+  payload: PAYLOAD,
+  rounds: quick ? 3 : 7,
+  requests: quick ? { 1: 300, 16: 2000, 64: 4000 } : { 1: 1000, 16: 6000, 64: 12_000 },
+});
+let revision = 0;
+const cold = [];
+for (const [name, fn, bare] of [
+  ["Node", "hello", [process.execPath, "-e", "process.stdout.write('x')"]],
+  ["Python", "hello-python", ["/usr/bin/python3", "-c", "print('x', flush=True)"]],
+] as const) {
+  const revise = () => configure(connection, fn, { Environment: { Variables: { REVISION: String(revision++) } } });
+  const invoke = UserInvoke.subject({ fn });
+  cold.push(await benchCold(connection, { name, bare, invoke, payload: PAYLOAD, samples: quick ? 7 : 25, revise }));
+}
+
+for (const each of warm) say(warmRatios(each));
+for (const each of cold) say(coldRatio(each));
+say("");
+for (const each of warm) say(warmAbsolutes(each));
+for (const each of cold) say(coldAbsolutes(each));
+say(`\n${SANDBOXES} sandboxes; ${/isolation: .*/.exec(system.output())?.[0] ?? ""}`);
+echo.stdin.end();

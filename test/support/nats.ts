@@ -1,0 +1,57 @@
+/**
+ * A real nats-server for one test file: the embedded one, with its accounts, users and subject mappings, in a temporary
+ * home on a free port. `await using server = await startTestServer()`; all of it is gone when the scope ends.
+ */
+import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { NatsConnection } from "nats";
+import { connectNats } from "../../actors/bus/nats.ts";
+import type { Credential, Credentials } from "../../bin/embedded/credentials.ts";
+import { findNatsServer } from "../../bin/embedded/find-nats-server.ts";
+import { homeAt, prepareHome } from "../../bin/embedded/home.ts";
+import { startNatsServer } from "../../bin/embedded/nats-server.ts";
+import { embeddedStamp, platformProperty } from "../../bin/up/property.ts";
+import { freePort } from "../embedded/any-server.ts";
+
+/** What is fetched stays with the installed packages, for the next run. */
+const tools = fileURLToPath(new URL("../../node_modules/.cache/mayfly/tools", import.meta.url));
+
+export interface TestServer extends AsyncDisposable {
+  readonly url: string;
+  readonly credentials: Credentials;
+  /** A connection as the platform, or as the person at the keyboard; closed with the server. */
+  connect(as?: keyof Credentials): Promise<NatsConnection>;
+}
+
+export async function startTestServer(): Promise<TestServer> {
+  const folder = await mkdtemp(join(tmpdir(), "mayfly-test-"));
+  const removeFolder = () => rm(folder, { recursive: true, force: true });
+  try {
+    await chmod(folder, 0o700);
+    const home = await prepareHome(homeAt(join(folder, "home")));
+    const { path: binary } = await findNatsServer({ tools });
+    const port = await freePort();
+    const server = await startNatsServer({ binary, home, port, property: platformProperty, stamp: embeddedStamp });
+    const connections: NatsConnection[] = [];
+    return {
+      url: server.url,
+      credentials: server.credentials,
+      async connect(as = "platform") {
+        const { user, password }: Credential = server.credentials[as];
+        const connection = await connectNats({ url: server.url, user, password, name: `test ${as}` });
+        connections.push(connection);
+        return connection;
+      },
+      async [Symbol.asyncDispose]() {
+        await Promise.all(connections.map((each) => each.close()));
+        await server.stop();
+        await removeFolder();
+      },
+    };
+  } catch (error) {
+    await removeFolder();
+    throw error;
+  }
+}

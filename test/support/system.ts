@@ -1,0 +1,116 @@
+/**
+ * The whole system as a newcomer starts it: `mayfly up` in a home of its own, on a free port. Disposing ends it and
+ * removes every trace; a test that wants to see it die kills it by `pid`.
+ */
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import type { NatsConnection } from "nats";
+import { connectNats } from "../../actors/bus/nats.ts";
+import { credentialsOf } from "../../bin/embedded/credentials.ts";
+import { homeAt, type Home } from "../../bin/embedded/home.ts";
+import { readRunning } from "../../bin/running.ts";
+
+const root = join(import.meta.dirname, "..", "..");
+const run = promisify(execFile);
+
+export interface Ran {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface RunningSystem extends AsyncDisposable {
+  readonly home: Home;
+  readonly env: NodeJS.ProcessEnv;
+  readonly pid: number;
+  /** What `up` printed so far. */
+  output(): string;
+  /** A connection as a person (the CLI context's user), or as a component. */
+  connect(as?: "mayfly" | "platform"): Promise<NatsConnection>;
+  /** Runs `mayfly <args>` to its end. */
+  mayfly(...args: string[]): Promise<Ran>;
+  /** Ends it as Ctrl-C would; resolves with its exit code. */
+  stop(): Promise<number | null>;
+}
+
+export interface SystemOptions {
+  /** `MAYFLY_…` settings. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly args?: readonly string[];
+  /** An existing folder to use as HOME and parent of the data, not removed at the end. */
+  readonly folder?: string;
+}
+
+export const mayflyProgram = join(root, "bin", "mayfly.js");
+
+export async function startMayfly({ env = {}, args = ["--no-hello"], folder }: SystemOptions = {}): Promise<RunningSystem> {
+  const place = folder ?? (await mkdtemp(join(tmpdir(), "mayfly-test-")));
+  const home = homeAt(join(place, "data"));
+  const surroundings: NodeJS.ProcessEnv = {
+    ...process.env,
+    HOME: place,
+    XDG_CONFIG_HOME: join(place, "config"),
+    MAYFLY_HOME: home.root,
+    ...env,
+  };
+  const up = spawn(process.execPath, [mayflyProgram, "up", ...args], { env: surroundings, stdio: ["ignore", "pipe", "pipe"] });
+  let printed = "";
+  for (const stream of [up.stdout, up.stderr]) stream.setEncoding("utf8").on("data", (text: string) => (printed += text));
+  const ended = new Promise<number | null>((resolve) => up.once("exit", resolve));
+  const connections: NatsConnection[] = [];
+  const stop = async () => {
+    await Promise.all(connections.splice(0).map((each) => each.close()));
+    if (up.exitCode === null && up.signalCode === null) up.kill("SIGINT");
+    return ended;
+  };
+  const dispose = async () => {
+    await stop();
+    if (folder === undefined) await rm(place, { recursive: true, force: true });
+  };
+  try {
+    await announced(up, () => printed, "Ctrl-C ends it.");
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+  return {
+    home,
+    env: surroundings,
+    pid: up.pid ?? 0,
+    output: () => printed,
+    async connect(as = "mayfly") {
+      const running = await readRunning(home);
+      if (running === undefined) throw new Error("not running");
+      const connection = await connectNats({ url: running.url, ...(await credentialsOf(home))[as], name: "test" });
+      connections.push(connection);
+      return connection;
+    },
+    mayfly: (...words) => runMayfly(surroundings, words),
+    stop,
+    [Symbol.asyncDispose]: dispose,
+  };
+}
+
+/** Runs `mayfly <args>` to its end, whatever its exit code. */
+export async function runMayfly(env: NodeJS.ProcessEnv, args: readonly string[]): Promise<Ran> {
+  try {
+    const { stdout, stderr } = await run(process.execPath, [mayflyProgram, ...args], { env, maxBuffer: 64 * 1024 * 1024 });
+    return { code: 0, stdout, stderr };
+  } catch (error) {
+    const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string };
+    return { code, stdout, stderr };
+  }
+}
+
+function announced(child: ChildProcess, output: () => string, line: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const look = () => {
+      if (output().includes(line)) resolve();
+    };
+    child.stdout?.on("data", look);
+    child.once("exit", (code) => reject(new Error(`mayfly up ended (exit status ${code}):\n${output()}`)));
+  });
+}

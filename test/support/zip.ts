@@ -1,0 +1,13 @@
+/** Deployment packages for tests, made by a zip library that isn't the one that reads them. */
+import { buffer } from "node:stream/consumers";
+import { ZipFile } from "yazl";
+
+/** A zip of files by name. */
+export function zipOf(files: Readonly<Record<string, string | Uint8Array>>): Promise<Buffer> {
+  const zip = new ZipFile();
+  for (const [name, content] of Object.entries(files)) zip.addBuffer(Buffer.from(content), name);
+  zip.end();
+  return buffer(zip.outputStream);
+}
+
+export const HELLO_JS = "exports.handler = async (event) => ({ hello: event.name });\n";
