@@ -1,17 +1,28 @@
-/** The `mayfly` command: each verb is a file in commands/. */
+/** The `mayfly` command: each verb is a file in commands/, loaded when it is asked for. */
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { Command, CommanderError } from "commander";
-import { config } from "./commands/config.ts";
-import { deploy } from "./commands/deploy.ts";
-import { doctor } from "./commands/doctor.ts";
-import { env } from "./commands/env.ts";
-import { invoke } from "./commands/invoke.ts";
-import { logs } from "./commands/logs.ts";
-import { ls } from "./commands/ls.ts";
-import { rm } from "./commands/rm.ts";
-import { runtime } from "./commands/runtime.ts";
-import { show } from "./commands/show.ts";
 import { EXIT, exitCodeOf, failureText } from "./failure.ts";
+import { packageRoot } from "./package-root.ts";
+
+type Verb = (program: Command) => void;
+
+/** In the order of the help. */
+const VERBS: Readonly<Record<string, () => Promise<Verb>>> = {
+  up: async () => (await import("./commands/up.ts")).up,
+  down: async () => (await import("./commands/down.ts")).down,
+  deploy: async () => (await import("./commands/deploy.ts")).deploy,
+  invoke: async () => (await import("./commands/invoke.ts")).invoke,
+  logs: async () => (await import("./commands/logs.ts")).logs,
+  ls: async () => (await import("./commands/ls.ts")).ls,
+  show: async () => (await import("./commands/show.ts")).show,
+  config: async () => (await import("./commands/config.ts")).config,
+  rm: async () => (await import("./commands/rm.ts")).rm,
+  runtime: async () => (await import("./commands/runtime.ts")).runtime,
+  env: async () => (await import("./commands/env.ts")).env,
+  doctor: async () => (await import("./commands/doctor.ts")).doctor,
+  run: async () => (await import("./commands/run.ts")).run,
+};
 
 const EXAMPLES = `
 Examples:
@@ -22,17 +33,6 @@ Examples:
 Exit codes: 0 done, 1 the function failed, 2 wrong usage, 3 refused (by name), 4 not running.
 Environment: MAYFLY_HOME, MAYFLY_NATS_URL (a server elsewhere; credentials may be in the URL).`;
 
-export function cli(): Command {
-  const program = new Command("mayfly")
-    .description("AWS Lambda's architecture, self-hosted, on NATS")
-    .version(version())
-    .addHelpText("after", EXAMPLES)
-    .showHelpAfterError("(mayfly --help tells more)")
-    .exitOverride();
-  for (const verb of [deploy, invoke, logs, ls, show, config, rm, runtime, env, doctor]) verb(program);
-  return program;
-}
-
 /** Runs one command line; the exit code is left in `process.exitCode`, so that what was printed is flushed. */
 export async function main(argv: readonly string[]): Promise<void> {
   // Whoever reads us may have read enough: `mayfly logs hello | head`.
@@ -40,7 +40,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     process.exit(error.code === "EPIPE" ? EXIT.done : EXIT.failed);
   });
   try {
-    await cli().parseAsync(argv);
+    await (await programFor(argv)).parseAsync(argv);
   } catch (error) {
     process.exitCode = exitCodeOf(error);
     // Commander has told its own already.
@@ -48,15 +48,16 @@ export async function main(argv: readonly string[]): Promise<void> {
   }
 }
 
-function version(): string {
-  // One level up in a checkout, two from dist/bin.
-  for (const place of ["../package.json", "../../package.json"]) {
-    try {
-      const { version } = JSON.parse(readFileSync(new URL(place, import.meta.url), "utf8")) as { version?: string };
-      if (version !== undefined) return version;
-    } catch {}
-  }
-  return "unknown";
+/** With the verb that the line begins with; with all of them where it begins otherwise, as for the help. */
+async function programFor([, , first = ""]: readonly string[]): Promise<Command> {
+  const { version } = JSON.parse(readFileSync(join(packageRoot, "package.json"), "utf8")) as { version: string };
+  const program = new Command("mayfly")
+    .description("AWS Lambda's architecture, self-hosted, on NATS")
+    .version(version)
+    .addHelpText("after", EXAMPLES)
+    .showHelpAfterError("(mayfly --help tells more)")
+    .exitOverride();
+  const only = Object.hasOwn(VERBS, first) ? VERBS[first] : undefined;
+  for (const load of only === undefined ? Object.values(VERBS) : [only]) (await load())(program);
+  return program;
 }
-
-if (import.meta.main) await main(process.argv);

@@ -27,14 +27,10 @@ export const forgetRunning = (home: Home): Promise<void> => rm(runningFile(home)
 /** Undefined when nothing runs here: no file, not one of ours, or left behind by a Mayfly that was killed. */
 export async function readRunning(home: Home): Promise<Running | undefined> {
   try {
-    const {
-      url,
-      pid,
-      startedAt,
-      zones = [],
-    } = JSON.parse(await readFile(runningFile(home), "utf8")) as Partial<Running>;
+    const told = JSON.parse(await readFile(runningFile(home), "utf8")) as Partial<Running>;
+    const { url, pid, process, startedAt, zones = [] } = told;
     if (typeof url !== "string" || typeof pid !== "number" || typeof startedAt !== "number") return undefined;
-    return { url, pid, startedAt, zones };
+    return process !== undefined && (await isAlive(process)) ? { url, pid, process, startedAt, zones } : undefined;
   } catch {
     return undefined;
   }

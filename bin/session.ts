@@ -1,11 +1,12 @@
 /**
  * A command's connection to the running system: the server that MAYFLY_NATS_URL names, else the one `mayfly up` told of.
- * It is a person's connection, with a person's rights.
+ * On this host it has a person's rights, or the platform's where a command does what only the owner of the home may; a
+ * server elsewhere gives the rights of the credentials that came with its address.
  */
 import type { NatsConnection } from "nats";
 import { connectNats, type NatsOptions, natsNetwork } from "../actors/bus/nats.ts";
 import type { Network } from "../actors/bus/port.ts";
-import { credentialsOf } from "./embedded/credentials.ts";
+import { type Credentials, credentialsOf } from "./embedded/credentials.ts";
 import { externalServer } from "./embedded/find-nats-server.ts";
 import { type Home, resolveHome } from "./embedded/home.ts";
 import { NotRunning } from "./failure.ts";
@@ -28,20 +29,20 @@ export interface Address {
 }
 
 /** Where the running system is, and as whom to speak to it. Throws `NotRunning` when nothing says. */
-export async function findAddress(home: Home, env: NodeJS.ProcessEnv = process.env): Promise<Address> {
+export async function findAddress(home: Home, as: keyof Credentials = "mayfly", env = process.env): Promise<Address> {
   const named = externalServer(env);
-  if (named !== undefined) return { ...splitUrl(named), local: undefined };
+  if (named !== undefined) return { ...loginIn(env), ...splitUrl(named), local: undefined };
   const local = await readRunning(home);
   if (local === undefined) throw new NotRunning("Mayfly isn't running");
   const address = splitUrl(local.url);
   if (address.user !== undefined) return { ...address, local };
-  return { ...address, ...(await credentialsOf(home)).mayfly, local };
+  return { ...address, ...(await credentialsOf(home))[as], local };
 }
 
 /** Throws `NotRunning` when there is no server, and what the server said when it won't have us. */
-export async function openSession(env: NodeJS.ProcessEnv = process.env): Promise<Session> {
+export async function openSession(as: keyof Credentials = "mayfly", env = process.env): Promise<Session> {
   const home = resolveHome(env);
-  const { local, ...address } = await findAddress(home, env);
+  const { local, ...address } = await findAddress(home, as, env);
   const options: NatsOptions = { ...address, name: "mayfly command" };
   const connection = await connectNats(options).catch((cause: unknown) => {
     const why = cause instanceof Error ? cause.message : String(cause);
@@ -67,4 +68,8 @@ function splitUrl(text: string): Pick<Address, "url" | "user" | "password"> {
     ...(user === "" ? {} : { user }),
     ...(password === "" ? {} : { password }),
   };
+}
+
+function loginIn({ MAYFLY_NATS_USER: user, MAYFLY_NATS_PASSWORD: password }: NodeJS.ProcessEnv): Partial<Address> {
+  return { ...(user === undefined ? {} : { user }), ...(password === undefined ? {} : { password }) };
 }

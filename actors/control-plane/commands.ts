@@ -8,7 +8,7 @@ import type { Refusal } from "../../subjects/errors.ts";
 import type { FunctionConfiguration, FunctionRecord } from "../../subjects/function.ts";
 
 /** What every command carries. `revisionIds` are fresh uuids: one for `$LATEST`, one for a version or alias. */
-export interface Envelope {
+interface Envelope {
   readonly acct: string;
   readonly fn: string;
   /** Unqualified. */

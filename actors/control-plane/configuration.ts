@@ -9,7 +9,7 @@ import type { Architecture, Command, Package, Settings } from "./commands.ts";
 const CREATING = { reason: "The function is being created.", code: "Creating" } as const;
 
 /** `2025-11-24T23:08:09.123+0000` */
-export const timestamp = (at: number): string => new Date(at).toISOString().replace("Z", "+0000");
+const timestamp = (at: number): string => new Date(at).toISOString().replace("Z", "+0000");
 
 /** A new function's, with Lambda's defaults: Pending. */
 export function created(command: Command<"function.create">, { codeSha256, codeSize }: Package): FunctionConfiguration {

@@ -2,6 +2,7 @@
  * What the control plane does in the world: it keeps commands in the bucket by compare-and-set, looks at packages, and
  * removes what is left of deleted functions. Deciding is the policy's; this file only asks it with the record as it is.
  */
+import type { Logger } from "pino";
 import { fromCallback, fromPromise } from "xstate";
 import { Refused } from "../../subjects/errors.ts";
 import { FunctionRecord, functionKey, versionKey } from "../../subjects/function.ts";
@@ -21,10 +22,13 @@ export interface Surroundings {
   readonly clock: Clock;
   /** A fresh uuid each time. */
   readonly ids: () => string;
+  readonly log: Logger;
+  /** How long somebody else's unfinished work is left to them. */
+  readonly patienceMs: number;
 }
 
 /** The machine with its effects, and a promise of having done all that was begun. */
-export function functionLogic({ storage, account, clock, ids }: Surroundings) {
+export function functionLogic({ storage, account, clock, ids, log, patienceMs }: Surroundings) {
   const doing = new Set<Promise<unknown>>();
   const reservations = new Map<string, Promise<unknown>>();
 
@@ -43,7 +47,10 @@ export function functionLogic({ storage, account, clock, ids }: Surroundings) {
     actors: {
       keep: fromCallback(({ input: { command }, sendBack }) => {
         const kept = inTurn(command, () => keep(storage, account, command))
-          .catch((error: unknown) => lost(error))
+          .catch((error: unknown) => {
+            log.error({ err: error, command: command.type, fn: command.fn }, "could not keep a command");
+            return lost(error);
+          })
           .then((outcome) => sendBack({ type: "command.kept", outcome } satisfies CommandKept));
         doing.add(kept);
         void kept.finally(() => doing.delete(kept));
@@ -51,7 +58,10 @@ export function functionLogic({ storage, account, clock, ids }: Surroundings) {
       verify: fromPromise(async ({ input: { record } }): Promise<PackageFact> => {
         if (record === undefined) throw new Error("nothing to look at");
         const { acct, fn, configuration } = record;
-        const verdict = await verdictOf(storage.code, record);
+        const verdict = await verdictOf(storage.code, record).catch((error: unknown) => {
+          log.error({ err: error, fn }, "could not look at a package; it is tried again");
+          throw error;
+        });
         const fact = {
           acct,
           fn,
@@ -65,8 +75,14 @@ export function functionLogic({ storage, account, clock, ids }: Surroundings) {
           ? { ...fact, type: "package.verified" }
           : { ...fact, type: "package.refused", ...verdict };
       }),
-      erase: fromPromise(({ input }) => erase(storage, input)),
+      erase: fromPromise(({ input }) =>
+        erase(storage, input).catch((error: unknown) => {
+          log.error({ err: error, fn: input.fn }, "could not remove a deleted function; it is tried again");
+          throw error;
+        }),
+      ),
     },
+    delays: { overheard: ({ event }) => (event.type === "record.overheard" && event.atOnce ? 0 : patienceMs) },
   });
   const idle = async () => {
     while (doing.size > 0) await Promise.all(doing);

@@ -17,6 +17,8 @@ export interface ControlPlaneOptions {
   readonly ids: () => string;
   /** Operations of the API that other components answer; every other unknown one is refused here. */
   readonly elsewhere?: readonly string[];
+  /** How long another control plane's unfinished work is left to it. Default 5 s. */
+  readonly patienceMs?: number;
 }
 
 /** Resolves when it answers and has taken up what an earlier life left unfinished. Ends with the component. */
@@ -26,8 +28,9 @@ export async function startControlPlane({
   account,
   ids,
   elsewhere = [],
+  patienceMs = 5000,
 }: ControlPlaneOptions): Promise<void> {
-  const surroundings = { storage, account, clock: component.clock, ids };
+  const surroundings = { storage, account, clock: component.clock, ids, log: component.log, patienceMs };
   const { logic, idle } = functionLogic(surroundings);
   // Drained last: what is in line is finished before the component says that it is gone.
   component.add({ drain: idle });

@@ -25,7 +25,7 @@ export interface FunctionInput {
 export type CommandKept = { readonly type: "command.kept"; readonly outcome: Outcome };
 export type FunctionEvent = Command | CommandKept | { readonly type: "record.overheard"; readonly atOnce: boolean };
 
-export type FunctionEmitted =
+type FunctionEmitted =
   | { readonly type: "reply"; readonly to: string; readonly body: object }
   | { readonly type: "refuse"; readonly to: string; readonly refusal: Refusal };
 
@@ -77,8 +77,8 @@ const parts = setup({
   },
   delays: {
     retry: 1000,
-    /** Long enough for the one who began the work to finish it. */
-    overheard: ({ event }) => (event.type === "record.overheard" && event.atOnce ? 0 : 5000),
+    /** Long enough for the one who began the work to finish it; none for `atOnce`. */
+    overheard: 5000,
   },
   actions: {
     remember: assign({ record: ({ event }) => keptRecord(event) }),
@@ -129,6 +129,7 @@ const parts = setup({
 /** Settling the outcome is a command like others; when the bucket can't be asked, it is looked at again after a while. */
 const looking = parts.createStateConfig({
   initial: "verifying",
+  on: { "record.overheard": {} },
   states: {
     verifying: {
       invoke: {
@@ -179,6 +180,7 @@ export const functionMachine = parts.createMachine({
     deleting: {
       initial: "erasing",
       on: {
+        "record.overheard": {},
         "function.*": { actions: "queueOnly" },
         "version.*": { actions: "queueOnly" },
         "alias.*": { actions: "queueOnly" },
@@ -215,7 +217,7 @@ function phaseOf(record: FunctionRecord | undefined): string {
   return life === "pending" || life === "updating" ? `${life} ${record?.configuration.RevisionId}` : life;
 }
 
-// The refusal a machine gives when an effect fails in a way nobody foresaw; effects use it for `lost` outcomes.
+/** The outcome of a command that met a failure of the world: nothing is known of the record, the caller may ask again. */
 export const lost = (why: unknown): Outcome => ({
   kind: "lost",
   refusal: refusal("ServiceException", why instanceof Error ? why.message : String(why)),

@@ -62,8 +62,7 @@ const LOOKS: Readonly<Record<string, (reading: Reading, account: AccountOptions)
   GetAccountSettings: getAccountSettings,
 };
 
-/** The operations of the Lambda API this component answers. */
-export const OPERATIONS: readonly string[] = [...Object.keys(CHANGES), ...Object.keys(LOOKS)];
+const OPERATIONS: readonly string[] = [...Object.keys(CHANGES), ...Object.keys(LOOKS)];
 
 /** One machine per function: the key is also its id on the wire, so it is a token. */
 export const functionId = (acct: string, fn: string): string => `${acct}-${fn}`;

@@ -5,7 +5,7 @@
  *   rebuilding          after a start: asks everybody what they hold, admits nobody yet (askers wait)
  *   counting.open       admits while there is room
  *   counting.recalling  there was no room: idle tokens are being called back; whoever still finds none is throttled
- * Hears  counting.admit · counting.release · counting.held · worker.running · limits.changed
+ * Hears  counting.admit · counting.release · counting.held · worker.running · worker.lost · limits.changed
  * Says   recount · recall · reply (granted, and the reason if fewer than asked)
  *
  * Promise: tokens out and orphaned invocations together never exceed a limit, also right after a restart.
@@ -21,8 +21,10 @@ import {
   type Running,
   release,
   room,
+  runningNow,
   throttle,
   tick,
+  workerLost,
 } from "./policy.ts";
 
 export interface CountingInput {
@@ -36,8 +38,16 @@ export interface CountingContext {
   readonly acct: string;
   readonly timing: CountingInput["timing"];
   readonly ledger: Ledger;
-  /** Askers not yet answered, in order; `granted` is what they have got so far. */
-  readonly queue: ReadonlyArray<Application & { readonly replyTo: string | undefined; readonly granted: number }>;
+  /** Askers not yet answered, in order. */
+  readonly queue: readonly Waiting[];
+}
+
+interface Waiting extends Application {
+  readonly replyTo: string | undefined;
+  /** What it has got so far. */
+  readonly granted: number;
+  /** Idle tokens have been called back for it. */
+  readonly isCalledFor: boolean;
 }
 
 export type CountingEvent =
@@ -45,6 +55,7 @@ export type CountingEvent =
   | ({ type: "counting.release" } & Application)
   | ({ type: "counting.held" } & Application)
   | { type: "worker.running"; workerId: string; running: readonly Running[] }
+  | { type: "worker.lost"; workerId: string }
   | { type: "limits.changed"; reserved: Readonly<Record<string, number>> };
 
 export type CountingEmitted =
@@ -70,10 +81,12 @@ export const countingMachine = setup({
   },
   actions: {
     recount: emit({ type: "recount" }),
-    recall: emit(({ context }) => {
-      const [first] = context.queue;
-      const isReserved = first !== undefined && context.ledger.reserved[first.fn] !== undefined;
-      return { type: "recall" as const, acct: context.acct, fn: isReserved ? first.fn : undefined };
+    /** A reserved function waits for its own tokens; any other for those of the whole account. */
+    recall: enqueueActions(({ context: { acct, queue, ledger }, enqueue }) => {
+      const waiting = queue.filter(({ isCalledFor }) => !isCalledFor);
+      const fns = new Set(waiting.map(({ fn }) => (ledger.reserved[fn] === undefined ? undefined : fn)));
+      for (const fn of fns.has(undefined) ? [undefined] : fns) enqueue.emit({ type: "recall", acct, fn });
+      enqueue.assign({ queue: queue.map((each) => ({ ...each, isCalledFor: true })) });
     }),
     grant: enqueueActions(({ context, event, enqueue }) => {
       if (event.type !== "counting.admit") return;
@@ -83,7 +96,7 @@ export const countingMachine = setup({
     }),
     queue: assign({
       queue: ({ context, event }) =>
-        event.type === "counting.admit" ? [...context.queue, { ...event, granted: 0 }] : context.queue,
+        event.type === "counting.admit" ? [...context.queue, waiting(event)] : context.queue,
     }),
     release: assign({
       ledger: ({ context, event }) => (event.type === "counting.release" ? release(context.ledger, event) : context.ledger),
@@ -91,30 +104,34 @@ export const countingMachine = setup({
     /** Gives what has become free to those who wait, and answers who has got all they asked for. */
     serve: enqueueActions(({ context, enqueue }) => {
       let { ledger } = context;
-      const waiting: Array<CountingContext["queue"][number]> = [];
+      const left: Waiting[] = [];
       for (const each of context.queue) {
         const [next, more] = admit(ledger, { ...each, count: each.count - each.granted });
         ledger = next;
         const granted = each.granted + more;
-        if (granted < each.count) waiting.push({ ...each, granted });
+        if (granted < each.count) left.push({ ...each, granted });
         else enqueue.emit({ type: "reply", to: each.replyTo, body: { granted } });
       }
-      enqueue.assign({ ledger, queue: waiting });
+      enqueue.assign({ ledger, queue: left });
     }),
+    /** Refuses whoever idle tokens were called back for in vain; who came meanwhile gets a call of its own. */
     throttleRest: enqueueActions(({ context, enqueue }) => {
-      for (const { replyTo, granted, fn } of context.queue) {
+      for (const { replyTo, granted, fn, isCalledFor } of context.queue) {
+        if (!isCalledFor) continue;
         enqueue.emit({ type: "reply", to: replyTo, body: { granted, refused: throttle(context.ledger, fn) } });
       }
-      enqueue.assign({ queue: [] });
+      enqueue.assign({ queue: context.queue.filter(({ isCalledFor }) => !isCalledFor) });
     }),
     hearHeld: assign({
       ledger: ({ context, event }) => (event.type === "counting.held" ? heldNow(context.ledger, event) : context.ledger),
     }),
     hearRunning: assign({
       ledger: ({ context, event }) =>
-        event.type === "worker.running"
-          ? { ...context.ledger, running: { ...context.ledger.running, [event.workerId]: event.running } }
-          : context.ledger,
+        event.type === "worker.running" ? runningNow(context.ledger, event.workerId, event.running) : context.ledger,
+    }),
+    forgetWorker: assign({
+      ledger: ({ context, event }) =>
+        event.type === "worker.lost" ? workerLost(context.ledger, event.workerId) : context.ledger,
     }),
     hearLimits: assign({
       ledger: ({ context, event }) =>
@@ -127,13 +144,14 @@ export const countingMachine = setup({
   context: ({ input }) => ({
     acct: input.acct,
     timing: input.timing,
-    ledger: { ...emptyLedger(input.limit, input.timing.silentTicks), reserved: input.reserved },
+    ledger: { ...emptyLedger(input.limit, input.timing.silentTicks, input.timing.tickMs), reserved: input.reserved },
     queue: [],
   }),
   type: "parallel",
   on: {
     "counting.held": { actions: "hearHeld" },
     "worker.running": { actions: "hearRunning" },
+    "worker.lost": { actions: "forgetWorker" },
     "limits.changed": { actions: "hearLimits" },
   },
   states: {
@@ -169,7 +187,7 @@ export const countingMachine = setup({
                 "counting.admit": { actions: ["queue", "serve"] },
                 "counting.release": { actions: ["release", "serve"] },
               },
-              after: { recall: { target: "open", actions: "throttleRest" } },
+              after: { recall: { target: "recalling", reenter: true, actions: "throttleRest" } },
             },
           },
         },
@@ -180,4 +198,14 @@ export const countingMachine = setup({
       states: { passing: { after: { tick: { target: "passing", reenter: true, actions: "tick" } } } },
     },
   },
+});
+
+const waiting = ({ fn, frontendId, poolId, count, replyTo }: Extract<CountingEvent, { type: "counting.admit" }>): Waiting => ({
+  fn,
+  frontendId,
+  poolId,
+  count,
+  replyTo,
+  granted: 0,
+  isCalledFor: false,
 });

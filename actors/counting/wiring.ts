@@ -1,6 +1,7 @@
 /** Counting's relation to the network: front ends ask, give back and say what they hold; workers say what they run. */
 import { Admit, Held, Recall, Recount, Release } from "../../subjects/counting.ts";
 import { refusal } from "../../subjects/errors.ts";
+import { WorkerLost } from "../../subjects/placement.ts";
 import { Heartbeat } from "../../subjects/worker.ts";
 import { hear, say, type Wiring } from "../bus/wiring.ts";
 import type { countingMachine } from "./machine.ts";
@@ -21,6 +22,7 @@ export const countingWiring: Wiring<typeof countingMachine> = {
     hear(Heartbeat, {
       toEvent: ({ running }, { address }) => ({ type: "worker.running", workerId: address.workerId, running }),
     }),
+    hear(WorkerLost, { toEvent: ({ workerId }) => ({ type: "worker.lost", workerId }) }),
   ],
   says: {
     recount: () => say(Recount, {}, {}),

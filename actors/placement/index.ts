@@ -4,7 +4,7 @@ import { Population } from "../bus/population.ts";
 import type { Bucket } from "../bus/storage.ts";
 import { leaseLogic } from "./effects.ts";
 import type { leaseMachine } from "./machine.ts";
-import type { Candidate } from "./policy.ts";
+import { type Candidate, leaseLengthMs } from "./policy.ts";
 import { placementWiring } from "./wiring.ts";
 
 export interface PlacementOptions {
@@ -20,7 +20,10 @@ export function startPlacement({ component, leases, beatMs, random }: PlacementO
     actor: "lease",
     logic: leaseLogic(leases, (error) => component.log.warn({ err: error }, "lease not written")),
     wiring: placementWiring(() => workers.snapshots().flatMap(([, snapshot]) => candidate(snapshot)), random),
-    born: (workerId, event) => (event.type === "worker.beat" ? { workerId, beat: event.beat, beatMs } : undefined),
+    born: (workerId, event) =>
+      event.type === "worker.beat"
+        ? { workerId, beat: event.beat, beatMs, leaseMs: leaseLengthMs(random()), leasedAt: component.clock.now() }
+        : undefined,
   });
   return workers.listen();
 }

@@ -18,13 +18,15 @@ export interface LeaseInput {
   readonly workerId: string;
   readonly beat: Heartbeat;
   readonly beatMs: number;
+  /** The lease that a worker gets which is already on one: placement was restarted, and gives it a new term. */
+  readonly leaseMs: number;
+  /** Epoch milliseconds. */
+  readonly leasedAt: number;
 }
 
 export interface LeaseContext extends LeaseInput {
   /** Promised since the last heartbeat, which does not know of it yet. */
   readonly promisedMiB: number;
-  readonly leaseMs: number;
-  readonly leasedAt: number;
   /** Who waits for the lease that is being taken. */
   readonly waiting: readonly string[];
 }
@@ -65,6 +67,8 @@ export const leaseMachine = setup({
   },
   guards: {
     isLeaving: ({ event }) => event.type === "worker.beat" && event.beat.state === "gone",
+    isDraining: ({ event }) => event.type === "worker.beat" && event.beat.state === "draining",
+    alreadyDraining: ({ context }) => context.beat.state === "draining",
     lostItsLease: ({ event }) => event.type === "worker.beat" && event.beat.state === "joining",
     alreadyReady: ({ context }) => context.beat.state === "ready",
   },
@@ -122,18 +126,22 @@ export const leaseMachine = setup({
   },
 }).createMachine({
   id: "lease",
-  context: ({ input }) => ({ ...input, promisedMiB: 0, leaseMs: 0, leasedAt: 0, waiting: [] }),
+  context: ({ input }) => ({ ...input, promisedMiB: 0, waiting: [] }),
   initial: "known",
   states: {
     known: {
       type: "parallel",
-      on: { "worker.beat": { guard: "isLeaving", target: "gone", actions: "sayLost" } },
+      on: { "worker.beat": { guard: "isLeaving", target: "gone", actions: ["sayLost", "dropLease"] } },
       states: {
         lease: {
           initial: "offered",
+          on: { "worker.beat": { guard: "isDraining", target: ".draining", actions: ["refuseWaiting", "dropLease"] } },
           states: {
             offered: {
-              always: { guard: "alreadyReady", target: "leased" },
+              always: [
+                { guard: "alreadyReady", target: "leased", actions: "keepLease" },
+                { guard: "alreadyDraining", target: "draining" },
+              ],
               on: {
                 "worker.place": { target: "leasing", actions: ["promise", "wait", "startLease", "askLease"] },
               },
@@ -148,11 +156,14 @@ export const leaseMachine = setup({
             leased: {
               on: {
                 "worker.place": { actions: ["promise", "answer"] },
-                "worker.beat": { guard: "lostItsLease", target: "offered", actions: "dropLease" },
+                "worker.beat": [
+                  { guard: "lostItsLease", target: "offered", actions: "dropLease" },
+                  { guard: "isDraining", target: "draining", actions: "dropLease" },
+                ],
               },
               after: { leaseEnd: { target: "draining", actions: ["drain", "dropLease"] } },
             },
-            draining: { on: { "worker.place": { actions: "refuse" } } },
+            draining: { on: { "worker.place": { actions: "refuse" }, "worker.beat": {} } },
           },
         },
         health: {

@@ -3,7 +3,8 @@
  *
  * States
  *   serving    grants idle sandboxes, starts what is needed and no more
- *   retiring   the version was replaced or deleted: everything is stopped, nothing is granted
+ *   retiring   the version was replaced or deleted, and nobody waits: what nobody holds is stopped. Whoever still wants
+ *              one, because it asked before it heard of the new version, makes it serve again until nobody waits
  *   gone       nothing is left
  * Hears  pool.want · pool.return · frontend.held · pool.retire · worker.lost · worker.hosted · sandbox.reported,
  *        and the answers to place and create
@@ -13,7 +14,17 @@
  * policy.ts: this chart only says when.
  */
 import { assign, enqueueActions, setup } from "xstate";
-import { type Book, type Decision, decide, emptyBook, isEmpty, type PoolEvent, type PoolLimits, stopAll } from "./policy.ts";
+import {
+  type Book,
+  type Decision,
+  decide,
+  emptyBook,
+  isEmpty,
+  note,
+  type PoolEvent,
+  type PoolLimits,
+  stopUnheld,
+} from "./policy.ts";
 
 export interface PoolInput {
   readonly poolId: string;
@@ -25,6 +36,7 @@ export interface PoolInput {
 export interface PoolContext {
   readonly book: Book;
   readonly tickMs: number;
+  readonly isReplaced: boolean;
 }
 
 export const poolMachine = setup({
@@ -35,39 +47,61 @@ export const poolMachine = setup({
     emitted: {} as Decision,
   },
   delays: { tick: ({ context }) => context.tickMs },
-  guards: { isEmpty: ({ context }) => isEmpty(context.book) },
+  guards: {
+    isEmpty: ({ context }) => isEmpty(context.book),
+    isDone: ({ context }) => context.isReplaced && context.book.wants.size === 0,
+    isNeed: ({ event }) => event.type === "pool.want" && event.count > 0,
+  },
   actions: {
     decide: enqueueActions(({ context, event, enqueue }) => {
-      const [book, decisions] = decide(context.book, event.type in KNOWN ? (event as PoolEvent) : { type: "pool.tick" });
+      const [book, decisions] = decide(context.book, happened(event));
       enqueue.assign({ book });
       for (const decision of decisions) enqueue.emit(decision);
     }),
+    rememberReplaced: assign({ isReplaced: true }),
     /** Keeps the book without serving anybody. */
-    note: assign({
-      book: ({ context, event }) => (event.type in KNOWN ? decide(forNobody(context.book), event as PoolEvent)[0] : context.book),
-    }),
-    stopAll: enqueueActions(({ context, enqueue }) => {
-      for (const decision of stopAll(context.book, "replaced by another revision")) enqueue.emit(decision);
+    note: assign({ book: ({ context, event }) => note(context.book, happened(event)) }),
+    stopUnheld: enqueueActions(({ context, enqueue }) => {
+      for (const decision of stopUnheld(context.book, "replaced by another revision")) enqueue.emit(decision);
     }),
   },
 }).createMachine({
   id: "pool",
-  context: ({ input }) => ({ book: emptyBook(input.poolId, input.epoch, input.limits), tickMs: input.tickMs }),
+  context: ({ input }) => ({ book: emptyBook(input.poolId, input.epoch, input.limits), tickMs: input.tickMs, isReplaced: false }),
   initial: "serving",
   states: {
     serving: {
-      on: { "pool.retire": "retiring", "*": { actions: "decide" } },
+      always: { guard: "isDone", target: "retiring" },
+      on: { "pool.retire": { actions: "rememberReplaced" }, "*": { actions: "decide" } },
       initial: "waiting",
       states: {
-        waiting: { after: { tick: [{ guard: "isEmpty", target: "#pool.gone" }, { target: "waiting", reenter: true, actions: "decide" }] } },
+        waiting: {
+          after: {
+            tick: [
+              { guard: "isEmpty", target: "#pool.gone" },
+              { target: "waiting", reenter: true, actions: "decide" },
+            ],
+          },
+        },
       },
     },
     retiring: {
-      entry: "stopAll",
-      on: { "*": { actions: "note" } },
+      entry: "stopUnheld",
+      on: {
+        "pool.retire": {},
+        "pool.want": [{ guard: "isNeed", target: "serving", actions: "decide" }, { actions: "note" }],
+        "*": { actions: "note" },
+      },
       initial: "waiting",
       states: {
-        waiting: { after: { tick: [{ guard: "isEmpty", target: "#pool.gone" }, { target: "waiting", reenter: true, actions: ["stopAll"] }] } },
+        waiting: {
+          after: {
+            tick: [
+              { guard: "isEmpty", target: "#pool.gone" },
+              { target: "waiting", reenter: true, actions: ["note", "stopUnheld"] },
+            ],
+          },
+        },
       },
     },
     gone: { type: "final" },
@@ -88,5 +122,6 @@ const KNOWN: Readonly<Record<PoolEvent["type"], true>> = {
   "pool.tick": true,
 };
 
-/** The same book with nobody waiting, so that deciding on it grants and starts nothing. */
-const forNobody = (book: Book): Book => ({ ...book, wants: new Map(), spec: null });
+/** What isn't an event of the policy is time passing. */
+const happened = (event: { readonly type: string }): PoolEvent =>
+  event.type in KNOWN ? (event as PoolEvent) : { type: "pool.tick" };

@@ -94,11 +94,25 @@ export function decide(book: Book, event: PoolEvent): readonly [Book, readonly D
   return [page.book(), page.decisions];
 }
 
-/** Every sandbox that may be stopped when the pool is replaced; held ones are stopped too, after what they run. */
-export const stopAll = ({ slots }: Book, reason: string): readonly Decision[] =>
+/** Takes note of what happened and serves nobody: what was being placed is given up before it is started. */
+export function note(book: Book, event: PoolEvent): Book {
+  const page = new Page(book);
+  page.note(event.type === "sandbox.placed" ? { ...event, type: "sandbox.notCreated", refusal: GIVEN_UP } : event);
+  return page.book();
+}
+
+const GIVEN_UP = refusal("NotReady", "nobody needs it any more");
+
+/** Stops every sandbox that nobody holds; a held one may be about to run, and is stopped once it is given back. */
+export const stopUnheld = ({ slots }: Book, reason: string): readonly Decision[] =>
   [...slots].flatMap(([sandboxId, slot]) =>
-    slot.at === "placing" ? [] : [{ type: "stop" as const, sandboxId, workerId: slot.workerId, reason }],
+    slot.at === "placing" || slot.at === "held"
+      ? []
+      : [{ type: "stop" as const, sandboxId, workerId: slot.workerId, reason }],
   );
+
+/** Holds what was found busy after a restart, until whoever really holds it gives it back. */
+const UNKNOWN = "unknown";
 
 /** A draft of the next book. */
 class Page {
@@ -216,12 +230,12 @@ class Page {
 
   #found(workerId: string, state: HostedSandbox["state"]): Slot {
     if (state === "init") return { at: "starting", workerId };
-    return state === "idle" ? { at: "idle", workerId } : { at: "held", workerId, frontendId: "unknown" };
+    return state === "idle" ? { at: "idle", workerId } : { at: "held", workerId, frontendId: UNKNOWN };
   }
 
   #returned(sandboxId: string, frontendId: string, alive: boolean): void {
     const slot = this.#slots.get(sandboxId);
-    if (slot?.at !== "held" || slot.frontendId !== frontendId) return;
+    if (slot?.at !== "held" || (slot.frontendId !== frontendId && slot.frontendId !== UNKNOWN)) return;
     this.#slots.delete(sandboxId);
     if (alive) this.#slots.set(sandboxId, { at: "idle", workerId: slot.workerId });
   }

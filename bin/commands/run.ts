@@ -1,7 +1,7 @@
 /** `mayfly run`: one process with the named components, against a NATS server that runs already. */
 import type { Command } from "commander";
-import { serviceSubjects } from "../../subjects/service.ts";
 import { readConfig } from "../../config/config.ts";
+import { serviceSubjects } from "../../subjects/service.ts";
 import { credentialsOf } from "../embedded/credentials.ts";
 import { type Home, prepareHome, resolveHome } from "../embedded/home.ts";
 import { Misused, NotRunning } from "../failure.ts";
@@ -17,7 +17,10 @@ export function run(program: Command): void {
     .description("run components in this process, in the foreground")
     .argument("<component...>", Object.keys(COMPONENTS).join(", "))
     .option("--zone <zone>", "the zone of a worker", "a")
-    .addHelpText("after", "\nThe NATS server is MAYFLY_NATS_URL (with MAYFLY_NATS_USER, MAYFLY_NATS_PASSWORD), or the one of `mayfly up`.")
+    .addHelpText(
+      "after",
+      "\nThe NATS server is MAYFLY_NATS_URL (with MAYFLY_NATS_USER, MAYFLY_NATS_PASSWORD), or the one of `mayfly up`.",
+    )
     .action(async (names: string[], { zone }: { zone: string }) => {
       const unknown = names.filter((name) => !(name in COMPONENTS));
       if (unknown.length > 0) throw new Misused(`no such component: ${unknown.join(", ")}`);
@@ -50,7 +53,8 @@ async function runComponents(names: readonly ComponentName[], zone: string): Pro
 /** As `up` tells its children; by hand, the server of this home's running Mayfly. */
 async function login(home: Home): Promise<NatsLogin> {
   const { MAYFLY_NATS_URL: url, MAYFLY_NATS_USER: user, MAYFLY_NATS_PASSWORD: password } = process.env;
-  if (url !== undefined) return { url, ...(user === undefined ? {} : { user }), ...(password === undefined ? {} : { password }) };
+  if (url !== undefined)
+    return { url, ...(user === undefined ? {} : { user }), ...(password === undefined ? {} : { password }) };
   const running = await readRunning(home);
   if (running === undefined) throw new NotRunning("there is no NATS server to run on: MAYFLY_NATS_URL isn't set");
   return { url: running.url, ...(await credentialsOf(home)).platform };

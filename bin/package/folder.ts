@@ -30,23 +30,20 @@ export async function readFolder(path: string): Promise<FolderContents> {
   const links: FolderLink[] = [];
   let bytes = 0;
 
-  /** `within` are the real folders on the way here: a link back to one of them would never end. */
-  async function walk(folder: string, prefix: string, within: readonly string[]): Promise<void> {
+  /** `within` are the real folders on the way here; `own` is false once that way led through a link. */
+  async function walk(folder: string, prefix: string, within: readonly string[], own: boolean): Promise<void> {
     for (const entry of await readdir(folder, { withFileTypes: true })) {
       const name = prefix + entry.name;
       const place = join(folder, entry.name);
       if (isIgnored(name, entry.isDirectory())) continue;
-      if (entry.isSymbolicLink()) {
-        const target = await insideTarget(place, root, within[0] === root && within.length === 1);
-        if (target !== undefined) links.push({ name, target });
-        else await take(place, name, within);
-      } else {
-        await take(place, name, within);
-      }
+      const isLink = entry.isSymbolicLink();
+      const target = isLink && own ? await insideTarget(place, root) : undefined;
+      if (target !== undefined) links.push({ name, target });
+      else await take(place, name, within, own && !isLink);
     }
   }
 
-  async function take(place: string, name: string, within: readonly string[]): Promise<void> {
+  async function take(place: string, name: string, within: readonly string[], own: boolean): Promise<void> {
     const facts = await stat(place).catch((cause: unknown) => {
       throw new PackageUnfit(`${name} is a link that leads nowhere`, "remove it, or name it in .mayflyignore", {
         cause,
@@ -57,27 +54,23 @@ export async function readFolder(path: string): Promise<FolderContents> {
       if (isIgnored(name, true)) return;
       if (within.includes(real))
         throw new PackageUnfit(`${name} leads back to a folder it lies in`, "remove that link");
-      const outside = real !== root && !real.startsWith(root + sep);
-      await walk(place, `${name}/`, outside || within.length > 1 ? [...within, real] : within);
-      return;
+      await walk(place, `${name}/`, [...within, real], own);
+    } else if (facts.isFile()) {
+      bytes += facts.size;
+      checkSize(bytes, MAX_UNZIPPED_BYTES, "unzipped");
+      const executable = (facts.mode & 0o100) !== 0;
+      files.set(name, { name, realPath: place, executable, bytes: facts.size, text: () => readFile(place, "utf8") });
     }
-    if (!facts.isFile()) return;
-    bytes += facts.size;
-    checkSize(bytes, MAX_UNZIPPED_BYTES, "unzipped");
-    const text = () => readFile(place, "utf8");
-    files.set(name, { name, realPath: place, executable: (facts.mode & 0o100) !== 0, bytes: facts.size, text });
   }
 
-  await walk(root, "", [root]);
+  await walk(root, "", [root], true);
   return { files, links };
 }
 
-/** The link's target in the plainest words, when it and what it leads to stay in the folder. */
-async function insideTarget(link: string, root: string, inOwnTree: boolean): Promise<string | undefined> {
-  if (!inOwnTree) return undefined;
+/** The link's target in the plainest words, when both it and what it leads to in the end stay in the folder. */
+async function insideTarget(link: string, root: string): Promise<string | undefined> {
   const aim = resolve(dirname(link), await readlink(link));
-  const real = await realpath(link).catch(() => undefined);
-  if (real === undefined || real === root || !real.startsWith(root + sep) || !aim.startsWith(root + sep))
-    return undefined;
-  return relative(await realpath(dirname(link)), aim);
+  const real = await realpath(link).catch(() => "");
+  const inside = real.startsWith(root + sep) && aim.startsWith(root + sep);
+  return inside ? relative(dirname(link), aim) || "." : undefined;
 }

@@ -24,7 +24,11 @@ export interface RunningControlPlane extends AsyncDisposable {
 
 export async function runControlPlane(
   server: TestServer,
-  { concurrencyLimit = ACCOUNT.concurrencyLimit, changed = (storage: Storage): Storage => storage } = {},
+  {
+    concurrencyLimit = ACCOUNT.concurrencyLimit,
+    changed = (storage: Storage): Storage => storage,
+    patienceMs = 5000,
+  } = {},
 ): Promise<RunningControlPlane> {
   const connection = await server.connect();
   const storage = changed(await openStorage(connection, { replicas: 1 }));
@@ -37,7 +41,13 @@ export async function runControlPlane(
     clock: systemClock,
     log: pino({ level: "silent" }),
   });
-  await startControlPlane({ component, storage, account: { ...ACCOUNT, concurrencyLimit }, ids: randomUUID });
+  await startControlPlane({
+    component,
+    storage,
+    account: { ...ACCOUNT, concurrencyLimit },
+    ids: randomUUID,
+    patienceMs,
+  });
   await connection.flush();
   return { component, storage, connection, [Symbol.asyncDispose]: () => component.stop() };
 }

@@ -6,7 +6,7 @@
  *   ending     the version was replaced: what is idle goes back at once, what runs goes back when done
  *   gone       nothing is held
  * Hears  invocation.arrived · left · finished (from this process)
- *        tokens.granted · sandbox.granted · sandbox.failed · leases.recalled · leases.superseded
+ *        tokens.granted · sandbox.granted · sandbox.failed · leases.recalled · leases.recount · leases.superseded · worker.lost
  * Says   ask · release · held (to Counting) · want · giveBack (to the worker manager)
  * Does   tell: an invocation of this process hears what it got (effects.ts)
  *
@@ -29,6 +29,8 @@ export interface LeasesContext extends LeasesInput {
   readonly told: readonly Told[];
 }
 
+/** Without `fn`, the tokens of any function of the account are called back. */
+type Recalled = { type: "leases.recalled"; acct: string; fn: string | undefined };
 type About = { readonly leases: LeasesInput };
 export type LeasesEmitted =
   | (LeasesSaid extends infer S ? (S extends LeasesSaid ? S & About : never) : never)
@@ -38,11 +40,16 @@ export const leasesMachine = setup({
   types: {
     context: {} as LeasesContext,
     input: {} as LeasesInput,
-    events: {} as LeasesEvent | { type: "leases.superseded" } | { type: "leases.recount" },
+    events: {} as Exclude<LeasesEvent, { type: "leases.recalled" }> | Recalled | { type: "leases.superseded" },
     emitted: {} as LeasesEmitted,
   },
   delays: { tick: ({ context }) => context.tickMs },
-  guards: { isUnused: ({ context }) => isUnused(context.book) },
+  guards: {
+    isUnused: ({ context }) => isUnused(context.book),
+    isForOthers: ({ context: { spec }, event }) =>
+      event.type === "leases.recalled" &&
+      (event.acct !== spec.acct || (event.fn !== undefined && event.fn !== spec.fn)),
+  },
   actions: {
     /** Tells invocations of this process what they got: given by effects.ts. */
     tell: () => {
@@ -69,7 +76,12 @@ export const leasesMachine = setup({
   initial: "holding",
   states: {
     holding: {
-      on: { "leases.superseded": "ending", "leases.recount": { actions: "sayHeld" }, "*": { actions: "step" } },
+      on: {
+        "leases.superseded": "ending",
+        "leases.recount": { actions: ["sayHeld", "step"] },
+        "leases.recalled": [{ guard: "isForOthers" }, { actions: "step" }],
+        "*": { actions: "step" },
+      },
       initial: "waiting",
       states: {
         waiting: {
@@ -84,14 +96,14 @@ export const leasesMachine = setup({
     },
     ending: {
       entry: "giveBackIdle",
-      on: { "leases.recount": { actions: "sayHeld" }, "*": { actions: ["step", "giveBackIdle"] } },
+      on: { "leases.recount": { actions: ["sayHeld", "step"] }, "*": { actions: ["step", "giveBackIdle"] } },
       initial: "waiting",
       states: {
         waiting: {
           after: {
             tick: [
               { guard: "isUnused", target: "#leases.gone" },
-              { target: "waiting", reenter: true, actions: ["giveBackIdle", "sayHeld"] },
+              { target: "waiting", reenter: true, actions: ["step", "giveBackIdle", "sayHeld"] },
             ],
           },
         },
@@ -109,5 +121,7 @@ const KNOWN: Readonly<Record<LeasesEvent["type"], true>> = {
   "sandbox.granted": true,
   "sandbox.failed": true,
   "leases.recalled": true,
+  "leases.recount": true,
+  "worker.lost": true,
   "leases.tick": true,
 };

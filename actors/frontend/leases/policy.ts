@@ -5,7 +5,7 @@
  * A token is held from its grant to its release; a sandbox runs one invocation at a time; whoever came first is served
  * first; and nothing is asked for twice while it is on its way.
  */
-import type { Refusal } from "../../../subjects/errors.ts";
+import { type Refusal, refusal } from "../../../subjects/errors.ts";
 
 export interface Sandbox {
   readonly sandboxId: string;
@@ -55,6 +55,9 @@ export type LeasesEvent =
   | { type: "sandbox.granted"; sandbox: Sandbox }
   | { type: "sandbox.failed"; refused: Refusal | undefined; functionError: string | undefined }
   | { type: "leases.recalled" }
+  /** Whoever was told of our needs may have lost its memory. */
+  | { type: "leases.recount" }
+  | { type: "worker.lost"; workerId: string }
   | { type: "leases.tick" };
 
 export type LeasesSaid =
@@ -121,10 +124,16 @@ class Draft {
         return this.#failed(event.refused, event.functionError);
       case "leases.recalled":
         return this.#giveBackIdle(0);
+      case "leases.recount":
+        return this.#set({ wanted: 0 });
+      case "worker.lost":
+        return this.#set({ idle: book.idle.filter(({ workerId }) => workerId !== event.workerId) });
       case "leases.tick":
         this.#set({
           tokenTicks: book.idleTokens > 0 ? book.tokenTicks + 1 : 0,
           idle: book.idle.map((each) => ({ ...each, idleTicks: each.idleTicks + 1 })),
+          // What is wanted is said again every tick: the last time may have been lost, or whoever heard it.
+          wanted: 0,
         });
         return this.#giveBackIdle(IDLE_TICKS);
     }
@@ -229,8 +238,9 @@ class Draft {
     if (requestId === undefined) return;
     if (functionError !== undefined) {
       this.#told.push({ requestId, event: { type: "lease.failed", functionError } });
-    } else if (refused !== undefined) {
-      this.#told.push({ requestId, event: { type: "lease.refused", refusal: refused } });
+    } else {
+      const why = refused ?? refusal("ServiceException", "the sandbox could not be started");
+      this.#told.push({ requestId, event: { type: "lease.refused", refusal: why } });
     }
     this.#set({ withoutSandbox: rest, idleTokens: idleTokens + 1, tokenTicks: 0 });
   }

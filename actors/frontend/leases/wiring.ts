@@ -1,5 +1,6 @@
 /** The leases' relation to the network. */
 import { Admit, Admitted, Held, Recall, Recount, Release } from "../../../subjects/counting.ts";
+import { WorkerLost } from "../../../subjects/placement.ts";
 import { Grant, Return, StartFailed, Want } from "../../../subjects/worker-manager.ts";
 import { hear, say, type Wiring } from "../../bus/wiring.ts";
 import type { LeasesInput, leasesMachine } from "./machine.ts";
@@ -20,8 +21,9 @@ export function leasesWiring(frontendId: string): Wiring<typeof leasesMachine> {
         key: (_, { address }) => address.poolId,
         toEvent: ({ refused, functionError }) => ({ type: "sandbox.failed", refused, functionError }),
       }),
-      hear(Recall, { toEvent: () => ({ type: "leases.recalled" }) }),
+      hear(Recall, { toEvent: ({ fn }, { address }) => ({ type: "leases.recalled", acct: address.acct, fn }) }),
       hear(Recount, { toEvent: () => ({ type: "leases.recount" }) }),
+      hear(WorkerLost, { toEvent: ({ workerId }) => ({ type: "worker.lost", workerId }) }),
     ],
     says: {
       ask: {

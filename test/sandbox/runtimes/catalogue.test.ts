@@ -64,7 +64,7 @@ describe("resolving", () => {
     await expect(resolveRuntime(missing, { home })).rejects.toMatchObject({
       name: "RuntimeNotInstalled",
       runtime: missing,
-      remedy: `Install it with: mayfly runtimes install ${missing}`,
+      remedy: `Install it with: mayfly runtime install ${missing}`,
     });
     await expect(resolveRuntime("cobol85", { home })).rejects.toMatchObject({ name: "RuntimeNotInstalled" });
   });

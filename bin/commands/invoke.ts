@@ -1,0 +1,70 @@
+/** `mayfly invoke <function> [payload]`: the answer on stdout, what it cost on stderr. */
+import { readFile } from "node:fs/promises";
+import { buffer } from "node:stream/consumers";
+import type { Command } from "commander";
+import { EXIT, Misused } from "../failure.ts";
+import { invokeFunction } from "../invocation.ts";
+import { remark, sayJson } from "../print.ts";
+import { receiptText } from "../receipt.ts";
+import { openSession } from "../session.ts";
+
+interface Flags {
+  readonly qualifier?: string;
+  readonly log?: true;
+  readonly quiet?: true;
+  readonly json?: true;
+}
+
+const HELP = `
+The payload is JSON: given as it is, as @file, or - for stdin. Without one the function gets an empty event.
+Exit codes: 0 it answered, 1 it failed (its error is on stdout), 2 wrong usage, 3 the platform refused, 4 not running.`;
+
+export const invoke = (program: Command): void =>
+  void program
+    .command("invoke")
+    .argument("<function>", "its name, or name:qualifier")
+    .argument("[payload]", "JSON, @file, or - for stdin")
+    .description("call a function and print its answer")
+    .option("--qualifier <version|alias>", "default: $LATEST")
+    .option("-l, --log", "also show what the call wrote to its log (last 4 KiB)")
+    .option("-q, --quiet", "no receipt on stderr")
+    .option("--json", "answer and receipt as one JSON object")
+    .addHelpText("after", HELP)
+    .action(invokeAction);
+
+async function invokeAction(target: string, given: string | undefined, flags: Flags): Promise<void> {
+  const [fn = "", named] = target.split(":");
+  const sent = await readPayload(given);
+  await using session = await openSession();
+  const call = { fn, qualifier: flags.qualifier ?? named, payload: sent, tail: flags.log === true };
+  const { payload, receipt } = await invokeFunction(session, call);
+  if (flags.json) {
+    sayJson({ payload: parsed(payload), ...receipt });
+  } else {
+    process.stdout.write(payload);
+    if (process.stdout.isTTY && payload.at(-1) !== NEWLINE) process.stdout.write("\n");
+    if (receipt.log !== undefined) remark(receipt.log.trimEnd());
+    if (!flags.quiet) remark(receiptText(receipt));
+  }
+  if (receipt.functionError !== undefined) process.exitCode = EXIT.failed;
+}
+
+const NEWLINE = 10;
+
+async function readPayload(given: string | undefined): Promise<Uint8Array> {
+  if (given === undefined) return new Uint8Array();
+  if (given === "-") return buffer(process.stdin);
+  if (!given.startsWith("@")) return Buffer.from(given);
+  return readFile(given.slice(1)).catch((cause: unknown) => {
+    throw new Misused(`${given.slice(1)} can't be read: ${cause instanceof Error ? cause.message : cause}`, { cause });
+  });
+}
+
+function parsed(data: Uint8Array): unknown {
+  const text = new TextDecoder().decode(data);
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,81 @@
+/** The words of `mayfly config`, read into what the API is to be told. Pure. */
+import { Misused } from "./failure.ts";
+
+export interface Change {
+  /** Fields of UpdateFunctionConfiguration. */
+  readonly settings: Readonly<Record<string, unknown>> | undefined;
+  /** Null removes a variable. */
+  readonly variables: Readonly<Record<string, string | null>> | undefined;
+  /** Reserved concurrency; null gives it back to the common pool. */
+  readonly reserved: number | null | undefined;
+}
+
+interface Setting {
+  readonly field: string;
+  readonly isNumber: boolean;
+  /** Lambda's, where `unset` makes sense. */
+  readonly byDefault?: unknown;
+}
+
+const FIELDS: Readonly<Record<string, Setting>> = {
+  memory: { field: "MemorySize", isNumber: true, byDefault: 128 },
+  timeout: { field: "Timeout", isNumber: true, byDefault: 3 },
+  tmp: { field: "EphemeralStorage", isNumber: true, byDefault: { Size: 512 } },
+  runtime: { field: "Runtime", isNumber: false },
+  handler: { field: "Handler", isNumber: false },
+  description: { field: "Description", isNumber: false, byDefault: "" },
+};
+
+/** What can be set, besides variables. */
+export const SETTINGS: readonly string[] = [...Object.keys(FIELDS), "reserved"];
+
+/** Throws `Misused` at the first word that can't be meant. */
+export function changesOf(words: readonly string[], verb: "set" | "unset"): Change {
+  const settings: Record<string, unknown> = {};
+  const variables: Record<string, string | null> = {};
+  let reserved: number | null | undefined;
+  for (const word of words) {
+    const { key, value } = verb === "set" ? split(word) : { key: word, value: null };
+    if (key === "reserved") reserved = value === null ? null : wholeNumber(key, value);
+    else if (key.startsWith("env.")) variables[variableName(key)] = value;
+    else {
+      const setting = Object.hasOwn(FIELDS, key) ? FIELDS[key] : undefined;
+      if (setting === undefined)
+        throw new Misused(`there is no "${key}"; there are ${SETTINGS.join(", ")} and env.NAME`);
+      settings[setting.field] = value === null ? settingDefault(key, setting) : settingValue(key, setting, value);
+    }
+  }
+  return {
+    settings: Object.keys(settings).length === 0 ? undefined : settings,
+    variables: Object.keys(variables).length === 0 ? undefined : variables,
+    reserved,
+  };
+}
+
+function split(word: string): { key: string; value: string } {
+  const equals = word.indexOf("=");
+  if (equals < 1) throw new Misused(`"${word}" must be key=value`);
+  return { key: word.slice(0, equals), value: word.slice(equals + 1) };
+}
+
+function variableName(key: string): string {
+  const name = key.slice("env.".length);
+  if (name === "") throw new Misused("env. needs a variable's name: env.NAME=value");
+  return name;
+}
+
+function settingValue(key: string, { field, isNumber }: Setting, value: string): unknown {
+  if (!isNumber) return value;
+  const number = wholeNumber(key, value);
+  return field === "EphemeralStorage" ? { Size: number } : number;
+}
+
+function settingDefault(key: string, { byDefault }: Setting): unknown {
+  if (byDefault === undefined) throw new Misused(`${key} has no default; set it to something else`);
+  return byDefault;
+}
+
+function wholeNumber(key: string, text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new Misused(`${key} must be a whole number, not "${text}"`);
+  return Number(text);
+}
