@@ -30,28 +30,29 @@ function packagesIn(file) {
   }
 }
 
-/** How many of the wanted packages aren't installed in their version; those for other machines don't count. */
+/**
+ * How many of the wanted packages aren't installed in their version. Optional ones are for other machines or can be done
+ * without, but for the Node.js that Mayfly brings along.
+ */
 function missing(wanted, installed = {}) {
-  const isWanted = ([place, { dev, optional, os, cpu }]) =>
-    place !== "" && (withDev || !dev) && (!optional || (fits(os, process.platform) && fits(cpu, process.arch) && os));
+  const ownNode = `node_modules/node-${process.platform}-${process.arch}`;
   return Object.entries(wanted)
-    .filter(isWanted)
+    .filter(([place, { dev, optional }]) => place !== "" && (!dev || withDev) && (!optional || place === ownNode))
     .filter(([place, { version }]) => installed[place]?.version !== version).length;
 }
 
-/** As npm reads `os` and `cpu`: absent, one word or a list. */
-function fits(allowed, ours) {
-  return allowed === undefined || [allowed].flat().includes(ours);
-}
-
-/** Runs `npm ci`; resolves with its exit code. Of its words only a failure's are shown. */
+/**
+ * Has npm install what the lock file says; resolves with npm's exit code. Of its words only a failure's are shown.
+ *
+ * Not `npm ci`: it refuses a lock file that was made with a registry which lacks packages for other systems.
+ */
 function install(count) {
   const startedAt = performance.now();
   const seconds = () => Math.round((performance.now() - startedAt) / 1000);
   console.log(`Setting up: installing ${count} packages${withDev ? ", the tests' tools among them" : ""} (once)…`);
-  const args = ["ci", withDev ? "--include=dev" : "--omit=dev", "--include=optional", "--no-audit", "--no-fund"];
+  const args = ["install", "--no-save", withDev ? "--include=dev" : "--omit=dev", "--include=optional", "--no-audit", "--no-fund"];
   // At this level npm names each package it has got, which is the only sign of life it gives.
-  const npm = spawn(...npmCommand([...args, "--loglevel=http", "--color=false"]), {
+  const npm = spawn(...npmCommand([...args, "--loglevel=http", "--no-color"]), {
     cwd: root,
     stdio: ["ignore", "ignore", "pipe"],
   });
@@ -61,8 +62,8 @@ function install(count) {
   npm.stderr.setEncoding("utf8").on("data", (text) => {
     const lines = (rest + text).split("\n");
     rest = lines.pop();
-    got += lines.filter((line) => /^npm http (fetch|cache) /.test(line)).length;
-    complaints = [...complaints, ...lines.filter((line) => /^npm err/i.test(line))].slice(-20);
+    got += lines.filter((line) => /^npm http .*\.tgz /.test(line)).length;
+    complaints = [...complaints, ...lines.filter((line) => /^npm err/i.test(line))].slice(0, 12);
   });
   const teller = setInterval(
     () => console.log(`  ${Math.min(got, count)} of ${count} packages, ${seconds()} s`),
@@ -78,7 +79,7 @@ function install(count) {
     npm.once("close", (code, signal) => {
       clearInterval(teller);
       if (code === 0) console.log(`Set up in ${seconds()} s.`);
-      else console.error([...complaints, `npm ci has failed (${signal ?? `exit status ${code}`}).`].join("\n"));
+      else console.error([...complaints, `npm install has failed (${signal ?? `exit status ${code}`}).`].join("\n"));
       resolve(code ?? 1);
     });
   });

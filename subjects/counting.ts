@@ -25,8 +25,14 @@ export const Release = json(
 /** What a front end holds, said every tick: renews the tokens, and rebuilds a counting service that lost its memory. */
 export const Held = json("mayfly.counting.{acct}.held", z.object({ ...Holder, count: z.number().int().nonnegative() }));
 
-/** To front ends: give back idle tokens, somebody waits. Without `fn`, of any function of the account. */
-export const Recall = json("mayfly.frontend.recall.{acct}", z.object({ fn: Token.optional() }));
+/**
+ * To front ends: give back idle tokens, somebody waits. Without `fn`, of any function of the account. `atMost` says that
+ * the function's limit has changed: from now on hold no more than so many tokens of it (`null`: as many as are granted).
+ */
+export const Recall = json(
+  "mayfly.frontend.recall.{acct}",
+  z.object({ fn: Token.optional(), atMost: z.number().int().nonnegative().nullable().optional() }),
+);
 
 /** To front ends and workers: say what you hold, now. */
 export const Recount = json("mayfly.recount", z.object({}));

@@ -60,7 +60,7 @@ export type CountingEvent =
 
 export type CountingEmitted =
   | { type: "recount" }
-  | { type: "recall"; acct: string; fn: string | undefined }
+  | { type: "recall"; acct: string; fn: string | undefined; atMost?: number | null }
   | { type: "reply"; to: string | undefined; body: Admitted };
 
 export const countingMachine = setup({
@@ -133,9 +133,14 @@ export const countingMachine = setup({
       ledger: ({ context, event }) =>
         event.type === "worker.lost" ? workerLost(context.ledger, event.workerId) : context.ledger,
     }),
-    hearLimits: assign({
-      ledger: ({ context, event }) =>
-        event.type === "limits.changed" ? { ...context.ledger, reserved: event.reserved } : context.ledger,
+    /** Whose limit changed is told to those who hold tokens: idle ones above it are given back, others when they are done. */
+    hearLimits: enqueueActions(({ context: { acct, ledger }, event, enqueue }) => {
+      if (event.type !== "limits.changed") return;
+      for (const fn of new Set([...Object.keys(ledger.reserved), ...Object.keys(event.reserved)])) {
+        if (ledger.reserved[fn] === event.reserved[fn]) continue;
+        enqueue.emit({ type: "recall", acct, fn, atMost: event.reserved[fn] ?? null });
+      }
+      enqueue.assign({ ledger: { ...ledger, reserved: event.reserved } });
     }),
     tick: assign({ ledger: ({ context }) => tick(context.ledger) }),
   },

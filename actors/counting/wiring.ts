@@ -26,6 +26,6 @@ export const countingWiring: Wiring<typeof countingMachine> = {
   ],
   says: {
     recount: () => say(Recount, {}, {}),
-    recall: ({ acct, fn }) => say(Recall, { acct }, fn === undefined ? {} : { fn }),
+    recall: ({ acct, fn, atMost }) => say(Recall, { acct }, { fn, atMost }),
   },
 };

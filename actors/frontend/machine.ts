@@ -81,6 +81,7 @@ export const invocationMachine = setup({
     isWrong: ({ context }) => context.refused !== undefined,
     isKnown: ({ context }) => context.spec !== undefined,
     isDryRun: ({ context }) => context.dryRun,
+    hasRun: ({ event }) => event.type === "worker.finished" && event.result.outcome !== "refused",
     mayTryAgain: ({ context }) => context.attempts < MAX_REFUSED_ATTEMPTS,
     runsThere: ({ context, event }) => event.type === "worker.lost" && event.workerId === context.sandbox?.workerId,
   },
@@ -174,7 +175,7 @@ export const invocationMachine = setup({
     running: {
       on: {
         "worker.finished": [
-          { guard: ({ event }) => event.result.outcome !== "refused", target: "done", actions: ["keepResult", "finish", "sayAnswered"] },
+          { guard: "hasRun", target: "done", actions: ["keepResult", "finish", "sayAnswered"] },
           { guard: "mayTryAgain", target: "reserving", actions: ["keepResult", "finish"] },
           { target: "refused", actions: ["leave", "refuseRefused"] },
         ],

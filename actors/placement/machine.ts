@@ -54,6 +54,9 @@ export type LeaseEmitted =
 /** A beat may be late by half its interval before it counts as missed. */
 const PATIENCE = 1.5;
 
+/** Its own word that it is gone, heard wherever a beat is heard: a state's own rows come before its parent's. */
+const LEFT = { guard: "isLeaving", target: "#lease.gone", actions: ["sayLost", "dropLease"] } as const;
+
 export const leaseMachine = setup({
   types: {
     context: {} as LeaseContext,
@@ -131,7 +134,6 @@ export const leaseMachine = setup({
   states: {
     known: {
       type: "parallel",
-      on: { "worker.beat": { guard: "isLeaving", target: "gone", actions: ["sayLost", "dropLease"] } },
       states: {
         lease: {
           initial: "offered",
@@ -170,11 +172,11 @@ export const leaseMachine = setup({
           initial: "well",
           states: {
             well: {
-              on: { "worker.beat": { target: "well", reenter: true, actions: "remember" } },
+              on: { "worker.beat": [LEFT, { target: "well", reenter: true, actions: "remember" }] },
               after: { missedBeat: "suspect" },
             },
             suspect: {
-              on: { "worker.beat": { target: "well", actions: "remember" } },
+              on: { "worker.beat": [LEFT, { target: "well", actions: "remember" }] },
               after: { missedBeat: { target: "#lease.gone", actions: ["sayLost", "dropLease"] } },
             },
           },

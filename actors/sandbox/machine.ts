@@ -108,6 +108,7 @@ export const sandboxMachine = setup({
   },
   guards: {
     isItsOwn: ({ context, event }) => "requestId" in event && event.requestId === context.job?.call.requestId,
+    isFirst: ({ context }) => context.invocations === 0,
     mustLeave: ({ context }) => context.leaving !== "",
   },
   actions: {
@@ -239,7 +240,7 @@ export const sandboxMachine = setup({
           on: {
             "sandbox.invoke": [
               {
-                guard: ({ context }) => context.invocations === 0,
+                guard: "isFirst",
                 target: "#sandbox.busy.running",
                 actions: [{ type: "takeJob", params: { cold: true } }, "sayStarted"],
               },

@@ -43,7 +43,9 @@ async function stay(home: Home, hello: boolean): Promise<void> {
   void asked.promise.then(() => starting.then((system) => system.stop()).finally(() => process.exit(0)));
   const system = await starting;
   tell(`isolation: ${system.isolation}`);
-  if (hello) await showFirstLook(system, tell);
+  if (hello) {
+    await showFirstLook(system.contextSelected, tell).catch((error: Error) => tell(`the first look failed: ${error.message}`));
+  }
   tell("Ctrl-C ends it.");
   const why = await Promise.race([asked.promise, system.serverLost]);
   if (why !== "") process.stderr.write(`mayfly: ${why}\n`);

@@ -50,7 +50,7 @@ export function plan(wishes: Wishes): Plan {
 }
 
 /** Whether the function is not yet as planned. */
-export const differs = (present: Configuration, plan: Partial<Plan>): boolean =>
+export const differs = (present: Configuration, plan: object): boolean =>
   Object.entries(plan).some(([name, wanted]) => canonical(present[name] ?? EMPTY[name]) !== canonical(wanted));
 
 const EMPTY: Readonly<Record<string, unknown>> = { Environment: { Variables: {} }, Description: "" };

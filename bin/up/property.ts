@@ -7,7 +7,7 @@ import { DEFAULT_ACCOUNT } from "../../subjects/tokens.ts";
 
 export const platformProperty: PlatformProperty = {
   subjects: PLATFORM_SUBJECTS,
-  queues: ["frontend", "control-plane"],
+  queues: ["frontend", "control-plane", "control-plane-unknown"],
   streams: [LOGS_STREAM, STATE_STREAM],
   buckets: [FUNCTIONS_BUCKET, LEASES_BUCKET],
   objectStores: [CODE_BUCKET],

@@ -27,8 +27,8 @@ test("the composed system runs a function that was deployed into it", { timeout:
     NATS_IMAGE: nats.name,
     MAYFLY_IMAGE: mayfly.name,
     MAYFLY_NATS_PORT: String(port),
-    MAYFLY_PLATFORM_PASSWORD: randomBytes(16).toString("hex"),
-    MAYFLY_PERSON_PASSWORD: secret,
+    MAYFLY_PLATFORM_PASSWORD: secret,
+    MAYFLY_PERSON_PASSWORD: randomBytes(16).toString("hex"),
   };
   await using files = await composeFiles(before.length === 0);
   const project = ["--project-name", `mayfly-test-${randomBytes(4).toString("hex")}`];
@@ -36,9 +36,9 @@ test("the composed system runs a function that was deployed into it", { timeout:
     run(program, [...before, ...project, ...files.options, ...args], { env, maxBuffer: 64 * 1024 * 1024 });
   try {
     await compose("up", "--detach", "--no-build");
-    const person = { ...process.env, MAYFLY_NATS_URL: `nats://mayfly:${secret}@127.0.0.1:${port}` };
+    const operator = { ...process.env, MAYFLY_NATS_URL: `nats://platform:${secret}@127.0.0.1:${port}` };
     const cli = (...args: string[]) =>
-      run(process.execPath, [join(packageRoot, "bin/mayfly.js"), ...args], { env: person });
+      run(process.execPath, [join(packageRoot, "bin/mayfly.js"), ...args], { env: operator });
     await cli("deploy", join(packageRoot, "examples/hello"));
     const { stdout } = await cli("invoke", "hello", '{"name":"Ada"}');
     expect(stdout).toContain("Hello, Ada!");

@@ -20,6 +20,8 @@ export interface LeaseBook {
   /** Tokens held: those of invocations that wait for a sandbox or run, and idle ones. */
   readonly tokens: number;
   readonly idleTokens: number;
+  /** No more than so many may be held; `null` means as many as are granted. */
+  readonly cap: number | null;
   /** Ticks for which tokens have been idle. */
   readonly tokenTicks: number;
   /** Tokens asked for and not yet answered. */
@@ -36,6 +38,7 @@ export interface LeaseBook {
 export const emptyLeases: LeaseBook = {
   tokens: 0,
   idleTokens: 0,
+  cap: null,
   tokenTicks: 0,
   asked: 0,
   wanted: 0,
@@ -54,7 +57,8 @@ export type LeasesEvent =
   | { type: "tokens.granted"; asked: number; granted: number; refused: Refusal | undefined }
   | { type: "sandbox.granted"; sandbox: Sandbox }
   | { type: "sandbox.failed"; refused: Refusal | undefined; functionError: string | undefined }
-  | { type: "leases.recalled" }
+  /** Of one account's function, or all its functions; whose leases these are is looked at before. */
+  | { type: "leases.recalled"; acct?: string; fn?: string | undefined; atMost?: number | null | undefined }
   /** Whoever was told of our needs may have lost its memory. */
   | { type: "leases.recount" }
   | { type: "worker.lost"; workerId: string }
@@ -123,6 +127,7 @@ class Draft {
       case "sandbox.failed":
         return this.#failed(event.refused, event.functionError);
       case "leases.recalled":
+        if (event.atMost !== undefined) this.#set({ cap: event.atMost });
         return this.#giveBackIdle(0);
       case "leases.recount":
         return this.#set({ wanted: 0 });
@@ -141,10 +146,19 @@ class Draft {
 
   /** Serves whoever can be served from what is at hand, then asks for what is missing. */
   settled(): Step {
+    this.#keepToCap();
     this.#admit();
     this.#assign();
     this.#askForMore();
     return { book: this.#book, said: this.#said, told: this.#told };
+  }
+
+  #keepToCap(): void {
+    const { cap, tokens, idleTokens } = this.#book;
+    const count = cap === null ? 0 : Math.min(idleTokens, tokens - cap);
+    if (count <= 0) return;
+    this.#said.push({ type: "release", count });
+    this.#set({ tokens: tokens - count, idleTokens: idleTokens - count });
   }
 
   #admit(): void {

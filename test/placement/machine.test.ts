@@ -1,0 +1,89 @@
+import { describe, expect, test } from "vitest";
+import { refusal } from "../../subjects/errors.ts";
+import type { Heartbeat } from "../../subjects/worker.ts";
+import { beat, givenLease, LEASE_MS, TICK_MS } from "../support/machines.ts";
+
+const place = (replyTo: string) =>
+  ({ type: "worker.place", replyTo, memoryMiB: 128, at: 1000, leaseMs: LEASE_MS }) as const;
+const beats = (state: Heartbeat["state"]) => ({ type: "worker.beat", beat: beat({ state }) }) as const;
+const accepted = { type: "lease.accepted" } as const;
+const MISSED_MS = 1.5 * TICK_MS;
+
+test("the first sandbox for a worker takes a lease on it, and all who wait are answered with it", () => {
+  const lease = givenLease().when(place("a"));
+  expect(lease.said).toEqual([{ type: "askLease", workerId: "w1", endsAt: 1000 + LEASE_MS }]);
+  expect(lease.when(place("b")).said).toEqual([]);
+  expect(lease.when(accepted).said).toMatchObject([
+    { type: "reply", to: "a", body: { workerId: "w1" } },
+    { type: "reply", to: "b" },
+  ]);
+  expect(lease.told).toEqual(["keepLease"]);
+  expect(lease.when(place("c")).said).toMatchObject([{ type: "reply", to: "c" }]);
+});
+
+test("a worker that refuses the lease is refused to all who wait, and may be asked again", () => {
+  const lease = givenLease().when(place("a"), { type: "lease.refused", refusal: refusal("NoRoom", "leaving") });
+  expect(lease.said.slice(1)).toMatchObject([{ type: "refuse", to: "a", refusal: { name: "NoRoom" } }]);
+  expect(lease.when(place("b")).said).toMatchObject([{ type: "askLease" }]);
+});
+
+test("what was promised counts until the worker's next word", () => {
+  const lease = givenLease({ beat: beat({ state: "ready" }) }).when(place("a"), place("b"));
+  expect(lease.snapshot.context.promisedMiB).toBe(256);
+  expect(lease.when(beats("ready")).snapshot.context.promisedMiB).toBe(0);
+});
+
+describe("after a restart of placement", () => {
+  test("a worker that is on lease stays on it, for a new term", () => {
+    const lease = givenLease({ beat: beat({ state: "ready" }) });
+    expect(lease.state).toBe("known.lease.leased+health.well");
+    expect(lease.told).toEqual(["keepLease"]);
+    for (let ms = 0; ms < 10 * TICK_MS; ms += TICK_MS) lease.when(beats("ready")).after(TICK_MS);
+    expect(lease.state).toBe("known.lease.leased+health.well");
+  });
+
+  test("a draining worker is not placed on", () => {
+    expect(givenLease({ beat: beat({ state: "draining" }) }).when(place("a")).said).toMatchObject([{ type: "refuse" }]);
+  });
+});
+
+describe("a lease", () => {
+  test("ends with draining the worker", () => {
+    const lease = givenLease({ beat: beat({ state: "ready" }), leaseMs: 2000 });
+    expect(lease.when(beats("ready")).after(1000).when(beats("ready")).after(1000).said).toMatchObject([{ type: "drain" }]);
+    expect(lease.told).toEqual(["dropLease"]);
+    expect(lease.when(place("a")).said).toMatchObject([{ type: "refuse", to: "a" }]);
+  });
+
+  test("is over when the worker drains of itself, and whoever waits for it is refused", () => {
+    expect(givenLease({ beat: beat({ state: "ready" }) }).when(beats("draining")).told).toEqual(["dropLease"]);
+    const leasing = givenLease().when(place("a")).when(beats("draining"));
+    expect(leasing.said).toMatchObject([{ type: "refuse", to: "a" }]);
+    expect(leasing.when(accepted).state).toBe("known.lease.draining+health.well");
+  });
+
+  test("is lost with the worker's memory of it", () => {
+    const lease = givenLease({ beat: beat({ state: "ready" }) }).when(beats("joining"));
+    expect(lease.state).toBe("known.lease.offered+health.well");
+    expect(lease.told).toEqual(["dropLease"]);
+  });
+});
+
+describe("health", () => {
+  test("a missed beat makes a worker suspect, and the next beat well again", () => {
+    const lease = givenLease().after(MISSED_MS);
+    expect(lease.state).toBe("known.lease.offered+health.suspect");
+    expect(lease.when(beats("joining")).state).toBe("known.lease.offered+health.well");
+  });
+
+  test("a second missed beat makes it lost, and whoever waits for it is refused", () => {
+    const lease = givenLease().when(place("a")).after(MISSED_MS).after(MISSED_MS);
+    expect(lease.said).toMatchObject([{ type: "lost", workerId: "w1" }, { type: "refuse", to: "a" }]);
+    expect(lease.told).toEqual(["dropLease"]);
+    expect(lease.isOver).toBe(true);
+  });
+
+  test("a worker that says it is gone is lost at once", () => {
+    expect(givenLease().when(beats("gone")).said).toMatchObject([{ type: "lost" }]);
+  });
+});

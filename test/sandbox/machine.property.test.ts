@@ -1,0 +1,68 @@
+/** Whatever comes in whatever order: one invocation at a time, and one end for each. */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import type { SandboxEvent } from "../../actors/sandbox/machine.ts";
+import { call, givenSandbox } from "../support/machines.ts";
+
+const usage = { peakMemoryMiB: 1, tail: undefined };
+const error = { errorType: "E", payload: "{}" };
+const requestId = fc.nat(30).map((n) => `q${n}`);
+
+/** `invoke` gets a fresh id when it happens; the process may speak of any invocation, at any time. */
+const happening = fc.oneof(
+  { weight: 5, arbitrary: fc.constant("invoke" as const) },
+  { weight: 1, arbitrary: fc.constant<SandboxEvent>({ type: "sandbox.stop", reason: "test" }) },
+  { weight: 3, arbitrary: fc.constant<SandboxEvent>({ type: "process.booted", createUs: 1 }) },
+  { weight: 3, arbitrary: fc.constant<SandboxEvent>({ type: "process.ready", initUs: 1 }) },
+  { weight: 1, arbitrary: fc.constant<SandboxEvent>({ type: "process.initFailed", error }) },
+  {
+    weight: 4,
+    arbitrary: requestId.map(
+      (id): SandboxEvent => ({ type: "process.responded", requestId: id, payload: new Uint8Array(), us: 1, usage }),
+    ),
+  },
+  { weight: 2, arbitrary: requestId.map((id): SandboxEvent => ({ type: "process.failed", requestId: id, error, us: 1, usage })) },
+  {
+    weight: 1,
+    arbitrary: fc.constant<SandboxEvent>({ type: "process.exited", exit: { code: 1, signal: null, outOfMemory: false }, us: 1 }),
+  },
+  { weight: 2, arbitrary: fc.integer({ min: 1, max: 20_000 }) },
+);
+
+test("it runs one invocation at a time, and each is answered exactly once", () => {
+  fc.assert(
+    fc.property(fc.array(happening, { maxLength: 80 }), (happenings) => {
+      const sandbox = givenSandbox();
+      let invoked = 0;
+      for (const it of happenings) {
+        if (sandbox.isOver) break;
+        if (typeof it === "number") sandbox.after(it);
+        else if (it !== "invoke") sandbox.when(it);
+        else sandbox.when({ type: "sandbox.invoke", call: call(`q${invoked++}`), payload: new Uint8Array(), us: 1, at: 1 });
+      }
+      // Time alone ends what still runs.
+      if (!sandbox.isOver) sandbox.after(3000);
+
+      const answers = new Map<string, number>();
+      let running: string | undefined;
+      for (const said of sandbox.saidSoFar) {
+        if (said.type === "reported") continue;
+        const { requestId } = said.type === "refused" ? said.call : said.job.call;
+        if (said.type === "started") {
+          expect(running).toBeUndefined();
+          running = requestId;
+          continue;
+        }
+        if (said.type === "finished") {
+          expect(running).toBe(requestId);
+          running = undefined;
+        }
+        answers.set(requestId, (answers.get(requestId) ?? 0) + 1);
+      }
+      expect(running).toBeUndefined();
+      expect(answers.size).toBe(invoked);
+      expect([...answers.values()].filter((count) => count !== 1)).toEqual([]);
+    }),
+    { numRuns: 500 },
+  );
+});

@@ -1,0 +1,107 @@
+import { describe, expect, test } from "vitest";
+import { call, givenSandbox, spec } from "../support/machines.ts";
+
+const invoke = (requestId: string, us = 0) =>
+  ({ type: "sandbox.invoke", call: call(requestId), payload: new TextEncoder().encode("{}"), us, at: 1000 }) as const;
+const booted = { type: "process.booted", createUs: 7 } as const;
+const ready = { type: "process.ready", initUs: 9 } as const;
+const usage = { peakMemoryMiB: 1, tail: undefined };
+const responded = (requestId: string) =>
+  ({ type: "process.responded", requestId, payload: new Uint8Array(), us: 5, usage }) as const;
+const exited = { type: "process.exited", exit: { code: null, signal: "SIGKILL", outOfMemory: true }, us: 5 } as const;
+const stop = { type: "sandbox.stop", reason: "test" } as const;
+
+const idle = () => givenSandbox().when(booted, ready);
+const busy = () => idle().when(invoke("q1"));
+
+describe("init", () => {
+  test("a new sandbox boots its process and reports itself usable when the runtime is ready", () => {
+    const sandbox = givenSandbox();
+    expect(sandbox.told).toMatchObject([{ type: "boot", suppressed: false }]);
+    expect(sandbox.when(booted, ready).state).toBe("idle.ready");
+    expect(sandbox.said).toMatchObject([{ type: "reported", state: "idle" }]);
+  });
+
+  test("a failed init ends it, and the runtime's own error is reported", () => {
+    const error = { errorType: "E", payload: "{}" };
+    const sandbox = givenSandbox().when(booted, { type: "process.initFailed", error });
+    expect(sandbox.said).toMatchObject([{ type: "reported", state: "failed", error }]);
+    expect(sandbox.isOver).toBe(true);
+  });
+
+  test("an init that takes longer than its limit costs the process, and the sandbox stays usable", () => {
+    const sandbox = givenSandbox().when(booted).after(10_000);
+    expect(sandbox.state).toBe("idle.reset");
+    expect(sandbox.told).toEqual([{ type: "kill" }]);
+    expect(sandbox.said).toMatchObject([{ type: "reported", state: "idle" }]);
+  });
+});
+
+describe("an invocation", () => {
+  test("is delivered with its deadline, and the first one is cold", () => {
+    const sandbox = busy();
+    expect(sandbox.told).toMatchObject([{ type: "deliver", deadlineAt: 1000 + spec().timeoutMs }]);
+    expect(sandbox.said).toMatchObject([{ type: "started", job: { cold: true } }]);
+    expect(sandbox.when(responded("q1"), invoke("q2")).said).toMatchObject([
+      { type: "finished", outcome: { kind: "ok" } },
+      { type: "started", job: { cold: false } },
+    ]);
+  });
+
+  test("is refused by a busy sandbox, which goes on with the first", () => {
+    const sandbox = busy().when(invoke("q2"));
+    expect(sandbox.said).toMatchObject([{ type: "refused", call: { requestId: "q2" }, why: /SandboxBusy/ }]);
+    expect(sandbox.when(responded("q1")).said).toMatchObject([{ type: "finished", job: { call: { requestId: "q1" } } }]);
+  });
+
+  test("is not ended by the answer of another one", () => {
+    expect(busy().when(responded("q0")).said).toEqual([]);
+  });
+
+  test("that takes too long is answered in Lambda's words, and costs the process", () => {
+    const sandbox = busy().after(spec().timeoutMs);
+    expect(sandbox.said).toMatchObject([
+      { type: "finished", outcome: { kind: "timeout", error: { payload: /Task timed out after 3\.00 seconds/ } } },
+    ]);
+    expect(sandbox.told).toEqual([{ type: "kill" }]);
+    expect(sandbox.state).toBe("idle.reset");
+  });
+
+  test("whose process dies is answered with the reason", () => {
+    const sandbox = busy().when(exited);
+    expect(sandbox.said).toMatchObject([
+      { type: "finished", outcome: { kind: "error", error: { errorType: "Runtime.OutOfMemory" } } },
+    ]);
+    expect(sandbox.state).toBe("idle.reset");
+  });
+
+  test("after a reset boots again inside its own time, and is cold", () => {
+    const sandbox = busy().when(exited).when(invoke("q2"));
+    expect(sandbox.state).toBe("busy.booting");
+    expect(sandbox.told).toMatchObject([{ type: "boot", suppressed: true }]);
+    expect(sandbox.when(booted, ready).told).toMatchObject([{ type: "deliver" }]);
+    expect(sandbox.after(spec().timeoutMs).said).toMatchObject([{ type: "finished", job: { cold: true } }]);
+  });
+});
+
+describe("an end", () => {
+  test("comes at once to an idle sandbox", () => {
+    const sandbox = idle().when(stop);
+    expect(sandbox.said).toMatchObject([{ type: "reported", state: "dead" }]);
+    expect(sandbox.isOver).toBe(true);
+  });
+
+  test("waits for the running invocation, whose front end is told that it is over", () => {
+    const sandbox = busy().when(stop);
+    expect(sandbox.isOver).toBe(false);
+    expect(sandbox.when(responded("q1")).said).toMatchObject([
+      { type: "finished", sandbox: { leaving: "test" } },
+      { type: "reported", state: "dead" },
+    ]);
+    expect(sandbox.isOver).toBe(true);
+  });
+
+  test("comes to what nobody used for too long", () => {
+    expect(idle().after(300_000).said).toMatchObject([{ type: "reported", state: "dead", reason: "idle for too long" }]);
+  });
+});

@@ -1,0 +1,123 @@
+import { describe, expect, test } from "vitest";
+import type { PoolEvent } from "../../actors/worker-manager/policy.ts";
+import { refusal } from "../../subjects/errors.ts";
+import { poolId } from "../../subjects/function.ts";
+import { givenPool, POOL_LIMITS, spec, TICK_MS } from "../support/machines.ts";
+
+const want = (frontendId: string, count: number): PoolEvent => ({ type: "pool.want", frontendId, count, spec: spec() });
+const placed = (sandboxId: string): PoolEvent => ({ type: "sandbox.placed", sandboxId, workerId: "w1" });
+const reported = (sandboxId: string, state: "idle" | "failed" | "dead", functionError?: string): PoolEvent => ({
+  type: "sandbox.reported",
+  sandboxId,
+  workerId: "w1",
+  state,
+  functionError,
+});
+const giveBack = (sandboxId: string, frontendId = "fe1"): PoolEvent => ({
+  type: "pool.return",
+  frontendId,
+  sandboxId,
+  alive: true,
+});
+const hosted = (state: "init" | "idle" | "busy"): PoolEvent => ({
+  type: "worker.hosted",
+  workerId: "w1",
+  sandboxes: [{ sandboxId: "old", state }],
+});
+const grant = (sandboxId: string, frontendId = "fe1") => ({
+  type: "grant",
+  poolId: poolId(spec()),
+  frontendId,
+  sandboxId,
+  workerId: "w1",
+});
+const place = (avoid: string[] = []) => expect.objectContaining({ type: "place", avoid });
+
+/** A pool whose front end fe1 holds the sandbox e-1. */
+const holding = () => givenPool().when(want("fe1", 1), placed("e-1"), reported("e-1", "idle"));
+
+test("a need is met by one start, however often it is said", () => {
+  const pool = givenPool().when(want("fe1", 1), want("fe1", 1), want("fe1", 1));
+  expect(pool.said).toEqual([place()]);
+  expect(pool.when(placed("e-1")).said).toEqual([expect.objectContaining({ type: "create", workerId: "w1" })]);
+  expect(pool.when(reported("e-1", "idle")).said).toEqual([grant("e-1")]);
+});
+
+test("a sandbox that was given back goes to the next who wants one, without a start", () => {
+  const pool = holding().when(giveBack("e-1"));
+  expect(pool.when(want("fe2", 1)).said).toEqual([grant("e-1", "fe2")]);
+});
+
+test("a worker that refuses is avoided at the next attempt", () => {
+  const pool = givenPool().when(want("fe1", 1), placed("e-1"));
+  const full: PoolEvent = { type: "sandbox.notCreated", sandboxId: "e-1", refusal: refusal("NoRoom", "full") };
+  expect(pool.when(full).said).toEqual([place(["w1"])]);
+});
+
+test("while nobody has room, a want is tried again at each tick, and refused by name in the end", () => {
+  const pool = givenPool().when(want("fe1", 2));
+  const attempts: number[] = [];
+  for (let tick = 0; tick < 20 && !pool.said.some(({ type }) => type === "startFailed"); tick++) {
+    for (const each of pool.said) {
+      if (each.type !== "place") continue;
+      pool.when({ type: "sandbox.notPlaced", sandboxId: each.sandboxId, refusal: refusal("NoRoom", "full") });
+      attempts.push(tick);
+    }
+    pool.when({ type: "frontend.held", frontendId: "fe1" }).after(TICK_MS);
+  }
+  expect(attempts.length).toBeGreaterThan(POOL_LIMITS.stuckTicks);
+  expect(pool.said.filter(({ type }) => type === "startFailed")).toHaveLength(2);
+});
+
+test("a runtime that fails in init is told to who waits, in its own words", () => {
+  const pool = givenPool().when(want("fe1", 1), placed("e-1"), reported("e-1", "failed", "{\"errorType\":\"E\"}"));
+  expect(pool.said).toContainEqual(expect.objectContaining({ type: "startFailed", functionError: '{"errorType":"E"}' }));
+});
+
+test("what a silent front end held is idle again", () => {
+  const pool = holding();
+  for (let tick = 0; tick <= POOL_LIMITS.silentTicks; tick++) pool.after(TICK_MS);
+  expect(pool.when(want("fe2", 1)).said).toEqual([grant("e-1", "fe2")]);
+});
+
+describe("after a restart", () => {
+  test("what workers host is known again", () => {
+    expect(givenPool().when(hosted("idle"), want("fe1", 1)).said).toEqual([grant("old")]);
+  });
+
+  test("a busy one is nobody's until its holder gives it back", () => {
+    const pool = givenPool().when(hosted("busy"), giveBack("old", "fe1"));
+    expect(pool.when(want("fe2", 1)).said).toEqual([grant("old", "fe2")]);
+  });
+});
+
+describe("when the version was replaced", () => {
+  test("idle sandboxes stop, and held ones once they are given back", () => {
+    const pool = holding().when({ type: "pool.retire" });
+    expect(pool.state).toBe("retiring.waiting");
+    expect(pool.said).toEqual([]);
+    expect(pool.when(giveBack("e-1")).after(TICK_MS).said).toEqual([
+      expect.objectContaining({ type: "stop", sandboxId: "e-1" }),
+    ]);
+    expect(pool.when(reported("e-1", "dead")).after(TICK_MS).state).toBe("gone");
+  });
+
+  test("who waits is served before it retires", () => {
+    const pool = givenPool().when(want("fe1", 1), placed("e-1"), { type: "pool.retire" });
+    expect(pool.state).toBe("serving.waiting");
+    expect(pool.when(reported("e-1", "idle")).said).toEqual([grant("e-1")]);
+    expect(pool.state).toBe("retiring.waiting");
+  });
+
+  test("who asks late, having not heard of it yet, is served too", () => {
+    const pool = givenPool().when(hosted("busy"), { type: "pool.retire" });
+    expect(pool.when(want("fe2", 1)).said).toEqual([place()]);
+  });
+
+  test("a start that nobody needs any more is given up, and the pool ends", () => {
+    const pool = givenPool().when(want("fe1", 1), want("fe1", 0), { type: "pool.retire" });
+    expect(pool.state).toBe("retiring.waiting");
+    expect(pool.when(placed("e-1")).said).toEqual([]);
+    expect(pool.after(TICK_MS).state).toBe("gone");
+  });
+});
