@@ -42,9 +42,9 @@ export class Sandboxes {
     this.#population.spawn(sandboxId, { sandboxId, workerId, poolId: pool, spec, isolation, limits });
   }
 
-  idle() {
+  idle(exceptOf: string) {
     return this.#standing()
-      .filter(([standing]) => standing === "idle")
+      .filter(([standing, { poolId: pool }]) => standing === "idle" && pool !== exceptOf)
       .map(([, { sandboxId, spec, lastUsedUs }]) => ({ sandboxId, memoryMiB: spec.memoryMiB, lastUsedUs }));
   }
 

@@ -24,8 +24,9 @@ export function reportLine(sandbox: SandboxContext, job: Job, outcome: Outcome, 
   return `${fields.join("\t")}\t`;
 }
 
-/** Where the time went, in microseconds. */
+/** Where the time went, in microseconds. A cold call waits for its sandbox to be made: that time is told once. */
 export function receipt(sandbox: SandboxContext, job: Job, runUs: number): string {
   const [createUs, initUs] = job.cold ? [sandbox.createUs, sandbox.initUs] : [0, 0];
-  return `queued=${job.call.queuedUs}us; create=${createUs}us; init=${initUs}us; run=${runUs}us`;
+  const queuedUs = Math.max(0, job.call.queuedUs - createUs - initUs);
+  return `queued=${queuedUs}us; create=${createUs}us; init=${initUs}us; run=${runUs}us`;
 }

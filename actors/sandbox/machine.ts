@@ -146,15 +146,6 @@ export const sandboxMachine = setup({
       job: context.job as Job,
       outcome: outcomeOf(event, context),
     })),
-    sayTimeout: emit(({ context }) => ({
-      type: "finished" as const,
-      sandbox: context,
-      job: context.job as Job,
-      outcome: {
-        kind: "timeout" as const,
-        error: timedOut(context.job?.call.requestId ?? "", context.spec.timeoutMs),
-      },
-    })),
     refuse: emit(({ context, event }, params: { why: string }) => ({
       type: "refused" as const,
       sandbox: context,
@@ -271,7 +262,7 @@ export const sandboxMachine = setup({
         "process.initFailed": { target: "#sandbox.idle.reset", actions: ["sayResult", "kill"] },
         "process.exited": { target: "#sandbox.idle.reset", actions: "sayResult" },
       },
-      after: { timeout: { target: "#sandbox.idle.reset", actions: ["sayTimeout", "kill"] } },
+      after: { timeout: { target: "#sandbox.idle.reset", actions: ["sayResult", "kill"] } },
       states: {
         booting: { on: { "process.booted": { target: "starting", actions: "rememberCreate" } } },
         starting: { on: { "process.ready": { target: "running", actions: "rememberInit" } } },

@@ -1,8 +1,8 @@
 /** The worker manager: one actor for each function version that somebody uses. */
 import type { Component } from "../bus/component.ts";
 import { Population } from "../bus/population.ts";
+import type { PoolLimits } from "./book.ts";
 import { poolMachine } from "./machine.ts";
-import type { PoolLimits } from "./policy.ts";
 import { askWhatIsHosted, poolWiring } from "./wiring.ts";
 
 export interface WorkerManagerOptions {

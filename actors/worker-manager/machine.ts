@@ -14,17 +14,8 @@
  * policy.ts: this chart only says when.
  */
 import { assign, enqueueActions, setup } from "xstate";
-import {
-  type Book,
-  type Decision,
-  decide,
-  emptyBook,
-  isEmpty,
-  note,
-  type PoolEvent,
-  type PoolLimits,
-  stopUnheld,
-} from "./policy.ts";
+import { type Book, emptyBook, isEmpty, type PoolLimits } from "./book.ts";
+import { type Decision, decide, note, type PoolEvent, stopUnheld } from "./policy.ts";
 
 export interface PoolInput {
   readonly poolId: string;

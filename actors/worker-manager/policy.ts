@@ -5,43 +5,7 @@
 import { type Refusal, refusal } from "../../subjects/errors.ts";
 import type { FunctionSpec } from "../../subjects/function.ts";
 import type { HostedSandbox } from "../../subjects/worker.ts";
-
-/** A sandbox as the pool believes it to be. The sandbox itself is the truth; this is a hint. */
-export type Slot =
-  | { readonly at: "placing" }
-  | { readonly at: "starting"; readonly workerId: string }
-  | { readonly at: "idle"; readonly workerId: string }
-  | { readonly at: "held"; readonly workerId: string; readonly frontendId: string };
-
-export interface Book {
-  readonly poolId: string;
-  /** Makes sandbox ids unique over restarts of the worker manager. */
-  readonly epoch: string;
-  readonly spec: FunctionSpec | null;
-  /** In the order of last use, the most recently used last. */
-  readonly slots: ReadonlyMap<string, Slot>;
-  /** Who wants how many, in the order of asking. */
-  readonly wants: ReadonlyMap<string, number>;
-  /** Ticks since each front end was heard. */
-  readonly silence: ReadonlyMap<string, number>;
-  readonly started: number;
-  /** Workers that just refused, forgotten at the next tick. */
-  readonly avoid: readonly string[];
-  /** Nobody had room: the next attempt is at the next tick, not at once. */
-  readonly resting: boolean;
-  /** Ticks for which somebody has been waiting with nothing starting and nothing running. */
-  readonly stuckTicks: number;
-  readonly limits: PoolLimits;
-}
-
-export interface PoolLimits {
-  /** Sandboxes being started at a time: more would only slow each other down. */
-  readonly starting: number;
-  /** Ticks after which a front end that says nothing is taken for gone. */
-  readonly silentTicks: number;
-  /** Ticks after which a want that can't be met anywhere is refused. */
-  readonly stuckTicks: number;
-}
+import type { Book, Slot } from "./book.ts";
 
 export type PoolEvent =
   | { type: "pool.want"; frontendId: string; count: number; spec: FunctionSpec }
@@ -68,22 +32,6 @@ export type Decision =
   | { type: "place"; poolId: string; sandboxId: string; spec: FunctionSpec; avoid: readonly string[] }
   | { type: "create"; poolId: string; sandboxId: string; workerId: string; spec: FunctionSpec }
   | { type: "stop"; sandboxId: string; workerId: string; reason: string };
-
-export const emptyBook = (poolId: string, epoch: string, limits: PoolLimits): Book => ({
-  poolId,
-  epoch,
-  spec: null,
-  slots: new Map(),
-  wants: new Map(),
-  silence: new Map(),
-  started: 0,
-  avoid: [],
-  resting: false,
-  stuckTicks: 0,
-  limits,
-});
-
-export const isEmpty = ({ slots, wants }: Book): boolean => slots.size === 0 && wants.size === 0;
 
 /** Takes note of what happened, then serves whoever can be served and starts what is needed. */
 export function decide(book: Book, event: PoolEvent): readonly [Book, readonly Decision[]] {

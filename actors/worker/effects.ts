@@ -8,7 +8,8 @@ import type { IdleSandbox } from "./policy.ts";
 export interface HostedSandboxes {
   /** Makes a sandbox; one that exists under the id is left alone. */
   create(sandboxId: string, poolId: string, spec: FunctionSpec): void;
-  idle(): readonly IdleSandbox[];
+  /** Those that may go to make room for another pool; a pool's own are worth more to it than a new one. */
+  idle(exceptOf: string): readonly IdleSandbox[];
   load(): Pick<Heartbeat, "busyMiB" | "idleMiB" | "running">;
   /** By pool. */
   list(): ReadonlyMap<string, readonly HostedSandbox[]>;

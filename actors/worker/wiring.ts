@@ -17,7 +17,8 @@ export interface WorkerFacts {
   readonly workerId: string;
   readonly host: string;
   readonly isolation: string;
-  readonly runtimes: readonly string[];
+  /** What it can boot now: a runtime may be installed while it runs. */
+  readonly runtimes: () => readonly string[];
 }
 
 export function workerWiring(facts: WorkerFacts, sandboxes: HostedSandboxes): Wiring<typeof workerMachine> {
@@ -32,7 +33,7 @@ export function workerWiring(facts: WorkerFacts, sandboxes: HostedSandboxes): Wi
       hear(CreateSandbox, {
         at,
         endpoint: "create",
-        toEvent: (body, { replyTo }) => ({ ...body, idle: sandboxes.idle(), replyTo, type: "worker.create" }),
+        toEvent: (body, { replyTo }) => ({ ...body, idle: sandboxes.idle(body.poolId), replyTo, type: "worker.create" }),
       }),
       hear(DrainWorker, { at, toEvent: ({ reason }) => ({ type: "worker.drain", reason }) }),
       hear(SandboxReport, {
@@ -47,7 +48,7 @@ export function workerWiring(facts: WorkerFacts, sandboxes: HostedSandboxes): Wi
           zone: worker.zone,
           host: facts.host,
           state,
-          runtimes: [...facts.runtimes],
+          runtimes: [...facts.runtimes()],
           isolation: facts.isolation,
           capacityMiB: worker.capacityMiB,
           sandboxes: Object.keys(worker.sandboxes).length,

@@ -1,4 +1,6 @@
 /** Puts a worker together: driver, code cache, runtimes, its sandboxes and itself. */
+import { watch } from "node:fs";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { SandboxWorld } from "../../actors/sandbox/effects.ts";
 import { chooseDriver } from "../../actors/sandbox/drivers/choose.ts";
@@ -29,13 +31,11 @@ export async function runWorker(process: Process, { zone }: { readonly zone: str
     limits: { initMs: config.initMs, idleMs: config.idleMs },
     world: { driver, furnish: furnishing(cache, home.root, config.region) },
   });
-  const runtimes = (await listRuntimes({ home: home.root })).flatMap(({ runtime, version }) =>
-    version === null ? [] : [runtime],
-  );
+  const runtimes = await followRuntimes(home.root);
   const left = Promise.withResolvers<string>();
   const worker = startWorker({
     component,
-    facts: { workerId, host: config.host, isolation: inWords(isolation), runtimes },
+    facts: { workerId, host: config.host, isolation: inWords(isolation), runtimes: runtimes.now },
     zone,
     capacityMiB: config.workerMemoryMiB,
     beatMs: config.heartbeatMs,
@@ -50,10 +50,27 @@ export async function runWorker(process: Process, { zone }: { readonly zone: str
       const timer = setTimeout(() => left.resolve("out of time"), STOP_MS);
       await left.promise;
       clearTimeout(timer);
+      runtimes.stop();
       await component.stop();
       await driver.close();
+      await cache.close();
     },
   };
+}
+
+/** The runtimes this host can boot, kept current: `mayfly runtime install` adds one to a running worker. */
+async function followRuntimes(home: string): Promise<{ now: () => readonly string[]; stop: () => void }> {
+  const list = async () =>
+    (await listRuntimes({ home })).flatMap(({ runtime, version }) => (version === null ? [] : [runtime]));
+  let known = await list();
+  const folder = join(home, "runtimes");
+  await mkdir(folder, { recursive: true });
+  const watcher = watch(folder, () => {
+    void list().then((now) => {
+      known = now;
+    });
+  });
+  return { now: () => known, stop: () => watcher.close() };
 }
 
 /** Code and layers, the runtime, and the environment a function finds. */

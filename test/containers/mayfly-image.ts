@@ -9,13 +9,13 @@ import { copyPrograms } from "./image-root.ts";
 import type { LocalImage } from "./nats-image.ts";
 
 /** What the Dockerfile's steps, the sandbox driver and a shell that looks around need. */
-const programs = ["sh", "env", "cat", "ls", "mkdir", "chown", "mount", "umount", "unshare", "setpriv", "bwrap"];
+const programs = ["sh", "env", "cat", "ls", "mkdir", "chmod", "chown", "mount", "umount", "unshare", "setpriv", "bwrap"];
 const sources = ["package.json", "package-lock.json", ".npmrc", "actors", "bin", "config", "examples", "subjects"];
 
 const baseDockerfile = `FROM scratch
 COPY . /
 ENV PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-RUN mkdir -p -m 1777 /tmp && mkdir -p /etc && echo 'root:x:0:0::/:/bin/sh' > /etc/passwd && echo 'root:x:0:' > /etc/group
+RUN mkdir -p /tmp /etc && chmod 1777 /tmp && echo 'root:x:0:0::/:/bin/sh' > /etc/passwd && echo 'root:x:0:' > /etc/group
 `;
 
 export async function buildMayflyImage(): Promise<LocalImage> {

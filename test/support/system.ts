@@ -10,7 +10,9 @@ import { promisify } from "node:util";
 import type { NatsConnection } from "nats";
 import { connectNats } from "../../actors/bus/nats.ts";
 import { credentialsOf } from "../../bin/embedded/credentials.ts";
-import { homeAt, type Home } from "../../bin/embedded/home.ts";
+import { findBubblewrap } from "../../bin/embedded/find-bubblewrap.ts";
+import { findNatsServer } from "../../bin/embedded/find-nats-server.ts";
+import { type Home, homeAt } from "../../bin/embedded/home.ts";
 import { readRunning } from "../../bin/running.ts";
 
 const root = join(import.meta.dirname, "..", "..");
@@ -54,6 +56,7 @@ export async function startMayfly({ env = {}, args = ["--no-hello"], folder }: S
     HOME: place,
     XDG_CONFIG_HOME: join(place, "config"),
     MAYFLY_HOME: home.root,
+    ...(await programs()),
     ...env,
   };
   const up = spawn(process.execPath, [mayflyProgram, "up", ...args], { env: surroundings, stdio: ["ignore", "pipe", "pipe"] });
@@ -92,6 +95,13 @@ export async function startMayfly({ env = {}, args = ["--no-hello"], folder }: S
     stop,
     [Symbol.asyncDispose]: dispose,
   };
+}
+
+/** What is fetched stays with the installed packages: a home of its own would fetch it again for every test. */
+async function programs(): Promise<NodeJS.ProcessEnv> {
+  const tools = join(root, "node_modules", ".cache", "mayfly", "tools");
+  const [server, bwrap] = await Promise.all([findNatsServer({ tools }), findBubblewrap({ tools })]);
+  return { MAYFLY_NATS_SERVER: server.path, MAYFLY_BWRAP: bwrap.path };
 }
 
 /** Runs `mayfly <args>` to its end, whatever its exit code. */

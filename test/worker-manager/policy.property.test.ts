@@ -1,7 +1,8 @@
 /** Whatever happens to a pool: one holder for each sandbox, no start that nobody needs, nobody kept waiting in front of an idle one. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type Book, type Decision, decide, emptyBook, type PoolEvent } from "../../actors/worker-manager/policy.ts";
+import { type Book, emptyBook } from "../../actors/worker-manager/book.ts";
+import { type Decision, decide, type PoolEvent } from "../../actors/worker-manager/policy.ts";
 import { refusal } from "../../subjects/errors.ts";
 import { POOL_LIMITS, spec } from "../support/machines.ts";
 
