@@ -1,6 +1,8 @@
 /** The network port on NATS. The only code, with streams.ts beside it, that touches the client library. */
 import { type ConnectionOptions, connect, headers, type Msg, type NatsConnection } from "nats";
+import { refusal } from "../../subjects/errors.ts";
 import { type Message, type Network, NoAnswer, type Said, type Subscription } from "./port.ts";
+import { refusalSaid } from "./replies.ts";
 
 export interface NatsOptions {
   readonly url: string;
@@ -68,7 +70,17 @@ export function natsNetwork(connection: NatsConnection): Network {
     const leaving = waiting;
     waiting = [];
     if (connection.isClosed()) return;
-    for (const said of leaving) connection.publish(said.subject, said.payload, publishOptions(said));
+    for (const said of leaving) send(said);
+  };
+  /** The client throws at what can't be sent: a payload above the server's maximum, a subject that is none. */
+  const send = (said: Said) => {
+    try {
+      connection.publish(said.subject, said.payload, publishOptions(said));
+    } catch (error) {
+      if (said.isAnswer !== true) return;
+      const why = `the answer can't be sent: ${error instanceof Error ? error.message : String(error)}`;
+      send(refusalSaid(said.subject, refusal("ServiceException", why)));
+    }
   };
   return {
     subscribe(subject, heard, queue): Subscription {

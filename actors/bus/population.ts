@@ -119,7 +119,8 @@ export class Population<L extends AnyActorLogic> {
 
   /** Stops hearing. The actors themselves are left to finish what they do; the component's owner stops them by events. */
   async drain(): Promise<void> {
-    await Promise.all(this.#subscriptions.splice(0).map((each) => each.drain()));
+    const inspected = [...this.#members.values()].flatMap((each) => each.inspected ?? []);
+    await Promise.all([...this.#subscriptions.splice(0), ...inspected].map((each) => each.drain()));
   }
 
   #heard(row: Hear<EventFromLogic<L>>, endpoint: EndpointStatistics | undefined, message: Message): void {
@@ -180,6 +181,7 @@ export class Population<L extends AnyActorLogic> {
       network.publish({
         subject: event.to,
         payload: event.payload ?? JSON.stringify(event.body ?? {}),
+        isAnswer: true,
         ...(event.headers === undefined ? {} : { headers: event.headers }),
       });
       statistics.answered(event.to);

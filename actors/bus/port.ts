@@ -15,6 +15,8 @@ export interface Said {
   readonly payload: string | Uint8Array;
   readonly headers?: Readonly<Record<string, string>>;
   readonly replyTo?: string;
+  /** Somebody waits for it: if it can't be sent, a refusal that says so is sent in its place. */
+  readonly isAnswer?: boolean;
 }
 
 export interface Subscription {
@@ -25,7 +27,7 @@ export interface Subscription {
 export interface Network {
   /** `heard` must not throw. With a `queue`, one member of the group hears each message. */
   subscribe(subject: string, heard: (message: Message) => void, queue?: string): Subscription;
-  /** Never throws and never blocks; while disconnected the message is lost, as core NATS says. */
+  /** Never throws and never blocks; what can't be sent is lost, and so is everything while disconnected, as core NATS says. */
   publish(said: Said): void;
   /** Resolves with the reply. Rejects with `NoAnswer` when nobody listens or nothing came in time. */
   request(said: Said, timeoutMs: number): Promise<Message>;

@@ -65,7 +65,7 @@ export class Responder {
       const address = row.contract.address(message.subject);
       const body = await row.answer({ address, data: message.data, at: clock.now() });
       if (body === undefined) return;
-      network.publish({ subject: to, payload: JSON.stringify(body) });
+      network.publish({ subject: to, payload: JSON.stringify(body), isAnswer: true });
       statistics.answered(to);
     } catch (error) {
       if (!(error instanceof Refused)) log.error({ subject: message.subject, err: error }, "could not answer");

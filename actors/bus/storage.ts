@@ -3,7 +3,7 @@
  * collect logs and lives. Made here if they are missing, from the plans in subjects/streams.ts.
  */
 import { DiscardPolicy, jetstreamManager, RetentionPolicy, StorageType } from "@nats-io/jetstream";
-import { type KV, Kvm } from "@nats-io/kv";
+import { type KV, type KvEntry, Kvm } from "@nats-io/kv";
 import { Objm, setSha256Backend } from "@nats-io/obj";
 import { type NatsConnection, nanos } from "nats";
 import { CODE_BUCKET, FUNCTIONS_BUCKET, LEASES_BUCKET, STREAMS } from "../../subjects/streams.ts";
@@ -127,14 +127,23 @@ function bucket(kv: KV): Bucket {
       if ((await kv.status()).values === 0) tellUpToDate();
       void (async () => {
         for await (const entry of entries) {
-          const value = entry.operation === "PUT" ? entry.json() : undefined;
-          changed({ key: entry.key, value, revision: entry.revision });
+          changed({ key: entry.key, value: valueOf(entry), revision: entry.revision });
           if (entry.delta === 0 || entry.isUpdate) tellUpToDate();
         }
       })();
       return { stop: () => entries.stop() };
     },
   };
+}
+
+/** What isn't JSON, because somebody else wrote it, counts as nothing. */
+function valueOf(entry: KvEntry): unknown {
+  if (entry.operation !== "PUT") return undefined;
+  try {
+    return entry.json();
+  } catch {
+    return undefined;
+  }
 }
 
 async function orConflict<T>(key: string, write: Promise<T>): Promise<T> {

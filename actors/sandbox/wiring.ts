@@ -82,6 +82,7 @@ function finishedSaid(sandbox: SandboxContext, job: Job, outcome: Outcome): read
       subject: call.replyTo,
       payload: failed ? outcome.error.payload : outcome.payload,
       headers: replyHeaders(sandbox, job, outcome, runUs, closing),
+      isAnswer: true,
     });
   }
   for (const line of closing) said.push(logSaid(sandbox, line));

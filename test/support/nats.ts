@@ -25,15 +25,24 @@ export interface TestServer extends AsyncDisposable {
   connect(as?: keyof Credentials): Promise<NatsConnection>;
 }
 
-export async function startTestServer(): Promise<TestServer> {
+export interface RestartableServer extends TestServer {
+  /** Ends it by force, and starts it again on the same port with the same store. */
+  restart(): Promise<void>;
+}
+
+export const startTestServer = (): Promise<TestServer> => startRestartableServer();
+
+export async function startRestartableServer(): Promise<RestartableServer> {
   const folder = await mkdtemp(join(tmpdir(), "mayfly-test-"));
   const removeFolder = () => rm(folder, { recursive: true, force: true });
   try {
     await chmod(folder, 0o700);
     const home = await prepareHome(homeAt(join(folder, "home")));
-    const { path: binary } = await findNatsServer({ tools });
+    const { path: binary } = await findNatsServer({ tools, mayFetch: process.env.CI !== undefined });
     const port = await freePort();
-    const server = await startNatsServer({ binary, home, port, property: platformProperty, stamp: embeddedStamp });
+    const start = (at: number) =>
+      startNatsServer({ binary, home, port: at, property: platformProperty, stamp: embeddedStamp });
+    let server = await start(port);
     const connections: NatsConnection[] = [];
     return {
       url: server.url,
@@ -43,6 +52,11 @@ export async function startTestServer(): Promise<TestServer> {
         const connection = await connectNats({ url: server.url, user, password, name: `test ${as}` });
         connections.push(connection);
         return connection;
+      },
+      async restart() {
+        process.kill(server.pid, "SIGKILL");
+        await server.exited;
+        server = await start(server.port);
       },
       async [Symbol.asyncDispose]() {
         await Promise.all(connections.map((each) => each.close()));

@@ -1,0 +1,112 @@
+/** Coming up and going down: what a newcomer does first, and what must be left when it ends. */
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { mayflyProgram, runMayfly, startMayfly } from "../support/system.ts";
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "mayfly-test-"));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** Processes whose environment names this home: ours, whatever became of their parents. */
+async function processesOf(home: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const pid of (await readdir("/proc")).filter((each) => /^\d+$/.test(each))) {
+    const environment = await readFile(`/proc/${pid}/environ`, "utf8").catch(() => "");
+    const command = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
+    if (environment.includes(`MAYFLY_HOME=${home}`) || command.includes(home)) found.push(`${pid} ${command}`);
+  }
+  return found;
+}
+
+describe("mayfly up", () => {
+  test("deploys the hello example, invokes it cold and warm, and says what to try next", async () => {
+    await using system = await startMayfly({ folder, args: [] });
+    const output = system.output();
+    expect(output).toMatch(/^nats-server \d+\.\d+\.\d+ \(.*\) on nats:\/\/127\.0\.0\.1:\d+, data in /m);
+    expect(output).toMatch(/^isolation: bubblewrap; /m);
+    expect(output).toContain("deployed examples/hello as hello");
+    expect(output).toMatch(/mayfly\.invoke\.hello \{"name":"Ada"\} → \{"message":"Hello, Ada!"/);
+    expect(output).toMatch(/cold · .*\n.*\n.*warm · /);
+    expect(output).toContain("Try next:");
+    const began = performance.now();
+    expect(await system.stop()).toBe(0);
+    expect(performance.now() - began).toBeLessThan(10_000);
+    expect(await processesOf(system.home.root)).toEqual([]);
+  });
+
+  test("finds everything still deployed when it starts again, and leaves it alone", async () => {
+    await using system = await startMayfly({ folder, args: [] });
+    expect(system.output()).toMatch(/hello is deployed \(/);
+    expect(system.output()).not.toContain("deployed examples/hello as hello");
+    expect(JSON.parse((await system.mayfly("ls", "--json")).stdout)).toMatchObject([{ FunctionName: "hello" }]);
+  });
+
+  test("is refused a second time in the same home", async () => {
+    await using system = await startMayfly();
+    const second = await system.mayfly("up");
+    expect(second.code).not.toBe(0);
+    expect(second.stderr).toContain("running already");
+  });
+
+  test("doesn't need port 4222", async () => {
+    const other = createServer().listen(4222, "127.0.0.1");
+    await new Promise((resolve) => {
+      other.once("listening", resolve);
+      other.once("error", resolve);
+    });
+    await using system = await startMayfly();
+    expect(system.output()).toContain("port 4222 is taken");
+    expect((await system.mayfly("ls", "--json")).code).toBe(0);
+    other.close();
+  });
+
+  test("detached, it stays until mayfly down", async () => {
+    await using system = await startMayfly();
+    const { env, home } = system;
+    await system.stop();
+    const up = await runMayfly(env, ["up", "--detach", "--no-hello"]);
+    expect(up).toMatchObject({ code: 0 });
+    expect((await runMayfly(env, ["ls", "--json"])).code).toBe(0);
+    const down = await runMayfly(env, ["down"]);
+    expect(down).toMatchObject({ code: 0, stdout: "Mayfly has ended.\n" });
+    expect(await processesOf(home.root)).toEqual([]);
+    expect(await runMayfly(env, ["ls"])).toMatchObject({ code: 4, stderr: expect.stringContaining("isn't running") });
+  });
+
+  test("killed without a word, it leaves no process behind, and the next one starts", async () => {
+    const place = await mkdtemp(join(tmpdir(), "mayfly-test-"));
+    try {
+      const first = await startMayfly({ folder: place, args: [] });
+      process.kill(first.pid, "SIGKILL");
+      await expect.poll(() => processesOf(first.home.root), { timeout: 10_000, interval: 100 }).toEqual([]);
+      await using again = await startMayfly({ folder: place, args: [] });
+      expect(again.output()).toMatch(/hello is deployed/);
+    } finally {
+      await rm(place, { recursive: true, force: true });
+    }
+  });
+
+  test("says what is missing when the host can't isolate, and how to get it, and runs nothing", async () => {
+    const env = { ...process.env, MAYFLY_HOME: join(folder, "none"), MAYFLY_BWRAP: "/nowhere/bwrap", PATH: "/nowhere" };
+    const refused = await runMayfly(env, ["up"]);
+    expect(refused.code).not.toBe(0);
+    expect(refused.stderr).toMatch(/bwrap/);
+    expect(await processesOf(join(folder, "none"))).toEqual([]);
+  });
+
+  test("names a setting that is wrong", async () => {
+    const env = { ...process.env, MAYFLY_HOME: join(folder, "wrong"), MAYFLY_CONCURRENCY: "many" };
+    const refused = await runMayfly(env, ["up"]);
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining("MAYFLY_CONCURRENCY") });
+  });
+});
+
+test("the command is a program that says its version", async () => {
+  expect(mayflyProgram).toMatch(/bin\/mayfly\.js$/);
+  expect(await runMayfly(process.env, ["--version"])).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+/) });
+});
