@@ -84,16 +84,18 @@ export async function openStorage(connection: NatsConnection, { replicas }: { re
     kvm.create(LEASES_BUCKET, { replicas }),
     objm.create(CODE_BUCKET, { replicas }),
   ]);
+  /** A deleted object still has an entry, which says so. */
+  const isKept = async (sha256: string) => (await code.info(sha256))?.deleted === false;
   return {
     functions: bucket(functions),
     leases: bucket(leases),
     code: {
       put: async (sha256, bytes) => {
-        if ((await code.info(sha256)) !== null) return;
+        if (await isKept(sha256)) return;
         await code.putBlob({ name: sha256, options: { max_chunk_size: MAX_CHUNK_BYTES } }, bytes);
       },
       get: async (sha256) => (await code.getBlob(sha256)) ?? undefined,
-      has: async (sha256) => (await code.info(sha256)) !== null,
+      has: isKept,
       delete: async (sha256) => void (await code.delete(sha256)),
     },
   };

@@ -28,7 +28,7 @@ export interface System {
   /** The isolation in force, as the workers tell it. */
   readonly isolation: string;
   readonly contextSelected: boolean;
-  /** Resolves when the nats-server ended by itself: nothing works without it. */
+  /** Resolves when the nats-server ended and can't be had again: nothing works without it. */
   readonly serverLost: Promise<string>;
   stop(): Promise<void>;
 }
@@ -119,20 +119,32 @@ async function openServer(home: Home, tell: (line: string) => void): Promise<Ser
     return { login, address: external, person: login, lost: new Promise(() => {}), stop: async () => {} };
   }
   const found = await findNatsServer({ tools: home.tools, onProgress: tell });
-  const server = await startNatsServer({
-    binary: found.path,
-    home,
-    property: platformProperty,
-    stamp: embeddedStamp,
-  });
+  const launch = () =>
+    startNatsServer({ binary: found.path, home, property: platformProperty, stamp: embeddedStamp });
+  let server = await launch();
   for (const note of server.notes) tell(note);
   tell(`nats-server ${found.version} (${found.how}) on ${server.url}, data in ${home.root}`);
-  const login = { url: server.url, ...server.credentials.platform };
+  const { url, port, credentials } = server;
+  const lost = Promise.withResolvers<string>();
+  let stopping = false;
+  /** Its data is on disk and everybody reconnects, so one that ends is started again, on the port that people know. */
+  const watch = async (): Promise<void> => {
+    const { code, signal } = await server.exited;
+    if (stopping) return;
+    tell(`nats-server ended (${signal ?? `exit status ${code}`}); starting it again`);
+    server = await launch();
+    if (server.port !== port) return lost.resolve(`nats-server lost its port ${port}`);
+    return watch();
+  };
+  watch().catch((error: Error) => lost.resolve(`nats-server can't be started again: ${error.message}`));
   return {
-    login,
-    address: server.url,
-    person: { url: server.url, ...server.credentials.mayfly },
-    lost: server.exited.then(({ code, signal }) => `nats-server ended (${signal ?? `exit status ${code}`})`),
-    stop: () => server.stop(),
+    login: { url, ...credentials.platform },
+    address: url,
+    person: { url, ...credentials.mayfly },
+    lost: lost.promise,
+    stop: () => {
+      stopping = true;
+      return server.stop();
+    },
   };
 }

@@ -197,7 +197,8 @@ describe("as a NATS micro service", () => {
     ]);
     for (const each of endpoints) {
       expect(each.processing_time).toBeGreaterThan(0);
-      expect(each.average_processing_time).toBe(Math.round(Number(each.processing_time) / Number(each.num_requests)));
+      const averageNs = Number(each.processing_time) / Number(each.num_requests);
+      expect(Math.abs(Number(each.average_processing_time) - averageNs)).toBeLessThanOrEqual(1);
     }
   });
 });

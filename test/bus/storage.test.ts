@@ -93,7 +93,9 @@ it("keeps packages by their digest, bigger than a message may be", async () => {
   expect(await code.has(digest)).toBe(true);
   expect(createHash("sha256").update((await code.get(digest)) ?? "").digest("hex")).toBe(digest);
   await code.delete(digest);
-  expect(await code.has(digest)).toBe(false);
+  expect([await code.has(digest), await code.get(digest)]).toEqual([false, undefined]);
+  await code.put(digest, bytes);
+  expect([await code.has(digest), (await code.get(digest))?.length]).toEqual([true, bytes.length]);
 });
 
 it("may be opened by many at once", async () => {
