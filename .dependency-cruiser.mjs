@@ -31,7 +31,8 @@ export default {
     },
     {
       name: "machines-and-policies-are-pure",
-      comment: "the same machine runs on real NATS and in a simulator: it imports xstate, subjects and its own decisions",
+      comment:
+        "the same machine runs on real NATS and in a simulator: it imports xstate, subjects and its own decisions",
       severity: "error",
       from: { path: PURE },
       to: { pathNot: ["^subjects/", "^actors/$1/", "^node_modules/xstate/"] },

@@ -17,28 +17,27 @@ if (Number.parseInt(process.versions.node, 10) < oldestMajor) {
   console.error(`Mayfly needs Node.js ${oldestMajor} or newer; this is ${process.versions.node}.`);
   process.exit(1);
 }
-const wanted = packagesIn("package-lock.json") ?? {};
-const lacking = missing(wanted, packagesIn("node_modules/.package-lock.json"));
+const lacking = missing(contentsOf("package-lock.json")?.packages ?? {});
 if (lacking > 0) process.exitCode = await install(lacking);
 
-/** What a lock file lists, by folder; undefined without such a file. npm keeps one of what it has installed, too. */
-function packagesIn(file) {
+/** Of a JSON file of the checkout; undefined where it isn't. */
+function contentsOf(file) {
   try {
-    return JSON.parse(readFileSync(join(root, file), "utf8")).packages;
+    return JSON.parse(readFileSync(join(root, file), "utf8"));
   } catch {
     return undefined;
   }
 }
 
 /**
- * How many of the wanted packages aren't installed in their version. Optional ones are for other machines or can be done
+ * How many of the lock file's packages aren't there in their version. Optional ones are for other machines or can be done
  * without, but for the Node.js that Mayfly brings along.
  */
-function missing(wanted, installed = {}) {
+function missing(wanted) {
   const ownNode = `node_modules/node-${process.platform}-${process.arch}`;
   return Object.entries(wanted)
     .filter(([place, { dev, optional }]) => place !== "" && (!dev || withDev) && (!optional || place === ownNode))
-    .filter(([place, { version }]) => installed[place]?.version !== version).length;
+    .filter(([place, { version }]) => contentsOf(join(place, "package.json"))?.version !== version).length;
 }
 
 /**
@@ -49,8 +48,17 @@ function missing(wanted, installed = {}) {
 function install(count) {
   const startedAt = performance.now();
   const seconds = () => Math.round((performance.now() - startedAt) / 1000);
-  console.log(`Setting up: installing ${count} packages${withDev ? ", the tests' tools among them" : ""} (once)…`);
-  const args = ["install", "--no-save", withDev ? "--include=dev" : "--omit=dev", "--include=optional", "--no-audit", "--no-fund"];
+  console.log(
+    `Setting up: installing ${count} package${count === 1 ? "" : "s"}${withDev ? ", the tests' tools among them" : ""} (once)…`,
+  );
+  const args = [
+    "install",
+    "--no-save",
+    withDev ? "--include=dev" : "--omit=dev",
+    "--include=optional",
+    "--no-audit",
+    "--no-fund",
+  ];
   // At this level npm names each package it has got, which is the only sign of life it gives.
   const npm = spawn(...npmCommand([...args, "--loglevel=http", "--no-color"]), {
     cwd: root,

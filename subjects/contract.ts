@@ -41,28 +41,36 @@ export class IllegalToken extends Error {
 }
 
 function build<const P extends string, S extends z.ZodType>(pattern: P, body: S | undefined): Contract<P, S> {
-  const tokens = pattern.split(".");
-  const slots = tokens.flatMap((token, at) => (token.startsWith("{") ? [[token.slice(1, -1), at] as const] : []));
-  const names = new Map(slots.map(([name, at]) => [at, name]));
+  const tokens = pattern.split(".").map((text) => (text.startsWith("{") ? { slot: text.slice(1, -1) } : { text }));
   return {
     pattern,
     body,
-    subject: (address = {}) =>
-      tokens
-        .map((token, at) => {
-          const name = names.get(at);
-          if (name === undefined) return token;
-          const value = (address as Record<string, string | undefined>)[name];
-          if (value === undefined) return "*";
-          if (!LEGAL_TOKEN.test(value)) throw new IllegalToken(name, value);
-          return value;
-        })
-        .join("."),
+    subject: (address = {}) => {
+      let subject = "";
+      for (const token of tokens) {
+        if (subject !== "") subject += ".";
+        subject += token.slot === undefined ? token.text : legal(token.slot, address as Record<string, string | undefined>);
+      }
+      return subject;
+    },
     address: (subject) => {
       const got = subject.split(".");
-      return Object.fromEntries(slots.map(([name, at]) => [name, got[at] ?? ""])) as Address<P>;
+      const address: Record<string, string> = {};
+      for (let at = 0; at < tokens.length; at++) {
+        const slot = tokens[at]?.slot;
+        if (slot !== undefined) address[slot] = got[at] ?? "";
+      }
+      return address as Address<P>;
     },
   };
+}
+
+/** A slot's value, or the wildcard when it is left out. */
+function legal(slot: string, address: Readonly<Record<string, string | undefined>>): string {
+  const value = address[slot];
+  if (value === undefined) return "*";
+  if (!LEGAL_TOKEN.test(value)) throw new IllegalToken(slot, value);
+  return value;
 }
 
 /** A contract whose body is JSON that `body` accepts. */

@@ -51,7 +51,8 @@ async function runTests() {
   const folder = mkdtempSync(join(tmpdir(), "mayfly-summary-"));
   const file = join(folder, "summary.json");
   try {
-    const reporters = ["--reporter=default", `--reporter=${join(root, "test/support/summary-reporter.ts")}`];
+    const summarizing = fileURLToPath(import.meta.resolve("./support/summary-reporter.ts"));
+    const reporters = ["--reporter=default", `--reporter=${summarizing}`];
     const vitest = join(root, "node_modules", "vitest", "vitest.mjs");
     const code = await run([vitest, "run", ...reporters, ...chosen], { MAYFLY_TEST_SUMMARY: file });
     const summary = existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : { passed: 0, failed: [], skipped: [] };

@@ -12,7 +12,7 @@ export class Life {
   #value: AnyMachineSnapshot["value"] | undefined;
   #state = "";
   #sinceUs: number;
-  #lastEvent = "";
+  #event = "";
 
   constructor(noun: string, id: string, component: Component, brief: boolean) {
     this.#noun = noun;
@@ -26,20 +26,23 @@ export class Life {
     this.#actor = actor;
   }
 
-  /**
-   * For `createActor`: hears each step of this actor, and of its invoked children, which it leaves out. A long-lived actor
-   * moves once an event; of a brief one every state on the way is history.
-   */
+  /** For `createActor`: hears each step of this actor, and of its invoked children, which it leaves out. */
   inspector(): (event: InspectionEvent) => void {
-    const wanted = this.#history === undefined ? "@xstate.snapshot" : "@xstate.microstep";
     return (event) => {
-      // Until the actor is made there is nobody else the event could be about.
-      if (event.type !== wanted || event.actorRef !== (this.#actor ?? event.actorRef)) return;
-      if (isMachineSnapshot(event.snapshot)) this.#stepped(event.snapshot, event.event.type);
+      if (event.type !== "@xstate.snapshot" || event.actorRef !== this.#actor) return;
+      if (!isMachineSnapshot(event.snapshot)) return;
+      this.#event = event.event.type;
+      this.stepped(event.snapshot);
     };
   }
 
-  #stepped(snapshot: AnyMachineSnapshot, event: string): void {
+  /** What it is about to hear. */
+  sent(event: string): void {
+    this.#event = event;
+  }
+
+  /** The actor has settled after an event. */
+  stepped(snapshot: AnyMachineSnapshot): void {
     if (snapshot.value === this.#value) return;
     this.#value = snapshot.value;
     const to = stateName(snapshot.value);
@@ -49,13 +52,12 @@ export class Life {
     if (this.#history !== undefined) {
       if (from !== "") this.#history.push({ state: from, us: Math.round(us - this.#sinceUs) });
     } else {
-      const transition = { actor: this.#noun, id: this.#id, from, to, event, at: this.#component.clock.now() };
+      const transition = { actor: this.#noun, id: this.#id, from, to, event: this.#event, at: this.#component.clock.now() };
       this.#component.teller.moved(transition);
       this.#component.log.debug(transition, "transition");
     }
     this.#state = to;
     this.#sinceUs = us;
-    this.#lastEvent = event;
   }
 
   /** A brief actor's life in one message. */
@@ -67,7 +69,7 @@ export class Life {
         id: this.#id,
         from: history[0]?.state ?? "",
         to: this.#state,
-        event: this.#lastEvent,
+        event: this.#event,
         at: this.#component.clock.now(),
         history,
         about,

@@ -37,6 +37,8 @@ export interface PopulationOptions<L extends AnyActorLogic> {
   readonly born?: (key: string, event: EventFromLogic<L>) => InputFrom<L> | undefined;
   /** Brief actors tell their whole life once, at its end. `worthKeeping` decides what goes into the STATE stream. */
   readonly brief?: { about(snapshot: SnapshotFrom<L>): Record<string, unknown>; worthKeeping(snapshot: SnapshotFrom<L>): boolean };
+  /** An event that all of them hear every so often: one timer instead of one for each. */
+  readonly tick?: { readonly everyMs: number; readonly event: EventFromLogic<L> };
   /** Told when an actor has ended. */
   readonly ended?: (key: string, snapshot: SnapshotFrom<L>) => void;
 }
@@ -54,6 +56,7 @@ export class Population<L extends AnyActorLogic> {
   readonly #options: PopulationOptions<L>;
   readonly #members = new Map<string, Member<L>>();
   readonly #subscriptions: Subscription[] = [];
+  #ticking: { stop(): void } | undefined;
 
   constructor(component: Component, options: PopulationOptions<L>) {
     this.#component = component;
@@ -63,6 +66,8 @@ export class Population<L extends AnyActorLogic> {
 
   /** Begins to hear. Actors may be spawned and sent to before that. */
   listen(): this {
+    const { tick } = this.#options;
+    if (tick !== undefined) this.#ticking = this.#component.clock.every(tick.everyMs, () => this.sendAll(tick.event));
     for (const row of this.#options.wiring.hears) {
       const endpoint =
         row.endpoint === undefined
@@ -91,12 +96,13 @@ export class Population<L extends AnyActorLogic> {
   send(key: string, event: EventFromLogic<L>): boolean {
     const member = this.#members.get(key);
     if (member === undefined) return false;
+    member.life.sent(event.type);
     member.actor.send(event);
     return true;
   }
 
   sendAll(event: EventFromLogic<L>): void {
-    for (const { actor } of [...this.#members.values()]) actor.send(event);
+    for (const key of [...this.#members.keys()]) this.send(key, event);
   }
 
   /** Makes and starts an actor. One that exists under the key is left as it is. */
@@ -104,13 +110,15 @@ export class Population<L extends AnyActorLogic> {
     if (this.#members.has(key)) return;
     const { actor: noun, logic, brief } = this.#options;
     const life = new Life(noun, key, this.#component, brief !== undefined);
-    const inspect = life.inspector();
-    const actor = createActor(logic, { ...({ input } as { input: never }), id: key, inspect } as never) as Actor<L>;
+    // Being inspected costs every step of an actor; a brief one's steps are known from what is sent to it.
+    const options = brief === undefined ? { input, id: key, inspect: life.inspector() } : { input, id: key };
+    const actor = createActor(logic, options as never) as Actor<L>;
     life.of(actor);
     const inspected = brief === undefined ? this.#inspectable(key, actor) : undefined;
     this.#members.set(key, { actor, life, inspected });
     actor.on("*", (emitted) => this.#said(key, emitted as EmittedFrom<L>));
     actor.subscribe({
+      ...(brief === undefined ? {} : { next: (snapshot) => life.stepped(snapshot as unknown as AnyMachineSnapshot) }),
       error: (error) => this.#failed(key, error),
       complete: () => this.#ended(key),
     });
@@ -119,6 +127,7 @@ export class Population<L extends AnyActorLogic> {
 
   /** Stops hearing. The actors themselves are left to finish what they do; the component's owner stops them by events. */
   async drain(): Promise<void> {
+    this.#ticking?.stop();
     const inspected = [...this.#members.values()].flatMap((each) => each.inspected ?? []);
     await Promise.all([...this.#subscriptions.splice(0), ...inspected].map((each) => each.drain()));
   }

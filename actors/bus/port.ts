@@ -45,9 +45,16 @@ export interface Clock {
   now(): number;
   /** Monotonic microseconds, for durations. */
   us(): number;
+  /** Calls `back` every so often until it is stopped; does not keep the process alive. */
+  every(ms: number, back: () => void): { stop(): void };
 }
 
 export const systemClock: Clock = {
   now: () => Date.now(),
   us: () => performance.now() * 1000,
+  every(ms, back) {
+    const timer = setInterval(back, ms);
+    timer.unref();
+    return { stop: () => clearInterval(timer) };
+  },
 };

@@ -55,6 +55,7 @@ export async function startFrontend(options: FrontendOptions): Promise<Frontend>
       const { acct, fn, qualifier } = event.request;
       return { ...event.request, spec: catalogue.find(acct, fn, qualifier), limits };
     },
+    tick: { everyMs: limits.tickMs, event: { type: "invocation.ticked" } },
     brief: {
       about: ({ context }) => aboutOf(context),
       worthKeeping: ({ value, context: { result } }) =>

@@ -9,7 +9,7 @@
  *   running         a worker has it, and answers the caller itself
  *   done · refused  answered
  * Hears  invocation.requested (its birth) · metadata.found · metadata.missing · lease.admitted · lease.granted · lease.refused · lease.failed
- *        worker.finished · worker.lost
+ *        worker.finished · worker.lost · invocation.ticked
  * Says   invoke (to the worker) · answered · reply / refuse
  * Does   look · arrive · leave · finish (effects.ts)
  *
@@ -39,12 +39,20 @@ export interface InvocationInput {
   readonly refused: Refusal | undefined;
   /** From the cache, when it was there. */
   readonly spec: FunctionSpec | undefined;
-  readonly limits: { readonly reserveMs: number; readonly initMs: number; readonly graceMs: number };
+  readonly limits: {
+    readonly reserveMs: number;
+    readonly initMs: number;
+    readonly graceMs: number;
+    /** Between two `invocation.ticked`: deadlines here are far off, and a timer for each call would cost more than the call. */
+    readonly tickMs: number;
+  };
 }
 
 export interface InvocationContext extends InvocationInput {
   readonly sandbox: Sandbox | undefined;
   readonly attempts: number;
+  /** Ticks it has waited: for its sandbox, then for its answer. */
+  readonly ticks: number;
   readonly result: Finished | undefined;
 }
 
@@ -58,7 +66,8 @@ export type InvocationEvent =
   | { type: "lease.refused"; refusal: Refusal }
   | { type: "lease.failed"; functionError: string }
   | { type: "worker.finished"; result: Finished }
-  | { type: "worker.lost"; workerId: string };
+  | { type: "worker.lost"; workerId: string }
+  | { type: "invocation.ticked" };
 
 export type InvocationEmitted =
   | { type: "invoke"; invocation: InvocationContext }
@@ -73,11 +82,10 @@ export const invocationMachine = setup({
     events: {} as InvocationEvent,
     emitted: {} as InvocationEmitted,
   },
-  delays: {
-    reserveLimit: ({ context }) => context.limits.reserveMs,
-    answerLimit: ({ context: { spec, limits } }) => (spec?.timeoutMs ?? 0) + limits.initMs + limits.graceMs,
-  },
   guards: {
+    hasNoSandboxInTime: ({ context: { ticks, limits } }) => ticks * limits.tickMs >= limits.reserveMs,
+    hasNoAnswerInTime: ({ context: { ticks, spec, limits } }) =>
+      ticks * limits.tickMs >= (spec?.timeoutMs ?? 0) + limits.initMs + limits.graceMs,
     isWrong: ({ context }) => context.refused !== undefined,
     isKnown: ({ context }) => context.spec !== undefined,
     isDryRun: ({ context }) => context.dryRun,
@@ -92,8 +100,9 @@ export const invocationMachine = setup({
     finish: given,
     remember: assign({ spec: ({ context, event }) => (event.type === "metadata.found" ? event.spec : context.spec) }),
     take: assign(({ context, event }) =>
-      event.type === "lease.granted" ? { sandbox: event.sandbox, attempts: context.attempts + 1 } : {},
+      event.type === "lease.granted" ? { sandbox: event.sandbox, attempts: context.attempts + 1, ticks: 0 } : {},
     ),
+    tick: assign({ ticks: ({ context }) => context.ticks + 1 }),
     keepResult: assign(({ event }) => (event.type === "worker.finished" ? { result: event.result } : {})),
     invoke: emit(({ context }) => ({ type: "invoke" as const, invocation: context })),
     sayAnswered: emit(({ context: { replyTo, result } }) => ({
@@ -137,7 +146,7 @@ export const invocationMachine = setup({
   },
 }).createMachine({
   id: "invocation",
-  context: ({ input }) => ({ ...input, sandbox: undefined, attempts: 0, result: undefined }),
+  context: ({ input }) => ({ ...input, sandbox: undefined, attempts: 0, ticks: 0, result: undefined }),
   initial: "authenticating",
   states: {
     authenticating: {
@@ -153,24 +162,34 @@ export const invocationMachine = setup({
       on: {
         "metadata.found": { target: "authenticating", actions: "remember" },
         "metadata.missing": { target: "refused", actions: "refuseAsTold" },
+        "invocation.ticked": [
+          { guard: "hasNoSandboxInTime", target: "refused", actions: "refuseLate" },
+          { actions: "tick" },
+        ],
       },
-      after: { reserveLimit: { target: "refused", actions: "refuseLate" } },
     },
     admitting: {
       entry: "arrive",
       on: {
         "lease.admitted": "reserving",
+        "lease.granted": { target: "running", actions: ["take", "invoke"] },
         "lease.refused": { target: "refused", actions: "refuseAsTold" },
+        "invocation.ticked": [
+          { guard: "hasNoSandboxInTime", target: "refused", actions: ["leave", "refuseLate"] },
+          { actions: "tick" },
+        ],
       },
-      after: { reserveLimit: { target: "refused", actions: ["leave", "refuseLate"] } },
     },
     reserving: {
       on: {
         "lease.granted": { target: "running", actions: ["take", "invoke"] },
         "lease.refused": { target: "refused", actions: "refuseAsTold" },
         "lease.failed": { target: "done", actions: "sayInitError" },
+        "invocation.ticked": [
+          { guard: "hasNoSandboxInTime", target: "refused", actions: ["leave", "refuseLate"] },
+          { actions: "tick" },
+        ],
       },
-      after: { reserveLimit: { target: "refused", actions: ["leave", "refuseLate"] } },
     },
     running: {
       on: {
@@ -180,8 +199,11 @@ export const invocationMachine = setup({
           { target: "refused", actions: ["leave", "refuseRefused"] },
         ],
         "worker.lost": { guard: "runsThere", target: "refused", actions: ["leave", "refuseLost"] },
+        "invocation.ticked": [
+          { guard: "hasNoAnswerInTime", target: "refused", actions: ["leave", "refuseSilent"] },
+          { actions: "tick" },
+        ],
       },
-      after: { answerLimit: { target: "refused", actions: ["leave", "refuseSilent"] } },
     },
     done: { type: "final" },
     refused: { type: "final" },

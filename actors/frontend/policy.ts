@@ -38,8 +38,6 @@ export function checkClientContext(encoded: string): Refusal | undefined {
   }
 }
 
-export type InvocationType = "RequestResponse" | "DryRun";
-
 export function checkInvocationType(type: string): Refusal | undefined {
   if (type === "RequestResponse" || type === "DryRun") return undefined;
   return type === "Event"

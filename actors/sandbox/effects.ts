@@ -45,7 +45,7 @@ const processLogic = (world: SandboxWorld) =>
   fromCallback<ProcessCommand, SandboxInput, SandboxEvent>(({ input, sendBack, receive }) => {
     const process = new SandboxProcess(world, input, sendBack);
     receive((command) => {
-      if (command.type === "boot") void process.boot(command.spec);
+      if (command.type === "boot") process.boot(command.spec);
       else if (command.type === "deliver") process.deliver(command.call, command.payload, command.deadlineAt);
       else void process.kill();
     });
@@ -62,6 +62,9 @@ class SandboxProcess {
   #booted: Booted | undefined;
   /** Settles when the last life is over, so that the next one never meets it. */
   #lastLife: Promise<unknown> = Promise.resolve();
+  /** Counts boots and kills: a boot that is no longer the latest was killed while it was under way. */
+  #turn = 0;
+  #booting: Promise<void> = Promise.resolve();
   /** How the function's own process ended, when a host process inside reports it before it ends itself. */
   #ownExit: { code: number | null; signal: string | null } | undefined;
   #bootedUs = 0;
@@ -77,7 +80,12 @@ class SandboxProcess {
     };
   }
 
-  async boot(spec: FunctionSpec): Promise<void> {
+  boot(spec: FunctionSpec): void {
+    this.#turn += 1;
+    this.#booting = this.#boot(spec, this.#turn);
+  }
+
+  async #boot(spec: FunctionSpec, turn: number): Promise<void> {
     const startedUs = this.#world.us();
     try {
       await this.#lastLife;
@@ -95,10 +103,12 @@ class SandboxProcess {
       if (this.#destroyed) return await this.destroy();
       const booted = await this.#enclosure.boot();
       if (this.#destroyed) return await this.destroy();
+      if (turn !== this.#turn) return await booted.kill();
       this.#live(booted, this.#furnishing.init);
       this.#bootedUs = this.#world.us();
       this.#tell({ type: "process.booted", createUs: Math.round(this.#bootedUs - startedUs) });
     } catch (error) {
+      if (turn !== this.#turn) return;
       const { name, message } = error instanceof Error ? error : new Error(String(error));
       this.#tell({
         type: "process.initFailed",
@@ -129,7 +139,8 @@ class SandboxProcess {
     const booted = this.#booted;
     this.#booted = undefined;
     const killed = booted?.kill() ?? Promise.resolve();
-    this.#lastLife = killed;
+    this.#turn += 1;
+    this.#lastLife = Promise.all([killed, this.#booting]);
     return killed;
   }
 

@@ -19,6 +19,7 @@ export interface Started {
 const LEASE_TICK_MS = 1000;
 const POOL_TICK_MS = 250;
 const GRACE_MS = 2000;
+const DEADLINE_TICK_MS = 250;
 const SILENT_TICKS = 4;
 
 type Start = (process: Process, options: { readonly zone: string }) => Promise<Started>;
@@ -77,7 +78,7 @@ export const COMPONENTS = {
       functions: process.storage.functions,
       accounts,
       region,
-      limits: { reserveMs, initMs, graceMs: GRACE_MS },
+      limits: { reserveMs, initMs, graceMs: GRACE_MS, tickMs: DEADLINE_TICK_MS },
       tickMs: LEASE_TICK_MS,
       slowMs,
       requestId: uuid,

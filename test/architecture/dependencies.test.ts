@@ -26,17 +26,23 @@ const TIMERS = new Set(["setTimeout", "setInterval", "setImmediate", "queueMicro
 
 /** What would make a machine depend on anything but its events. */
 function impure(node: ts.Node): string | undefined {
-  if (ts.isImportDeclaration(node) && ts.isStringLiteral(node.moduleSpecifier) && node.moduleSpecifier.text.startsWith("node:")) {
+  if (
+    ts.isImportDeclaration(node) &&
+    ts.isStringLiteral(node.moduleSpecifier) &&
+    node.moduleSpecifier.text.startsWith("node:")
+  ) {
     return `imports ${node.moduleSpecifier.text}`;
   }
   if (node.kind === ts.SyntaxKind.AsyncKeyword) return "is async";
   if (node.kind === ts.SyntaxKind.AwaitExpression) return "awaits";
   if (ts.isPropertyAccessExpression(node) && WORLD.has(node.getText())) return `reads ${node.getText()}`;
-  if (ts.isNewExpression(node) && node.expression.getText() === "Date" && !node.arguments?.length) return "reads the clock";
+  if (ts.isNewExpression(node) && node.expression.getText() === "Date" && !node.arguments?.length)
+    return "reads the clock";
   if (ts.isCallExpression(node) && ts.isIdentifier(node.expression) && TIMERS.has(node.expression.text)) {
     return `calls ${node.expression.text}`;
   }
-  return ts.isPropertyAccessExpression(node) && /^(process|console)\.(env|log|error|exit|hrtime|nextTick|cwd|argv|pid)$/.test(node.getText())
+  return ts.isPropertyAccessExpression(node) &&
+    /^(process|console)\.(env|log|error|exit|hrtime|nextTick|cwd|argv|pid)$/.test(node.getText())
     ? `touches ${node.getText()}`
     : undefined;
 }

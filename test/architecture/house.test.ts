@@ -21,7 +21,9 @@ test("subjects are built in subjects/ only", async () => {
   // The server's own mappings speak of subjects as its configuration does, with wildcards that no contract has.
   const all = (await sources("actors", "config")).filter(({ path }) => path !== "config/nats/stamping.ts");
   const literal = (node: ts.Node) =>
-    (ts.isStringLiteralLike(node) || ts.isTemplateHead(node)) && /^(mayfly\.|\$SRV)/.test(node.text) ? node.text : undefined;
+    (ts.isStringLiteralLike(node) || ts.isTemplateHead(node)) && /^(mayfly\.|\$SRV)/.test(node.text)
+      ? node.text
+      : undefined;
   expect(all.flatMap((each) => findings(each, literal))).toEqual([]);
 });
 
@@ -38,5 +40,7 @@ test(`no source file is longer than ${MAX_LINES} lines`, async () => {
 
 test("no file is named after nothing in particular", async () => {
   const all = await sources("actors", "subjects", "config", "bin", "test");
-  expect(all.map(({ path }) => path).filter((path) => /\/(utils?|helpers?|types?|manager|common|misc)\.ts$/.test(path))).toEqual([]);
+  expect(
+    all.map(({ path }) => path).filter((path) => /\/(utils?|helpers?|types?|manager|common|misc)\.ts$/.test(path)),
+  ).toEqual([]);
 });

@@ -6,7 +6,7 @@
  */
 import { describe, expect, test } from "vitest";
 import type { AnyMachineSnapshot, AnyStateMachine, EmittedFrom, EventFromLogic } from "xstate";
-import { countingMachine, type CountingEvent } from "../../actors/counting/machine.ts";
+import { type CountingEvent, countingMachine } from "../../actors/counting/machine.ts";
 import { leasesMachine } from "../../actors/frontend/leases/machine.ts";
 import { type InvocationEvent, invocationMachine } from "../../actors/frontend/machine.ts";
 import { leaseMachine } from "../../actors/placement/machine.ts";
@@ -28,6 +28,7 @@ import {
   givenPool,
   givenSandbox,
   givenWorker,
+  INVOCATION_LIMITS,
   spec,
   TICK_MS,
 } from "../support/machines.ts";
@@ -44,8 +45,9 @@ interface Row<L extends AnyStateMachine, Told = never> {
   readonly commands: ReadonlyArray<EventFromLogic<L>>;
   /** What the bus brings back when the machine asks somebody: here always a refusal. */
   readonly brings?: (said: EmittedFrom<L>) => EventFromLogic<L> | undefined;
-  /** What whoever waits says every second. */
+  /** What is heard every so often while somebody waits. */
   readonly keeps?: EventFromLogic<L>;
+  readonly keepsMs?: number;
   /** The answer to the command's asker among what was emitted or told, in words. */
   readonly answer: (scene: Scene<L, Told>) => string | undefined;
 }
@@ -90,7 +92,12 @@ const sandbox: Row<typeof sandboxMachine, unknown> = {
 };
 
 const replied = (saidSoFar: ReadonlyArray<{ type: string }>): string | undefined => {
-  for (const said of saidSoFar as ReadonlyArray<{ type: string; to?: string; refusal?: { name: string }; body?: object }>) {
+  for (const said of saidSoFar as ReadonlyArray<{
+    type: string;
+    to?: string;
+    refusal?: { name: string };
+    body?: object;
+  }>) {
     if (said.to !== "asker") continue;
     return said.type === "refuse" ? `refused: ${said.refusal?.name}` : `replied: ${JSON.stringify(said.body)}`;
   }
@@ -115,7 +122,13 @@ const worker: Row<typeof workerMachine, string> = {
     "worker.recount": "tells",
     "sandbox.reported": "fact",
   },
-  commands: [leased("asker"), create("s1"), create("s2", 4096), { type: "worker.drain", reason: "test" }, { type: "worker.recount" }],
+  commands: [
+    leased("asker"),
+    create("s1"),
+    create("s2", 4096),
+    { type: "worker.drain", reason: "test" },
+    { type: "worker.recount" },
+  ],
   answer: ({ saidSoFar }) => replied(saidSoFar),
 };
 
@@ -168,7 +181,8 @@ const pool: Row<typeof poolMachine> = {
     { type: "pool.retire" },
   ],
   keeps: { type: "frontend.held", frontendId: "asker" },
-  brings: (said) => (said.type === "place" ? { type: "sandbox.notPlaced", sandboxId: said.sandboxId, refusal: no } : undefined),
+  brings: (said) =>
+    said.type === "place" ? { type: "sandbox.notPlaced", sandboxId: said.sandboxId, refusal: no } : undefined,
   answer: ({ saidSoFar }) => {
     const answer = saidSoFar.find((said) => "frontendId" in said && said.frontendId === "asker");
     return answer?.type === "startFailed" ? `refused: ${answer.refused?.name}` : answer?.type;
@@ -192,7 +206,11 @@ const counting: Row<typeof countingMachine> = {
     "worker.lost": "fact",
     "limits.changed": "fact",
   },
-  commands: [admit(1, "asker"), { type: "counting.release", ...apply, count: 1 }, { type: "counting.held", ...apply, count: 1 }],
+  commands: [
+    admit(1, "asker"),
+    { type: "counting.release", ...apply, count: 1 },
+    { type: "counting.held", ...apply, count: 1 },
+  ],
   answer: ({ saidSoFar }) => replied(saidSoFar),
 };
 
@@ -239,6 +257,7 @@ const invocation: Row<typeof invocationMachine, unknown> = {
   },
   kinds: {
     "invocation.requested": "fact",
+    "invocation.ticked": "fact",
     "metadata.found": "fact",
     "metadata.missing": "fact",
     "lease.admitted": "fact",
@@ -249,13 +268,17 @@ const invocation: Row<typeof invocationMachine, unknown> = {
     "worker.lost": "fact",
   },
   commands: [],
+  keeps: { type: "invocation.ticked" },
+  keepsMs: INVOCATION_LIMITS.tickMs,
   answer: ({ saidSoFar }) => {
     const answers = saidSoFar.filter(({ type }) => type !== "invoke");
-    return answers.map((said) => ("refusal" in said ? `refused: ${said.refusal.name}` : said.type)).join(", ") || undefined;
+    return (
+      answers.map((said) => ("refusal" in said ? `refused: ${said.refusal.name}` : said.type)).join(", ") || undefined
+    );
   },
 };
 
-const STEP_MS = 100;
+const STEP_MS = 50;
 const PATIENCE_MS = 120_000;
 
 /** What a command leads to at once, and, where somebody waits for an answer, what it is in the end. */
@@ -265,7 +288,9 @@ function cell<L extends AnyStateMachine, Told>(row: Row<L, Told>, state: string,
   scene.when(command);
   const at: string[] = [];
   if (scene.state !== state) at.push(`→ ${scene.state}`);
-  const said = [...new Set(scene.said.map((each) => each.type))].filter((type) => type !== "reply" && type !== "refuse");
+  const said = [...new Set(scene.said.map((each) => each.type))].filter(
+    (type) => type !== "reply" && type !== "refuse",
+  );
   if (said.length > 0) at.push(`says ${said.join(", ")}`);
   const isAsked = row.kinds[command.type as keyof typeof row.kinds] === "asks";
   const now = isAsked ? row.answer(scene) : undefined;
@@ -285,7 +310,7 @@ function inTheEnd<L extends AnyStateMachine, Told>(row: Row<L, Told>, scene: Sce
       const answer = row.answer(scene);
       if (answer !== undefined) return answer;
     }
-    if (row.keeps !== undefined && ms % TICK_MS === 0) scene.when(row.keeps);
+    if (row.keeps !== undefined && ms % (row.keepsMs ?? TICK_MS) === 0) scene.when(row.keeps);
     scene.after(STEP_MS);
     const answer = row.answer(scene);
     if (answer !== undefined) return answer;
@@ -297,9 +322,15 @@ const contextOf = <L extends AnyStateMachine, Told>({ snapshot }: Scene<L, Told>
   JSON.stringify((snapshot as AnyMachineSnapshot).context, (_, value) => (value instanceof Map ? [...value] : value));
 
 const matrix = <L extends AnyStateMachine, Told>(row: Row<L, Told>) =>
-  Object.keys(row.reach).flatMap((state) => row.commands.map((command) => `${state} × ${command.type}: ${cell(row, state, command)}`));
+  Object.keys(row.reach).flatMap((state) =>
+    row.commands.map((command) => `${state} × ${command.type}: ${cell(row, state, command)}`),
+  );
 
-function chart<L extends AnyStateMachine, Told>(name: string, row: Row<L, Told>, expectMatrix: (cells: string[]) => void): void {
+function chart<L extends AnyStateMachine, Told>(
+  name: string,
+  row: Row<L, Told>,
+  expectMatrix: (cells: string[]) => void,
+): void {
   describe(name, () => {
     test("every state of the definition is reached", () => {
       expect(Object.keys(row.reach).sort()).toEqual(restingStates(row.machine).sort());
@@ -319,7 +350,8 @@ function chart<L extends AnyStateMachine, Told>(name: string, row: Row<L, Told>,
   });
 }
 
-chart("sandbox", sandbox, (cells) => expect(cells).toMatchInlineSnapshot(`
+chart("sandbox", sandbox, (cells) =>
+  expect(cells).toMatchInlineSnapshot(`
   [
     "init.booting × sandbox.invoke: says refused; refused: SandboxBusy",
     "init.booting × sandbox.stop: → dead; says reported",
@@ -336,8 +368,10 @@ chart("sandbox", sandbox, (cells) => expect(cells).toMatchInlineSnapshot(`
     "busy.running × sandbox.invoke: says refused; refused: SandboxBusy",
     "busy.running × sandbox.stop: noted",
   ]
-`));
-chart("worker", worker, (cells) => expect(cells).toMatchInlineSnapshot(`
+`),
+);
+chart("worker", worker, (cells) =>
+  expect(cells).toMatchInlineSnapshot(`
   [
     "joining × worker.lease: → ready; says heartbeat; replied: {}",
     "joining × worker.create: refused: NoRoom",
@@ -355,8 +389,10 @@ chart("worker", worker, (cells) => expect(cells).toMatchInlineSnapshot(`
     "draining.emptying × worker.drain: nothing to do",
     "draining.emptying × worker.recount: says hosted, heartbeat",
   ]
-`));
-chart("lease of a worker", lease, (cells) => expect(cells).toMatchInlineSnapshot(`
+`),
+);
+chart("lease of a worker", lease, (cells) =>
+  expect(cells).toMatchInlineSnapshot(`
   [
     "known.lease.offered+health.well × worker.place: → known.lease.leasing+health.well; says askLease; later refused: NoRoom",
     "known.lease.offered+health.suspect × worker.place: → known.lease.leasing+health.suspect; says askLease; later refused: NoRoom",
@@ -367,8 +403,10 @@ chart("lease of a worker", lease, (cells) => expect(cells).toMatchInlineSnapshot
     "known.lease.draining+health.well × worker.place: refused: NoRoom",
     "known.lease.draining+health.suspect × worker.place: refused: NoRoom",
   ]
-`));
-chart("pool", pool, (cells) => expect(cells).toMatchInlineSnapshot(`
+`),
+);
+chart("pool", pool, (cells) =>
+  expect(cells).toMatchInlineSnapshot(`
   [
     "serving.waiting × pool.want: says place; later refused: ServiceException",
     "serving.waiting × pool.return: nothing to do",
@@ -377,8 +415,10 @@ chart("pool", pool, (cells) => expect(cells).toMatchInlineSnapshot(`
     "retiring.waiting × pool.return: nothing to do",
     "retiring.waiting × pool.retire: nothing to do",
   ]
-`));
-chart("counting", counting, (cells) => expect(cells).toMatchInlineSnapshot(`
+`),
+);
+chart("counting", counting, (cells) =>
+  expect(cells).toMatchInlineSnapshot(`
   [
     "service.rebuilding+time.passing × counting.admit: later replied: {"granted":1}",
     "service.rebuilding+time.passing × counting.release: nothing to do",
@@ -390,8 +430,10 @@ chart("counting", counting, (cells) => expect(cells).toMatchInlineSnapshot(`
     "service.counting.recalling+time.passing × counting.release: → service.counting.open+time.passing",
     "service.counting.recalling+time.passing × counting.held: noted",
   ]
-`));
-chart("leases of a front end", leases, (cells) => expect(cells).toMatchInlineSnapshot(`
+`),
+);
+chart("leases of a front end", leases, (cells) =>
+  expect(cells).toMatchInlineSnapshot(`
   [
     "holding.waiting × invocation.arrived: says ask; later lease.refused",
     "holding.waiting × invocation.left: nothing to do",
@@ -404,11 +446,15 @@ chart("leases of a front end", leases, (cells) => expect(cells).toMatchInlineSna
     "ending.waiting × leases.recount: says held",
     "ending.waiting × leases.superseded: nothing to do",
   ]
-`));
+`),
+);
 chart("invocation", invocation, (cells) => expect(cells).toEqual([]));
 
-test.each(Object.keys(invocation.reach))("in %s an invocation that hears nothing any more is refused by name, once", (state) => {
-  const scene = invocation.reach[state]!();
-  expect(inTheEnd(invocation, scene)).toBe("refused: ServiceException");
-  expect(scene.isOver).toBe(true);
-});
+test.each(Object.keys(invocation.reach))(
+  "in %s an invocation that hears nothing any more is refused by name, once",
+  (state) => {
+    const scene = invocation.reach[state]!();
+    expect(inTheEnd(invocation, scene)).toBe("refused: ServiceException");
+    expect(scene.isOver).toBe(true);
+  },
+);

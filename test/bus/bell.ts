@@ -73,7 +73,9 @@ export const bellMachine = setup({
         "bell.break": "broken",
       },
     },
-    ringing: { on: { "bell.ring": { target: "silent", actions: ["count", "sayRang", "answer"] }, "bell.break": "broken" } },
+    ringing: {
+      on: { "bell.ring": { target: "silent", actions: ["count", "sayRang", "answer"] }, "bell.break": "broken" },
+    },
     winding: {
       on: {
         "winder.answered": [

@@ -1,8 +1,8 @@
 /** The network port on a real server: what is lost, what is not, and what happens when the server goes away. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { natsNetwork } from "../../actors/bus/nats.ts";
-import { NoAnswer } from "../../actors/bus/port.ts";
 import { Population } from "../../actors/bus/population.ts";
+import { NoAnswer } from "../../actors/bus/port.ts";
 import { openStorage } from "../../actors/bus/storage.ts";
 import { type RestartableServer, startRestartableServer } from "../support/nats.ts";
 import { bellMachine, bellTower, bellWiring, Rang, Ring } from "./bell.ts";
@@ -73,7 +73,12 @@ describe("when the server is killed and comes back", () => {
     const connection = await server.connect();
     const person = await server.connect("mayfly");
     const component = bellTower(connection);
-    new Population(component, { actor: "bell", logic: bellMachine, wiring: bellWiring, born: (id) => ({ id }) }).listen();
+    new Population(component, {
+      actor: "bell",
+      logic: bellMachine,
+      wiring: bellWiring,
+      born: (id) => ({ id }),
+    }).listen();
     const storage = await openStorage(connection, { replicas: 1 });
     const seen = new Map<string, () => void>();
     const sees = (key: string) => new Promise<void>((resolve) => seen.set(key, resolve));

@@ -152,7 +152,11 @@ describe("a life", () => {
   test("can be looked at", async () => {
     await ring("a", 2);
     const subject = Inspect.subject({ actor: "bell", id: "a" });
-    expect((await ask(subject, "")).json()).toMatchObject({ state: "ringing", status: "active", context: { times: 2 } });
+    expect((await ask(subject, "")).json()).toMatchObject({
+      state: "ringing",
+      status: "active",
+      context: { times: 2 },
+    });
   });
 });
 

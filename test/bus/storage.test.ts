@@ -35,7 +35,11 @@ it("watches an empty bucket as up to date at once, then hears every change in or
   await functions.put("a", 2);
   await functions.delete("a");
   await deleted.promise;
-  expect(heard).toEqual([["a", 1], ["a", 2], ["a", undefined]]);
+  expect(heard).toEqual([
+    ["a", 1],
+    ["a", 2],
+    ["a", undefined],
+  ]);
   watch.stop();
 });
 
@@ -91,7 +95,11 @@ it("keeps packages by their digest, bigger than a message may be", async () => {
   await code.put(digest, bytes);
   await code.put(digest, bytes);
   expect(await code.has(digest)).toBe(true);
-  expect(createHash("sha256").update((await code.get(digest)) ?? "").digest("hex")).toBe(digest);
+  expect(
+    createHash("sha256")
+      .update((await code.get(digest)) ?? "")
+      .digest("hex"),
+  ).toBe(digest);
   await code.delete(digest);
   expect([await code.has(digest), await code.get(digest)]).toEqual([false, undefined]);
   await code.put(digest, bytes);

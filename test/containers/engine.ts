@@ -46,3 +46,9 @@ export async function composeCommand(): Promise<readonly [string, ...string[]]> 
   await run("docker-compose", ["version"]);
   return ["docker-compose"];
 }
+
+/** Why nothing can be composed here; undefined where it can. */
+export const noCompose: string | undefined = await composeCommand().then(
+  () => undefined,
+  () => "neither `docker compose` nor docker-compose is here",
+);

@@ -9,7 +9,20 @@ import { copyPrograms } from "./image-root.ts";
 import type { LocalImage } from "./nats-image.ts";
 
 /** What the Dockerfile's steps, the sandbox driver and a shell that looks around need. */
-const programs = ["sh", "env", "cat", "ls", "mkdir", "chmod", "chown", "mount", "umount", "unshare", "setpriv", "bwrap"];
+const programs = [
+  "sh",
+  "env",
+  "cat",
+  "ls",
+  "mkdir",
+  "chmod",
+  "chown",
+  "mount",
+  "umount",
+  "unshare",
+  "setpriv",
+  "bwrap",
+];
 const sources = ["package.json", "package-lock.json", ".npmrc", "actors", "bin", "config", "examples", "subjects"];
 
 const baseDockerfile = `FROM scratch

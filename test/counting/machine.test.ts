@@ -39,7 +39,9 @@ describe("after a start", () => {
   });
 
   test("what a worker runs for a front end that is gone is in use too", () => {
-    const counting = givenCounting({ limit: 2 }).when(runs("w1", "hello", 2, "dead-fe")).after(TIMING.rebuildMs);
+    const counting = givenCounting({ limit: 2 })
+      .when(runs("w1", "hello", 2, "dead-fe"))
+      .after(TIMING.rebuildMs);
     expect(counting.when(admit("hello", 1)).after(TIMING.recallMs).said).toContainEqual(
       throttled(0, "ConcurrentInvocationLimitExceeded"),
     );
@@ -48,13 +50,17 @@ describe("after a start", () => {
 
 describe("when there is no room", () => {
   test("idle tokens are called back before anyone is throttled", () => {
-    const counting = open({ limit: 1 }).when(admit("a", 1)).when(admit("b", 1, "second", "fe2"));
+    const counting = open({ limit: 1 })
+      .when(admit("a", 1))
+      .when(admit("b", 1, "second", "fe2"));
     expect(counting.said).toEqual([{ type: "recall", acct: "000000000000", fn: undefined }]);
     expect(counting.when(release("a", 1)).said).toEqual([granted(1, "second")]);
   });
 
   test("a reserved function calls back only its own tokens, and its throttle says so", () => {
-    const counting = open({ limit: 10, reserved: { a: 1 } }).when(admit("a", 1)).when(admit("a", 1, "second"));
+    const counting = open({ limit: 10, reserved: { a: 1 } })
+      .when(admit("a", 1))
+      .when(admit("a", 1, "second"));
     expect(counting.said).toEqual([{ type: "recall", acct: "000000000000", fn: "a" }]);
     expect(counting.after(TIMING.recallMs).said).toContainEqual(
       throttled(0, "ReservedFunctionConcurrentInvocationLimitExceeded"),

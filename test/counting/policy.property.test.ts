@@ -33,7 +33,11 @@ const happening = fc.oneof(
   { weight: 2, arbitrary: fc.record({ what: fc.constant("held" as const), application }) },
   {
     weight: 1,
-    arbitrary: fc.record({ what: fc.constant("running" as const), workerId, running: fc.array(application, { maxLength: 3 }) }),
+    arbitrary: fc.record({
+      what: fc.constant("running" as const),
+      workerId,
+      running: fc.array(application, { maxLength: 3 }),
+    }),
   },
   { weight: 1, arbitrary: fc.record({ what: fc.constant("lost" as const), workerId }) },
   { weight: 1, arbitrary: fc.record({ what: fc.constant("limits" as const), reserved }) },

@@ -37,7 +37,14 @@ describe("the packed command", () => {
     folder = await mkdtemp(join(tmpdir(), "mayfly-package-"));
     await chmod(folder, 0o755);
     const tarball = await packed(join(folder, "checkout"));
-    offline = await run("npm", ["install", "--global", "--prefix", join(folder, "prefix"), "--prefer-offline", tarball]).then(
+    offline = await run("npm", [
+      "install",
+      "--global",
+      "--prefix",
+      join(folder, "prefix"),
+      "--prefer-offline",
+      tarball,
+    ]).then(
       () => undefined,
       (error: Error) => {
         if (!/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENOTCACHED/.test(error.message)) throw error;

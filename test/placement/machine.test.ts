@@ -50,7 +50,9 @@ describe("after a restart of placement", () => {
 describe("a lease", () => {
   test("ends with draining the worker", () => {
     const lease = givenLease({ beat: beat({ state: "ready" }), leaseMs: 2000 });
-    expect(lease.when(beats("ready")).after(1000).when(beats("ready")).after(1000).said).toMatchObject([{ type: "drain" }]);
+    expect(lease.when(beats("ready")).after(1000).when(beats("ready")).after(1000).said).toMatchObject([
+      { type: "drain" },
+    ]);
     expect(lease.told).toEqual(["dropLease"]);
     expect(lease.when(place("a")).said).toMatchObject([{ type: "refuse", to: "a" }]);
   });
@@ -78,7 +80,10 @@ describe("health", () => {
 
   test("a second missed beat makes it lost, and whoever waits for it is refused", () => {
     const lease = givenLease().when(place("a")).after(MISSED_MS).after(MISSED_MS);
-    expect(lease.said).toMatchObject([{ type: "lost", workerId: "w1" }, { type: "refuse", to: "a" }]);
+    expect(lease.said).toMatchObject([
+      { type: "lost", workerId: "w1" },
+      { type: "refuse", to: "a" },
+    ]);
     expect(lease.told).toEqual(["dropLease"]);
     expect(lease.isOver).toBe(true);
   });

@@ -47,7 +47,9 @@ test("nobody is chosen only when nobody can take it, and the order of the list d
       const without = all.filter((each) => chooseWorker([each], asked) !== undefined);
       expect(chosen === undefined).toBe(without.length === 0);
       const reversed = chooseWorker([...all].reverse(), asked);
-      expect([reversed?.zone === chosen?.zone, freeMiB(reversed ?? NOBODY) === freeMiB(chosen ?? NOBODY)]).toContain(true);
+      expect([reversed?.zone === chosen?.zone, freeMiB(reversed ?? NOBODY) === freeMiB(chosen ?? NOBODY)]).toContain(
+        true,
+      );
     }),
   );
 });

@@ -21,10 +21,17 @@ const happening = fc.oneof(
       (id): SandboxEvent => ({ type: "process.responded", requestId: id, payload: new Uint8Array(), us: 1, usage }),
     ),
   },
-  { weight: 2, arbitrary: requestId.map((id): SandboxEvent => ({ type: "process.failed", requestId: id, error, us: 1, usage })) },
+  {
+    weight: 2,
+    arbitrary: requestId.map((id): SandboxEvent => ({ type: "process.failed", requestId: id, error, us: 1, usage })),
+  },
   {
     weight: 1,
-    arbitrary: fc.constant<SandboxEvent>({ type: "process.exited", exit: { code: 1, signal: null, outOfMemory: false }, us: 1 }),
+    arbitrary: fc.constant<SandboxEvent>({
+      type: "process.exited",
+      exit: { code: 1, signal: null, outOfMemory: false },
+      us: 1,
+    }),
   },
   { weight: 2, arbitrary: fc.integer({ min: 1, max: 20_000 }) },
 );
@@ -38,7 +45,14 @@ test("it runs one invocation at a time, and each is answered exactly once", () =
         if (sandbox.isOver) break;
         if (typeof it === "number") sandbox.after(it);
         else if (it !== "invoke") sandbox.when(it);
-        else sandbox.when({ type: "sandbox.invoke", call: call(`q${invoked++}`), payload: new Uint8Array(), us: 1, at: 1 });
+        else
+          sandbox.when({
+            type: "sandbox.invoke",
+            call: call(`q${invoked++}`),
+            payload: new Uint8Array(),
+            us: 1,
+            at: 1,
+          });
       }
       // Time alone ends what still runs.
       if (!sandbox.isOver) sandbox.after(3000);

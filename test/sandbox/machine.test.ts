@@ -51,7 +51,9 @@ describe("an invocation", () => {
   test("is refused by a busy sandbox, which goes on with the first", () => {
     const sandbox = busy().when(invoke("q2"));
     expect(sandbox.said).toMatchObject([{ type: "refused", call: { requestId: "q2" }, why: /SandboxBusy/ }]);
-    expect(sandbox.when(responded("q1")).said).toMatchObject([{ type: "finished", job: { call: { requestId: "q1" } } }]);
+    expect(sandbox.when(responded("q1")).said).toMatchObject([
+      { type: "finished", job: { call: { requestId: "q1" } } },
+    ]);
   });
 
   test("is not ended by the answer of another one", () => {
@@ -102,6 +104,8 @@ describe("an end", () => {
   });
 
   test("comes to what nobody used for too long", () => {
-    expect(idle().after(300_000).said).toMatchObject([{ type: "reported", state: "dead", reason: "idle for too long" }]);
+    expect(idle().after(300_000).said).toMatchObject([
+      { type: "reported", state: "dead", reason: "idle for too long" },
+    ]);
   });
 });

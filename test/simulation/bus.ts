@@ -51,7 +51,8 @@ export class SimulatedBus {
 
   line(name: string): Line {
     const end = new End(name);
-    const subscribe: Network["subscribe"] = (subject, heard, queue) => this.#subscribe({ end, pattern: subject.split("."), queue, heard });
+    const subscribe: Network["subscribe"] = (subject, heard, queue) =>
+      this.#subscribe({ end, pattern: subject.split("."), queue, heard });
     return {
       subscribe,
       publish: (said) => void this.#publish(end, said),
@@ -115,7 +116,8 @@ export class SimulatedBus {
     const { subject, replyTo, headers = {} } = said;
     const data = typeof said.payload === "string" ? new TextEncoder().encode(said.payload) : said.payload;
     setTimeout(() => {
-      if (!to.end.isCut && this.#listeners.includes(to)) to.heard({ subject, data, replyTo, header: (name) => headers[name] });
+      if (!to.end.isCut && this.#listeners.includes(to))
+        to.heard({ subject, data, replyTo, header: (name) => headers[name] });
     }, at - Date.now());
   }
 }

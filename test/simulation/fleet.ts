@@ -1,13 +1,20 @@
 /** The whole data plane on a simulated bus and clock: the real machines and tables, with functions that only take time. */
+
 import { pino } from "pino";
 import { fromCallback } from "xstate";
 import { Component } from "../../actors/bus/component.ts";
 import { Population } from "../../actors/bus/population.ts";
+import { systemClock } from "../../actors/bus/port.ts";
 import type { Bucket } from "../../actors/bus/storage.ts";
 import { startCounting } from "../../actors/counting/index.ts";
 import { startFrontend } from "../../actors/frontend/index.ts";
 import { startPlacement } from "../../actors/placement/index.ts";
-import { type ProcessCommand, type SandboxEvent, type SandboxInput, sandboxMachine } from "../../actors/sandbox/machine.ts";
+import {
+  type ProcessCommand,
+  type SandboxEvent,
+  type SandboxInput,
+  sandboxMachine,
+} from "../../actors/sandbox/machine.ts";
 import { sandboxWiring } from "../../actors/sandbox/wiring.ts";
 import { startWorker } from "../../actors/worker/index.ts";
 import { startWorkerManager } from "../../actors/worker-manager/index.ts";
@@ -83,7 +90,7 @@ export class Fleet {
         functions,
         accounts: [acct],
         region: "us-east-1",
-        limits: { reserveMs: 10_000, initMs: 1000, graceMs: 2000 },
+        limits: { reserveMs: 10_000, initMs: 1000, graceMs: 2000, tickMs: 250 },
         tickMs: BEAT_MS,
         slowMs: 1000,
         requestId: () => `${component.id}-${requests++}`,
@@ -111,7 +118,7 @@ export class Fleet {
           standing().reduce((total, { state, context }) => total + (isCounted(state) ? context.spec.memoryMiB : 0), 0);
         startWorker({
           component,
-          facts: { workerId, host: "host", isolation: "none", runtimes: ["nodejs24.x"] },
+          facts: { workerId, host: "host", isolation: "none", runtimes: () => ["nodejs24.x"] },
           zone: "a",
           capacityMiB,
           beatMs: BEAT_MS,
@@ -129,7 +136,11 @@ export class Fleet {
             idle: () =>
               standing()
                 .filter(({ state }) => state === "idle")
-                .map(({ context: { sandboxId, spec, lastUsedUs } }) => ({ sandboxId, memoryMiB: spec.memoryMiB, lastUsedUs })),
+                .map(({ context: { sandboxId, spec, lastUsedUs } }) => ({
+                  sandboxId,
+                  memoryMiB: spec.memoryMiB,
+                  lastUsedUs,
+                })),
             load: () => ({
               busyMiB: sum((state) => state !== "idle"),
               idleMiB: sum((state) => state === "idle"),
@@ -182,7 +193,13 @@ export class Fleet {
           if (random() < 0.05) {
             return sendBack({ type: "process.exited", exit: { code: 1, signal: null, outOfMemory: false }, us });
           }
-          sendBack({ type: "process.responded", requestId, payload: command.payload, us, usage: { peakMemoryMiB: 1, tail: undefined } });
+          sendBack({
+            type: "process.responded",
+            requestId,
+            payload: command.payload,
+            us,
+            usage: { peakMemoryMiB: 1, tail: undefined },
+          });
         });
       });
       return end;
@@ -198,7 +215,7 @@ export class Fleet {
       version: "0.0.1",
       description: "simulated",
       network: line,
-      clock: { now: () => Date.now(), us: () => Date.now() * 1000 },
+      clock: { ...systemClock, us: () => Date.now() * 1000 },
       log: pino({ level: "silent" }),
     });
     await start(component);

@@ -13,7 +13,10 @@ function configurations(node: AnyStateNode): string[] {
     isPassed(child) ? [] : configurations(child).map((inner) => (inner === "" ? child.key : `${child.key}.${inner}`)),
   );
   if (node.type !== "parallel") return named.flat();
-  return named.reduce((heads, tails) => heads.flatMap((head) => tails.map((tail) => (head === "" ? tail : `${head}+${tail}`))), [""]);
+  return named.reduce(
+    (heads, tails) => heads.flatMap((head) => tails.map((tail) => (head === "" ? tail : `${head}+${tail}`))),
+    [""],
+  );
 }
 
 /** Ended, or left at once because some eventless transition always applies. */

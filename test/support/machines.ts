@@ -5,7 +5,12 @@ import { leasesMachine } from "../../actors/frontend/leases/machine.ts";
 import type { Told } from "../../actors/frontend/leases/policy.ts";
 import { type InvocationInput, invocationMachine } from "../../actors/frontend/machine.ts";
 import { type LeaseInput, leaseMachine } from "../../actors/placement/machine.ts";
-import { type ProcessCommand, type SandboxEvent, type SandboxInput, sandboxMachine } from "../../actors/sandbox/machine.ts";
+import {
+  type ProcessCommand,
+  type SandboxEvent,
+  type SandboxInput,
+  sandboxMachine,
+} from "../../actors/sandbox/machine.ts";
 import { type WorkerInput, workerMachine } from "../../actors/worker/machine.ts";
 import { type PoolInput, poolMachine } from "../../actors/worker-manager/machine.ts";
 import { type FunctionSpec, poolId } from "../../subjects/function.ts";
@@ -112,7 +117,7 @@ export const givenLeases = () =>
     { poolId: poolId(spec()), frontendId: "fe1", spec: spec(), tickMs: TICK_MS },
   );
 
-export const INVOCATION_LIMITS = { reserveMs: 60_000, initMs: 10_000, graceMs: 2000 };
+export const INVOCATION_LIMITS = { reserveMs: 60_000, initMs: 10_000, graceMs: 2000, tickMs: 250 };
 
 export const givenInvocation = (change: Partial<InvocationInput> = {}) =>
   given<typeof invocationMachine, "look" | "arrive" | "leave" | "finish">(

@@ -8,7 +8,9 @@ export function mermaid({ root }: AnyStateMachine): string {
   const arrows = transitions(root);
   // Regions side by side, and arrows from wherever it is, need a state around them.
   const needsFrame = root.type === "parallel" || arrows.some((arrow) => arrow.startsWith(`${INDENT}${idOf(root)} -->`));
-  const body = needsFrame ? [`${INDENT}state "${root.key}" as ${idOf(root)} {`, ...inside(root, 2), `${INDENT}}`] : inside(root, 1);
+  const body = needsFrame
+    ? [`${INDENT}state "${root.key}" as ${idOf(root)} {`, ...inside(root, 2), `${INDENT}}`]
+    : inside(root, 1);
   return ["stateDiagram-v2", ...body, ...arrows].join("\n");
 }
 
@@ -57,6 +59,7 @@ const guardOf = (guard: unknown): string => {
 /** Guards are named in the machines; `and([…])` carries the names it joins. */
 function named(guard: unknown): string {
   if (typeof guard === "string") return guard;
-  if (typeof guard === "function" && "guards" in guard && Array.isArray(guard.guards)) return guard.guards.map(named).join(" and ");
+  if (typeof guard === "function" && "guards" in guard && Array.isArray(guard.guards))
+    return guard.guards.map(named).join(" and ");
   return "if";
 }

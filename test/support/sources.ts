@@ -22,7 +22,11 @@ export async function sources(...folders: readonly string[]): Promise<Source[]> 
 
 export function source(path: string): Source {
   const text = readFileSync(`${root}${path}`, "utf8");
-  return { path, lines: text.trimEnd().split("\n").length, tree: ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true) };
+  return {
+    path,
+    lines: text.trimEnd().split("\n").length,
+    tree: ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true),
+  };
 }
 
 /** Every place where `found` says what is wrong there, as `path:line what`. */

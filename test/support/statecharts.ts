@@ -19,7 +19,11 @@ interface Chart {
 /** In the order an invocation meets them. */
 export const CHARTS: readonly Chart[] = [
   { title: "An invocation", file: "frontend/machine.ts", machine: invocationMachine },
-  { title: "The leases of a front end on one function version", file: "frontend/leases/machine.ts", machine: leasesMachine },
+  {
+    title: "The leases of a front end on one function version",
+    file: "frontend/leases/machine.ts",
+    machine: leasesMachine,
+  },
   { title: "The concurrency of an account", file: "counting/machine.ts", machine: countingMachine },
   { title: "The pool of a function version's sandboxes", file: "worker-manager/machine.ts", machine: poolMachine },
   { title: "A worker as placement sees it", file: "placement/machine.ts", machine: leaseMachine },
@@ -33,6 +37,8 @@ export const statecharts = (): string =>
     "# The statecharts",
     "Every component is one of these, drawn from the machine that runs. Do not edit: `node test/support/export-statecharts.ts`",
     "rewrites this page, and a test fails when it is stale. What the events mean stands at the top of each `machine.ts`.",
-    ...CHARTS.map(({ title, file, machine }) => `\n## ${title}\n\n[${file}](${file})\n\n\`\`\`mermaid\n${mermaid(machine)}\n\`\`\``),
+    ...CHARTS.map(
+      ({ title, file, machine }) => `\n## ${title}\n\n[${file}](${file})\n\n\`\`\`mermaid\n${mermaid(machine)}\n\`\`\``,
+    ),
     "",
   ].join("\n");

@@ -31,7 +31,9 @@ function summarize(modules: readonly TestModule[], errors: readonly SerializedEr
     passed: inState("passed").length,
     failed: [
       ...inState("failed").map((test) => `${fileOf(test.module)} > ${test.fullName}`),
-      ...broken.map((suite) => (suite.type === "module" ? fileOf(suite) : `${fileOf(suite.module)} > ${suite.fullName}`)),
+      ...broken.map((suite) =>
+        suite.type === "module" ? fileOf(suite) : `${fileOf(suite.module)} > ${suite.fullName}`,
+      ),
       ...errors.map(({ message }) => `outside of a test: ${message}`),
     ],
     skipped: tests.flatMap(skipped),

@@ -70,8 +70,10 @@ test("while nobody has room, a want is tried again at each tick, and refused by 
 });
 
 test("a runtime that fails in init is told to who waits, in its own words", () => {
-  const pool = givenPool().when(want("fe1", 1), placed("e-1"), reported("e-1", "failed", "{\"errorType\":\"E\"}"));
-  expect(pool.said).toContainEqual(expect.objectContaining({ type: "startFailed", functionError: '{"errorType":"E"}' }));
+  const pool = givenPool().when(want("fe1", 1), placed("e-1"), reported("e-1", "failed", '{"errorType":"E"}'));
+  expect(pool.said).toContainEqual(
+    expect.objectContaining({ type: "startFailed", functionError: '{"errorType":"E"}' }),
+  );
 });
 
 test("what a silent front end held is idle again", () => {

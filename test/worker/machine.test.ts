@@ -40,7 +40,10 @@ describe("when its memory is full", () => {
       { sandboxId: "s2", memoryMiB: 256, lastUsedUs: 2 },
       { sandboxId: "s3", memoryMiB: 256, lastUsedUs: 1 },
     ];
-    expect(worker.when(create("s4", 256, idle)).said).toMatchObject([{ type: "stop", sandboxId: "s3" }, { type: "reply" }]);
+    expect(worker.when(create("s4", 256, idle)).said).toMatchObject([
+      { type: "stop", sandboxId: "s3" },
+      { type: "reply" },
+    ]);
   });
 
   test("the memory of a sandbox that is gone is free again", () => {

@@ -72,6 +72,7 @@ export type LeasesSaid =
 
 /** Told to an invocation of this process. */
 export type Told =
+  /** It has a token and waits for a sandbox; not said where the sandbox is at hand. */
   | { requestId: string; event: { type: "lease.admitted" } }
   | { requestId: string; event: { type: "lease.granted"; sandbox: Sandbox } }
   | { requestId: string; event: { type: "lease.refused"; refusal: Refusal } }
@@ -147,8 +148,11 @@ class Draft {
   /** Serves whoever can be served from what is at hand, then asks for what is missing. */
   settled(): Step {
     this.#keepToCap();
-    this.#admit();
-    this.#assign();
+    const admitted = this.#admit();
+    const granted = this.#assign();
+    for (const requestId of admitted) {
+      if (!granted.includes(requestId)) this.#told.push({ requestId, event: { type: "lease.admitted" } });
+    }
     this.#askForMore();
     return { book: this.#book, said: this.#said, told: this.#told };
   }
@@ -161,22 +165,22 @@ class Draft {
     this.#set({ tokens: tokens - count, idleTokens: idleTokens - count });
   }
 
-  #admit(): void {
+  #admit(): readonly string[] {
     const { withoutToken, idleTokens, withoutSandbox } = this.#book;
+    if (withoutToken.length === 0 || idleTokens === 0) return [];
     const admitted = withoutToken.slice(0, idleTokens);
-    if (admitted.length === 0) return;
-    for (const requestId of admitted) this.#told.push({ requestId, event: { type: "lease.admitted" } });
     this.#set({
       withoutToken: withoutToken.slice(admitted.length),
       idleTokens: idleTokens - admitted.length,
       withoutSandbox: [...withoutSandbox, ...admitted],
     });
+    return admitted;
   }
 
-  #assign(): void {
+  #assign(): readonly string[] {
     const { withoutSandbox, idle } = this.#book;
     const count = Math.min(withoutSandbox.length, idle.length);
-    if (count === 0) return;
+    if (count === 0) return [];
     const running = new Map(this.#book.running);
     for (let each = 0; each < count; each++) {
       const requestId = withoutSandbox[each] as string;
@@ -185,6 +189,7 @@ class Draft {
       this.#told.push({ requestId, event: { type: "lease.granted", sandbox: { sandboxId, workerId } } });
     }
     this.#set({ withoutSandbox: withoutSandbox.slice(count), idle: idle.slice(0, idle.length - count), running });
+    return withoutSandbox.slice(0, count);
   }
 
   #askForMore(): void {
@@ -236,13 +241,13 @@ class Draft {
       idleTokens: book.idleTokens + granted,
       tokenTicks: 0,
     });
-    this.#admit();
     if (missing === 0 || refused === undefined) return;
-    const { withoutToken } = this.#book;
-    for (const requestId of withoutToken.slice(0, missing)) {
+    // Those first in line get what was granted; the ones behind them are who finds none.
+    const { withoutToken, idleTokens } = this.#book;
+    for (const requestId of withoutToken.slice(idleTokens, idleTokens + missing)) {
       this.#told.push({ requestId, event: { type: "lease.refused", refusal: refused } });
     }
-    this.#set({ withoutToken: withoutToken.slice(missing) });
+    this.#set({ withoutToken: [...withoutToken.slice(0, idleTokens), ...withoutToken.slice(idleTokens + missing)] });
   }
 
   #failed(refused: Refusal | undefined, functionError: string | undefined): void {

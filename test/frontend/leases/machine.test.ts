@@ -3,10 +3,12 @@ import { DEFAULT_ACCOUNT } from "../../../subjects/tokens.ts";
 import { givenLeases, TICK_MS } from "../../support/machines.ts";
 
 const arrived = (requestId: string) => ({ type: "invocation.arrived", requestId }) as const;
-const tokens = (count: number) => ({ type: "tokens.granted", asked: count, granted: count, refused: undefined }) as const;
+const tokens = (count: number) =>
+  ({ type: "tokens.granted", asked: count, granted: count, refused: undefined }) as const;
 const sandbox = { sandboxId: "s1", workerId: "w1" };
 const granted = { type: "sandbox.granted", sandbox } as const;
-const finished = (requestId: string) => ({ type: "invocation.finished", requestId, alive: true, again: false }) as const;
+const finished = (requestId: string) =>
+  ({ type: "invocation.finished", requestId, alive: true, again: false }) as const;
 const recalled = (acct: string, fn?: string) => ({ type: "leases.recalled", acct, fn }) as const;
 
 /** Leases with one token and one sandbox, both idle. */
@@ -25,12 +27,15 @@ test("a cold invocation asks for a token, then for a sandbox, then runs", () => 
 test("a warm invocation asks nobody", () => {
   const leases = warm().when(arrived("q2"));
   expect(leases.said).toEqual([]);
-  expect(types(leases.told.map(({ event }) => event))).toEqual(["lease.admitted", "lease.granted"]);
+  expect(types(leases.told.map(({ event }) => event))).toEqual(["lease.granted"]);
 });
 
 test("what is wanted is said again every tick, so that a worker manager without memory serves it too", () => {
   const leases = givenLeases().when(arrived("q1"), tokens(1));
-  expect(leases.after(TICK_MS).said).toMatchObject([{ type: "want", count: 1 }, { type: "held", count: 1 }]);
+  expect(leases.after(TICK_MS).said).toMatchObject([
+    { type: "want", count: 1 },
+    { type: "held", count: 1 },
+  ]);
   expect(leases.when({ type: "leases.recount" }).said).toMatchObject([{ type: "held" }, { type: "want", count: 1 }]);
 });
 
@@ -43,7 +48,10 @@ test("a failed start without a reason refuses the invocation by name all the sam
 describe("when idle tokens are called back", () => {
   test("they are given back, with the sandbox", () => {
     const said = warm().when(recalled(DEFAULT_ACCOUNT)).said;
-    expect(said).toMatchObject([{ type: "giveBack", sandbox, alive: true }, { type: "release", count: 1 }]);
+    expect(said).toMatchObject([
+      { type: "giveBack", sandbox, alive: true },
+      { type: "release", count: 1 },
+    ]);
   });
 
   test("another account's and another function's need is none of theirs", () => {
@@ -85,7 +93,10 @@ describe("when the version was replaced", () => {
 
   test("who waits is still served", () => {
     const leases = givenLeases().when(arrived("q1"), tokens(1), { type: "leases.superseded" });
-    expect(leases.after(TICK_MS).said).toMatchObject([{ type: "want", count: 1 }, { type: "held", count: 1 }]);
+    expect(leases.after(TICK_MS).said).toMatchObject([
+      { type: "want", count: 1 },
+      { type: "held", count: 1 },
+    ]);
     expect(leases.when(granted).told).toMatchObject([{ event: { type: "lease.granted" } }]);
   });
 });

@@ -1,7 +1,14 @@
 /** Whatever happens to leases: tokens are conserved, each thing is with one invocation, and every invocation gets one word. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { emptyLeases, type LeaseBook, type LeasesEvent, type Step, step, type Told } from "../../../actors/frontend/leases/policy.ts";
+import {
+  emptyLeases,
+  type LeaseBook,
+  type LeasesEvent,
+  type Step,
+  step,
+  type Told,
+} from "../../../actors/frontend/leases/policy.ts";
 import { refusal } from "../../../subjects/errors.ts";
 
 const no = refusal("TooManyRequestsException", "no");
@@ -12,10 +19,21 @@ const move = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant("answer" as const), at: fc.nat(20), granted: fc.nat(5) }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant("grant" as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("fail" as const), functionError: fc.boolean() }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant("finish" as const), at: fc.nat(20), alive: fc.boolean(), again: fc.boolean() }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant("finish" as const),
+      at: fc.nat(20),
+      alive: fc.boolean(),
+      again: fc.boolean(),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("leave" as const), at: fc.nat(20) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("lose" as const), at: fc.nat(1) }) },
-  { weight: 2, arbitrary: fc.constantFrom({ do: "recall" as const }, { do: "recount" as const }, { do: "tick" as const }) },
+  {
+    weight: 2,
+    arbitrary: fc.constantFrom({ do: "recall" as const }, { do: "recount" as const }, { do: "tick" as const }),
+  },
 );
 type Move = typeof move extends fc.Arbitrary<infer T> ? T : never;
 
@@ -92,7 +110,8 @@ class World {
         return void this.hear({ type: "invocation.left", requestId });
       }
       case "lose":
-        for (const { sandboxId, workerId } of this.book.idle) if (workerId === `w${it.at}`) this.heldBy.delete(sandboxId);
+        for (const { sandboxId, workerId } of this.book.idle)
+          if (workerId === `w${it.at}`) this.heldBy.delete(sandboxId);
         return void this.hear({ type: "worker.lost", workerId: `w${it.at}` });
       case "recall":
         return void this.hear({ type: "leases.recalled" });

@@ -1,0 +1,87 @@
+/** A sandbox and its process on a driver that boots when the test says so. */
+import { PassThrough } from "node:stream";
+import { expect, test, vi } from "vitest";
+import { createActor, SimulatedClock } from "xstate";
+import type { Booted, Enclosure, SandboxDriver } from "../../actors/sandbox/drivers/driver.ts";
+import { sandboxLogic } from "../../actors/sandbox/effects.ts";
+import { poolId } from "../../subjects/function.ts";
+import { call, spec } from "../support/machines.ts";
+
+/** A life that ends when it is killed. */
+function life() {
+  const exited = Promise.withResolvers<Awaited<Booted["exited"]>>();
+  const kill = vi.fn(async () => exited.resolve({ code: null, signal: "SIGKILL", outOfMemory: false, started: true }));
+  const [channel, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
+  return { channel, stdout, stderr, exited: exited.promise, kill } satisfies Booted;
+}
+
+test("a process that is killed while it boots is killed when it has booted, and the next boot waits for that", async () => {
+  const boots: Array<PromiseWithResolvers<Booted>> = [];
+  const booting = vi.fn(() => {
+    const boot = Promise.withResolvers<Booted>();
+    boots.push(boot);
+    return boot.promise;
+  });
+  const enclosure = {
+    boot: booting,
+    destroy: async () => {},
+    stats: async () => ({ memoryBytes: 0, peakMemoryBytes: 0 }),
+  };
+  const clock = new SimulatedClock();
+  const logic = sandboxLogic({
+    driver: { create: async () => enclosure as unknown as Enclosure } as unknown as SandboxDriver,
+    furnish: async () => ({
+      command: [],
+      mounts: [],
+      init: {
+        env: {},
+        handler: "",
+        runtime: "",
+        taskRoot: "",
+        functionName: "",
+        functionVersion: "",
+        memoryMiB: 128,
+        logFormat: "Text",
+      },
+      overheadMiB: 0,
+      release: () => {},
+    }),
+    log: () => {},
+    us: () => 0,
+  });
+  const sandbox = createActor(logic, {
+    clock,
+    input: {
+      sandboxId: "s1",
+      workerId: "w1",
+      poolId: poolId(spec()),
+      spec: spec(),
+      isolation: "none",
+      limits: { initMs: 1000, idleMs: 100_000 },
+    },
+  }).start();
+  const invoke = (requestId: string) =>
+    sandbox.send({ type: "sandbox.invoke", call: call(requestId), payload: new Uint8Array(), us: 0, at: 0 });
+
+  const first = life();
+  await vi.waitUntil(() => boots.length === 1);
+  boots[0]?.resolve(first);
+  await vi.waitUntil(() => sandbox.getSnapshot().matches({ init: "starting" }));
+  clock.increment(1000);
+  expect(first.kill).toHaveBeenCalled();
+
+  invoke("q1");
+  await vi.waitUntil(() => boots.length === 2);
+  clock.increment(spec().timeoutMs);
+  expect(sandbox.getSnapshot().matches({ idle: "reset" })).toBe(true);
+  invoke("q2");
+  expect(booting).toHaveBeenCalledTimes(2);
+
+  const second = life();
+  boots[1]?.resolve(second);
+  await vi.waitUntil(() => boots.length === 3);
+  expect(second.kill).toHaveBeenCalled();
+  boots[2]?.resolve(life());
+  await vi.waitUntil(() => sandbox.getSnapshot().matches({ busy: "starting" }));
+  sandbox.stop();
+});
