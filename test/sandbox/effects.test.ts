@@ -1,5 +1,5 @@
 /** A sandbox and its process on a driver that boots when the test says so. */
-import { PassThrough } from "node:stream";
+import { Duplex, PassThrough } from "node:stream";
 import { expect, test, vi } from "vitest";
 import { createActor, SimulatedClock } from "xstate";
 import type { Booted, Enclosure, SandboxDriver } from "../../actors/sandbox/drivers/driver.ts";
@@ -11,7 +11,8 @@ import { call, spec } from "../support/machines.ts";
 function life() {
   const exited = Promise.withResolvers<Awaited<Booted["exited"]>>();
   const kill = vi.fn(async () => exited.resolve({ code: null, signal: "SIGKILL", outOfMemory: false, started: true }));
-  const [channel, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
+  const channel = new Duplex({ read: () => {}, write: (_chunk, _encoding, done) => done() });
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
   return { channel, stdout, stderr, exited: exited.promise, kill } satisfies Booted;
 }
 
