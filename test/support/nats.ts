@@ -2,6 +2,7 @@
  * A real nats-server for one test file: the embedded one, with its accounts, users and subject mappings, in a temporary
  * home on a free port. `await using server = await startTestServer()`; all of it is gone when the scope ends.
  */
+import { rmSync } from "node:fs";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -34,7 +35,13 @@ export const startTestServer = (): Promise<TestServer> => startRestartableServer
 
 export async function startRestartableServer(): Promise<RestartableServer> {
   const folder = await mkdtemp(join(tmpdir(), "mayfly-test-"));
-  const removeFolder = () => rm(folder, { recursive: true, force: true });
+  // A test that runs out of time never gets to dispose of anything.
+  const removeAtExit = () => rmSync(folder, { recursive: true, force: true });
+  process.once("exit", removeAtExit);
+  const removeFolder = async () => {
+    process.off("exit", removeAtExit);
+    await rm(folder, { recursive: true, force: true });
+  };
   try {
     await chmod(folder, 0o700);
     const home = await prepareHome(homeAt(join(folder, "home")));

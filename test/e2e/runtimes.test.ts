@@ -1,0 +1,144 @@
+/** Unmodified Lambda functions of every kind, in real sandboxes: Node.js, Python, a bootstrap, and code from npm. */
+import { execFile } from "node:child_process";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import type { Msg, NatsConnection } from "nats";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { findPython } from "../../actors/sandbox/runtimes/python-interpreter.ts";
+import { nodeClient } from "../sandbox/runtimes/aws-clients.ts";
+import { deploy } from "../support/functions.ts";
+import { type RunningSystem, startMayfly } from "../support/system.ts";
+
+const run = promisify(execFile);
+const pythons = ["python3.14", "python3.13", "python3.12", "python3.11", "python3.10", "python3.9"];
+
+let system: RunningSystem;
+let nats: NatsConnection;
+let platform: NatsConnection;
+let folder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "mayfly-test-"));
+  system = await startMayfly();
+  [nats, platform] = [await system.connect(), await system.connect("platform")];
+});
+afterAll(async () => {
+  await system?.[Symbol.asyncDispose]();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const invoke = (fn: string, event: object): Promise<Msg> =>
+  nats.request(`mayfly.invoke.${fn}`, JSON.stringify(event), { timeout: 60_000 });
+
+describe("Node.js", () => {
+  test("CommonJS and ES modules, by extension and by package.json", async () => {
+    const cases: Record<string, Record<string, string>> = {
+      "as-mjs": { "index.mjs": "export const handler = async () => 'mjs';" },
+      "as-cjs": { "index.js": "exports.handler = async () => 'cjs';" },
+      "as-type": { "index.js": "export const handler = async () => 'type';", "package.json": '{"type":"module"}' },
+    };
+    for (const [name, files] of Object.entries(cases)) {
+      await deploy(platform, { name, files });
+      expect((await invoke(name, {})).json()).toBe(name.slice(3));
+    }
+  });
+
+  test("an Express application from npm, through the adapter that its users run on AWS, untouched", async () => {
+    const app = join(folder, "express");
+    await mkdir(app);
+    await writeFile(join(app, "package.json"), '{"private":true}');
+    const quiet = ["--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"];
+    await run("npm", ["install", ...quiet, "--prefix", app, "express@5", "@vendia/serverless-express@4"], { cwd: app });
+    await writeFile(
+      join(app, "index.js"),
+      `const express = require("express");
+       const app = express();
+       app.get("/greet/:name", (request, response) => response.json({ hello: request.params.name, query: request.query }));
+       exports.handler = require("@vendia/serverless-express")({ app });`,
+    );
+    const deployed = await system.mayfly("deploy", app, "--name", "express", "--memory", "256");
+    expect(deployed).toMatchObject({ code: 0 });
+    const answer = await invoke("express", {
+      version: "2.0",
+      routeKey: "$default",
+      rawPath: "/greet/Ada",
+      rawQueryString: "x=1",
+      headers: { host: "example.com" },
+      requestContext: { http: { method: "GET", path: "/greet/Ada", sourceIp: "127.0.0.1" } },
+      isBase64Encoded: false,
+    });
+    const { statusCode, body } = answer.json<{ statusCode: number; body: string }>();
+    expect([statusCode, JSON.parse(body)]).toEqual([200, { hello: "Ada", query: { x: "1" } }]);
+  });
+});
+
+describe("Python", async () => {
+  const found = await Promise.all(pythons.map((runtime) => findPython(runtime, "/nowhere")));
+  const runtime = pythons[found.findIndex((each) => each !== null && each !== undefined)];
+
+  test.skipIf(runtime === undefined)("of the host: handler, context, print and errors", async () => {
+    const files = {
+      "lambda_function.py": `
+import os
+def handler(event, context):
+    print("greeting", event.get("name"))
+    if event.get("fail"):
+        raise ValueError("no")
+    return {"hello": event["name"], "fn": context.function_name, "left": context.get_remaining_time_in_millis() > 0, "env": os.environ["AWS_EXECUTION_ENV"]}
+`,
+    };
+    await deploy(platform, { name: "snake", files, runtime: runtime ?? "", handler: "lambda_function.handler" });
+    expect((await invoke("snake", { name: "Ada" })).json()).toEqual({
+      hello: "Ada",
+      fn: "snake",
+      left: true,
+      env: `AWS_Lambda_${runtime}`,
+    });
+    const failed = await invoke("snake", { name: "Ada", fail: true });
+    expect(failed.headers?.get("X-Amz-Function-Error")).toBe("Unhandled");
+    expect(failed.json()).toMatchObject({ errorType: "ValueError", errorMessage: "no", stackTrace: expect.any(Array) });
+  });
+});
+
+describe("provided.al2023", () => {
+  const bootstrap = { runtime: "provided.al2023", handler: "main", timeout: 20 } as const;
+
+  test("a bootstrap that speaks the Runtime API", async () => {
+    const example = join(import.meta.dirname, "../../examples/hello-bootstrap");
+    expect(await system.mayfly("deploy", example, "--name", "own-client")).toMatchObject({ code: 0 });
+    expect((await invoke("own-client", { name: "Ada" })).string()).toContain("Ada");
+  });
+
+  test("a bootstrap that isn't there is named", async () => {
+    await deploy(platform, { name: "no-bootstrap", files: { "readme.txt": "nothing" }, ...bootstrap });
+    const reply = await invoke("no-bootstrap", {});
+    expect(reply.headers?.get("X-Amz-Function-Error")).toBe("Unhandled");
+    expect(reply.json()).toMatchObject({ errorType: "Runtime.InvalidEntrypoint" });
+  });
+
+  test("AWS's own client for Node.js, as published, in the function's package", { timeout: 240_000 }, async (context) => {
+    const client = await nodeClient();
+    if ("missing" in client) return context.skip(`aws-lambda-ric can't be had here: ${client.missing}`);
+    const [, entry = ""] = /'([^']+\/node_modules)\/aws-lambda-ric/.exec(client.command) ?? [];
+    const app = join(folder, "ric");
+    await mkdir(app);
+    await run("cp", ["-r", entry, join(app, "node_modules")]);
+    await writeFile(join(app, "index.mjs"), "export const handler = async (event) => ({ by: 'aws-lambda-ric', event });\n");
+    const start = "#!/bin/sh\nexec /var/lang/bin/node /var/task/node_modules/aws-lambda-ric/index.mjs index.handler\n";
+    await writeFile(join(app, "bootstrap"), start, { mode: 0o755 });
+    const flags = ["--name", "ric", "--runtime", bootstrap.runtime, "--handler", "index.handler", "--memory", "256", "--timeout", "20"];
+    const deployed = await system.mayfly("deploy", app, ...flags);
+    expect(deployed).toMatchObject({ code: 0 });
+    expect((await invoke("ric", { n: 1 })).json()).toEqual({ by: "aws-lambda-ric", event: { n: 1 } });
+    expect((await invoke("ric", { n: 2 })).headers?.get("Mayfly-Start")).toBe("warm");
+  });
+});
+
+test("the examples are what the README says they are", async () => {
+  const readme = await readFile(join(import.meta.dirname, "../../README.md"), "utf8");
+  expect(readme).toContain("examples/hello");
+  expect(await system.mayfly("deploy", join(import.meta.dirname, "../../examples/hello"))).toMatchObject({ code: 0 });
+  expect((await invoke("hello", { name: "Ada" })).json()).toMatchObject({ message: "Hello, Ada!" });
+});
