@@ -15,6 +15,8 @@ export interface Running {
   /** Epoch milliseconds. */
   readonly startedAt: number;
   readonly zones: readonly string[];
+  /** What `up` does at its start is done, the hello example included. */
+  readonly isReady: boolean;
 }
 
 export const runningFile = (home: Home): string => join(home.run, "mayfly.json");
@@ -28,9 +30,11 @@ export const forgetRunning = (home: Home): Promise<void> => rm(runningFile(home)
 export async function readRunning(home: Home): Promise<Running | undefined> {
   try {
     const told = JSON.parse(await readFile(runningFile(home), "utf8")) as Partial<Running>;
-    const { url, pid, process, startedAt, zones = [] } = told;
+    const { url, pid, process, startedAt, zones = [], isReady = false } = told;
     if (typeof url !== "string" || typeof pid !== "number" || typeof startedAt !== "number") return undefined;
-    return process !== undefined && (await isAlive(process)) ? { url, pid, process, startedAt, zones } : undefined;
+    return process !== undefined && (await isAlive(process))
+      ? { url, pid, process, startedAt, zones, isReady }
+      : undefined;
   } catch {
     return undefined;
   }

@@ -13,13 +13,21 @@ const list = (standard: string) =>
   z
     .string()
     .default(standard)
-    .transform((text) => text.split(",").map((each) => each.trim()).filter((each) => each !== ""));
+    .transform((text) =>
+      text
+        .split(",")
+        .map((each) => each.trim())
+        .filter((each) => each !== ""),
+    );
 
 /** Of the host's memory, what all its workers together may promise to sandboxes. */
 const SHARE_FOR_SANDBOXES = 0.8;
 
 const Environment = z.object({
-  MAYFLY_REGION: z.string().regex(/^[a-z0-9-]+$/).default("us-east-1"),
+  MAYFLY_REGION: z
+    .string()
+    .regex(/^[a-z0-9-]+$/)
+    .default("us-east-1"),
   MAYFLY_ACCOUNTS: list(DEFAULT_ACCOUNT).pipe(z.array(AccountId).min(1)),
   MAYFLY_ZONES: list("a,b").pipe(z.array(z.string().regex(/^[A-Za-z0-9_-]+$/)).min(1)),
   MAYFLY_CONCURRENCY: z.coerce.number().int().positive().default(ACCOUNT_CONCURRENCY),
@@ -69,7 +77,9 @@ export class ConfigError extends Error {
 
 /** Reads and validates. Throws `ConfigError`. */
 export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
-  const known = Object.fromEntries(Object.entries(env).filter(([key, value]) => key.startsWith("MAYFLY_") && value !== ""));
+  const known = Object.fromEntries(
+    Object.entries(env).filter(([key, value]) => key.startsWith("MAYFLY_") && value !== ""),
+  );
   const parsed = Environment.safeParse(known);
   if (!parsed.success) {
     const wrong = parsed.error.issues.map(({ path, message }) => `${path[0]?.toString() ?? "?"}: ${message}`);

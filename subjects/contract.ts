@@ -49,7 +49,8 @@ function build<const P extends string, S extends z.ZodType>(pattern: P, body: S 
       let subject = "";
       for (const token of tokens) {
         if (subject !== "") subject += ".";
-        subject += token.slot === undefined ? token.text : legal(token.slot, address as Record<string, string | undefined>);
+        subject +=
+          token.slot === undefined ? token.text : legal(token.slot, address as Record<string, string | undefined>);
       }
       return subject;
     },

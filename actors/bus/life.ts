@@ -52,7 +52,14 @@ export class Life {
     if (this.#history !== undefined) {
       if (from !== "") this.#history.push({ state: from, us: Math.round(us - this.#sinceUs) });
     } else {
-      const transition = { actor: this.#noun, id: this.#id, from, to, event: this.#event, at: this.#component.clock.now() };
+      const transition = {
+        actor: this.#noun,
+        id: this.#id,
+        from,
+        to,
+        event: this.#event,
+        at: this.#component.clock.now(),
+      };
       this.#component.teller.moved(transition);
       this.#component.log.debug(transition, "transition");
     }

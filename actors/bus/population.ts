@@ -19,8 +19,8 @@ import {
   type InputFrom,
   type SnapshotFrom,
 } from "xstate";
-import { Inspect } from "../../subjects/state.ts";
 import { type Refusal, Refused, refusal } from "../../subjects/errors.ts";
+import { Inspect } from "../../subjects/state.ts";
 import type { Component } from "./component.ts";
 import { Life } from "./life.ts";
 import type { Message, Subscription } from "./port.ts";
@@ -36,7 +36,10 @@ export interface PopulationOptions<L extends AnyActorLogic> {
   /** The input of an actor that is made because a message asked for it; `undefined` refuses to make it. */
   readonly born?: (key: string, event: EventFromLogic<L>) => InputFrom<L> | undefined;
   /** Brief actors tell their whole life once, at its end. `worthKeeping` decides what goes into the STATE stream. */
-  readonly brief?: { about(snapshot: SnapshotFrom<L>): Record<string, unknown>; worthKeeping(snapshot: SnapshotFrom<L>): boolean };
+  readonly brief?: {
+    about(snapshot: SnapshotFrom<L>): Record<string, unknown>;
+    worthKeeping(snapshot: SnapshotFrom<L>): boolean;
+  };
   /** An event that all of them hear every so often: one timer instead of one for each. */
   readonly tick?: { readonly everyMs: number; readonly event: EventFromLogic<L> };
   /** Told when an actor has ended. */
@@ -51,12 +54,18 @@ interface Member<L extends AnyActorLogic> {
 
 const decoder = new TextDecoder();
 
+/** How long a stopping population waits for what is under way. */
+const LINGER_MS = 800;
+
 export class Population<L extends AnyActorLogic> {
   readonly #component: Component;
   readonly #options: PopulationOptions<L>;
   readonly #members = new Map<string, Member<L>>();
+  /** Those that bring new work, and those that tell of work under way. */
+  readonly #arrivals: Subscription[] = [];
   readonly #subscriptions: Subscription[] = [];
   #ticking: { stop(): void } | undefined;
+  #emptied: (() => void) | undefined;
 
   constructor(component: Component, options: PopulationOptions<L>) {
     this.#component = component;
@@ -73,7 +82,8 @@ export class Population<L extends AnyActorLogic> {
         row.endpoint === undefined
           ? undefined
           : this.#component.statistics.endpoint(row.endpoint, row.subject, row.queue);
-      this.#subscriptions.push(
+      const kind = row.absent === "birth" ? this.#arrivals : this.#subscriptions;
+      kind.push(
         this.#component.network.subscribe(row.subject, (message) => this.#heard(row, endpoint, message), row.queue),
       );
     }
@@ -125,11 +135,28 @@ export class Population<L extends AnyActorLogic> {
     actor.start();
   }
 
-  /** Stops hearing. The actors themselves are left to finish what they do; the component's owner stops them by events. */
+  /**
+   * Stops hearing. Brief actors are given a moment to end; the others are left to what they do, their owner stops them by
+   * events.
+   */
   async drain(): Promise<void> {
+    await Promise.all(this.#arrivals.splice(0).map((each) => each.drain()));
+    await this.#emptiedWithin(LINGER_MS);
     this.#ticking?.stop();
     const inspected = [...this.#members.values()].flatMap((each) => each.inspected ?? []);
     await Promise.all([...this.#subscriptions.splice(0), ...inspected].map((each) => each.drain()));
+  }
+
+  /** Resolves when the last brief actor has ended, or the time is up. */
+  #emptiedWithin(ms: number): Promise<void> {
+    if (this.#options.brief === undefined || this.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#emptied = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 
   #heard(row: Hear<EventFromLogic<L>>, endpoint: EndpointStatistics | undefined, message: Message): void {
@@ -148,7 +175,11 @@ export class Population<L extends AnyActorLogic> {
       const key = row.key(body, delivery, event);
       if (key === undefined) return this.sendAll(event);
       if (this.send(key, event) || row.absent === "ignore") return;
-      if (typeof row.absent === "function") return this.#component.network.publish(row.absent(delivery));
+      if (typeof row.absent === "function") {
+        const said = row.absent(delivery);
+        this.#component.statistics.answered(said.subject, said.error);
+        return this.#component.network.publish(said);
+      }
       if (row.absent !== "spawn" && row.absent !== "birth") return this.#refuse(message.replyTo, row.absent);
       const input = this.#options.born?.(key, event);
       if (input === undefined) return;
@@ -176,9 +207,15 @@ export class Population<L extends AnyActorLogic> {
       if (typeof row !== "function") return void this.#ask(key, row, emitted);
       const said = row(emitted);
       if (said === undefined) return;
-      for (const each of Array.isArray(said) ? said : [said]) this.#component.network.publish(each);
+      for (const each of Array.isArray(said) ? said : [said]) {
+        this.#component.network.publish(each);
+        this.#component.statistics.answered(each.subject, each.error);
+      }
     } catch (error) {
-      this.#component.log.error({ actor: this.#options.actor, id: key, said: emitted.type, err: error }, "could not say");
+      this.#component.log.error(
+        { actor: this.#options.actor, id: key, said: emitted.type, err: error },
+        "could not say",
+      );
     }
   }
 
@@ -240,6 +277,7 @@ export class Population<L extends AnyActorLogic> {
     const member = this.#members.get(key);
     if (member === undefined) return;
     this.#members.delete(key);
+    if (this.size === 0) this.#emptied?.();
     const snapshot = member.actor.getSnapshot() as SnapshotFrom<L>;
     const { brief } = this.#options;
     if (brief !== undefined) member.life.tell(brief.about(snapshot), brief.worthKeeping(snapshot));
@@ -249,13 +287,20 @@ export class Population<L extends AnyActorLogic> {
 }
 
 type ReservedEmit =
-  | { type: "reply"; to: string | undefined; body?: unknown; payload?: string | Uint8Array; headers?: Record<string, string> }
+  | {
+      type: "reply";
+      to: string | undefined;
+      body?: unknown;
+      payload?: string | Uint8Array;
+      headers?: Record<string, string>;
+    }
   | { type: "refuse"; to: string | undefined; refusal: Refusal; headers?: Record<string, string> }
   | { type: "answered"; to: string | undefined; error?: string };
 
 function decode(row: Hear<unknown>, { data }: Message): unknown {
   if (row.contract.body === undefined) return data;
   const parsed = row.contract.body.safeParse(data.length === 0 ? {} : JSON.parse(decoder.decode(data)));
-  if (!parsed.success) throw new Error(parsed.error.issues.map((each) => `${each.path.join(".")}: ${each.message}`).join("; "));
+  if (!parsed.success)
+    throw new Error(parsed.error.issues.map((each) => `${each.path.join(".")}: ${each.message}`).join("; "));
   return parsed.data;
 }

@@ -17,6 +17,8 @@ export interface Said {
   readonly replyTo?: string;
   /** Somebody waits for it: if it can't be sent, a refusal that says so is sent in its place. */
   readonly isAnswer?: boolean;
+  /** For the statistics, where it answers a request: what went wrong. */
+  readonly error?: string;
 }
 
 export interface Subscription {

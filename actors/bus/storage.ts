@@ -129,7 +129,7 @@ function bucket(kv: KV): Bucket {
       if ((await kv.status()).values === 0) tellUpToDate();
       void (async () => {
         for await (const entry of entries) {
-          changed({ key: entry.key, value: valueOf(entry), revision: entry.revision });
+          changed({ key: entry.key, value: jsonOf(entry), revision: entry.revision });
           if (entry.delta === 0 || entry.isUpdate) tellUpToDate();
         }
       })();
@@ -139,7 +139,7 @@ function bucket(kv: KV): Bucket {
 }
 
 /** What isn't JSON, because somebody else wrote it, counts as nothing. */
-function valueOf(entry: KvEntry): unknown {
+function jsonOf(entry: KvEntry): unknown {
   if (entry.operation !== "PUT") return undefined;
   try {
     return entry.json();

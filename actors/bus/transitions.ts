@@ -47,7 +47,8 @@ export function tellTransitions(network: Network, clock: Clock): Teller {
       const address = { actor: transition.actor, id: transition.id };
       network.publish(say(State, address, transition));
       if (!keep || !mayKeep()) return;
-      const told = leftOut === 0 ? transition : { ...transition, about: { ...transition.about, leftOutBefore: leftOut } };
+      const told =
+        leftOut === 0 ? transition : { ...transition, about: { ...transition.about, leftOutBefore: leftOut } };
       leftOut = 0;
       network.publish(say(History, address, told));
     },

@@ -15,7 +15,13 @@ export interface CountingOptions {
 }
 
 /** Resolves once every reservation is known and the accounts are being rebuilt. */
-export async function startCounting({ component, functions, accounts, limit, timing }: CountingOptions): Promise<Population<typeof countingMachine>> {
+export async function startCounting({
+  component,
+  functions,
+  accounts,
+  limit,
+  timing,
+}: CountingOptions): Promise<Population<typeof countingMachine>> {
   const reserved = new Map<string, Map<string, number>>(accounts.map((acct) => [acct, new Map()]));
   const population = new Population(component, { actor: "counting", logic: countingMachine, wiring: countingWiring });
   await new Promise<void>((upToDate, failed) => {

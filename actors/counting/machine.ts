@@ -31,7 +31,12 @@ export interface CountingInput {
   readonly acct: string;
   readonly limit: number;
   readonly reserved: Readonly<Record<string, number>>;
-  readonly timing: { readonly tickMs: number; readonly rebuildMs: number; readonly recallMs: number; readonly silentTicks: number };
+  readonly timing: {
+    readonly tickMs: number;
+    readonly rebuildMs: number;
+    readonly recallMs: number;
+    readonly silentTicks: number;
+  };
 }
 
 export interface CountingContext {
@@ -99,7 +104,8 @@ export const countingMachine = setup({
         event.type === "counting.admit" ? [...context.queue, waiting(event)] : context.queue,
     }),
     release: assign({
-      ledger: ({ context, event }) => (event.type === "counting.release" ? release(context.ledger, event) : context.ledger),
+      ledger: ({ context, event }) =>
+        event.type === "counting.release" ? release(context.ledger, event) : context.ledger,
     }),
     /** Gives what has become free to those who wait, and answers who has got all they asked for. */
     serve: enqueueActions(({ context, enqueue }) => {
@@ -123,7 +129,8 @@ export const countingMachine = setup({
       enqueue.assign({ queue: context.queue.filter(({ isCalledFor }) => !isCalledFor) });
     }),
     hearHeld: assign({
-      ledger: ({ context, event }) => (event.type === "counting.held" ? heldNow(context.ledger, event) : context.ledger),
+      ledger: ({ context, event }) =>
+        event.type === "counting.held" ? heldNow(context.ledger, event) : context.ledger,
     }),
     hearRunning: assign({
       ledger: ({ context, event }) =>
@@ -205,7 +212,13 @@ export const countingMachine = setup({
   },
 });
 
-const waiting = ({ fn, frontendId, poolId, count, replyTo }: Extract<CountingEvent, { type: "counting.admit" }>): Waiting => ({
+const waiting = ({
+  fn,
+  frontendId,
+  poolId,
+  count,
+  replyTo,
+}: Extract<CountingEvent, { type: "counting.admit" }>): Waiting => ({
   fn,
   frontendId,
   poolId,

@@ -131,7 +131,11 @@ export function heldNow(ledger: Ledger, { fn, frontendId, poolId, count }: Appli
   const holding: Holding =
     known === undefined || count >= known.count
       ? { fn, frontendId, count, silentTicks: 0, claim: null }
-      : { ...known, silentTicks: 0, claim: { most: Math.max(known.claim?.most ?? 0, count), ticks: known.claim?.ticks ?? 0 } };
+      : {
+          ...known,
+          silentTicks: 0,
+          claim: { most: Math.max(known.claim?.most ?? 0, count), ticks: known.claim?.ticks ?? 0 },
+        };
   return { ...ledger, holdings: { ...ledger.holdings, [key]: holding } };
 }
 

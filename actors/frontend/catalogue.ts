@@ -24,7 +24,11 @@ export interface Catalogue {
 }
 
 /** Resolves when the copy is complete. `superseded` hears the pools that no invoke goes to any more. */
-export async function openCatalogue(functions: Bucket, region: string, superseded: (poolId: string) => void): Promise<Catalogue> {
+export async function openCatalogue(
+  functions: Bucket,
+  region: string,
+  superseded: (poolId: string) => void,
+): Promise<Catalogue> {
   const records = new Map<string, FunctionRecord>();
   const versions = new Map<string, FunctionConfiguration>();
   const specs = new Map<string, FunctionSpec>();

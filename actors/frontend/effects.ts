@@ -1,9 +1,10 @@
 /** What an invocation asks of its front end: metadata, and leases. */
-import { poolId } from "../../subjects/function.ts";
+
 import { Refused, refusal } from "../../subjects/errors.ts";
+import { poolId } from "../../subjects/function.ts";
+import type { Population } from "../bus/population.ts";
 import type { Catalogue } from "./catalogue.ts";
 import type { leasesMachine } from "./leases/machine.ts";
-import type { Population } from "../bus/population.ts";
 import { type InvocationContext, type InvocationEvent, invocationMachine, leasesOf } from "./machine.ts";
 
 export interface Desk {

@@ -59,7 +59,11 @@ export async function startFrontend(options: FrontendOptions): Promise<Frontend>
     brief: {
       about: ({ context }) => aboutOf(context),
       worthKeeping: ({ value, context: { result } }) =>
-        value === "refused" || result === undefined || result.cold || result.outcome !== "ok" || result.runUs > slowMs * 1000,
+        value === "refused" ||
+        result === undefined ||
+        result.cold ||
+        result.outcome !== "ok" ||
+        result.runUs > slowMs * 1000,
     },
   });
   leases.listen();

@@ -138,7 +138,10 @@ export const invocationMachine = setup({
       refuse(context, refusal("ServiceException", `worker ${context.sandbox?.workerId} did not answer in time`)),
     ),
     refuseLost: emit(({ context }) =>
-      refuse(context, refusal("ServiceException", `worker ${context.sandbox?.workerId} was lost while it ran the function`)),
+      refuse(
+        context,
+        refusal("ServiceException", `worker ${context.sandbox?.workerId} was lost while it ran the function`),
+      ),
     ),
     refuseRefused: emit(({ context }) =>
       refuse(context, refusal("ServiceException", `${context.attempts} sandboxes refused the invocation`)),

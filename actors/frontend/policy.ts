@@ -28,7 +28,10 @@ export function checkPayload(payload: Uint8Array): Refusal | undefined {
 /** Client context is base64 of a JSON object, 3,583 bytes at most. */
 export function checkClientContext(encoded: string): Refusal | undefined {
   if (encoded.length > 3583) {
-    return refusal("InvalidRequestContentException", "Client context must be no more than 3583 bytes when base64-encoded.");
+    return refusal(
+      "InvalidRequestContentException",
+      "Client context must be no more than 3583 bytes when base64-encoded.",
+    );
   }
   try {
     JSON.parse(Buffer.from(encoded, "base64").toString("utf8"));
@@ -41,7 +44,10 @@ export function checkClientContext(encoded: string): Refusal | undefined {
 export function checkInvocationType(type: string): Refusal | undefined {
   if (type === "RequestResponse" || type === "DryRun") return undefined;
   return type === "Event"
-    ? refusal("InvalidParameterValueException", "Invocation type Event is not available on this subject yet: asynchronous invokes are not built")
+    ? refusal(
+        "InvalidParameterValueException",
+        "Invocation type Event is not available on this subject yet: asynchronous invokes are not built",
+      )
     : refusal(
         "ValidationException",
         `1 validation error detected: Value '${type}' at 'invocationType' failed to satisfy constraint: Member must satisfy enum value set: [Event, RequestResponse, DryRun]`,

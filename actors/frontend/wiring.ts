@@ -91,5 +91,6 @@ function invokeSaid(invocation: InvocationContext, frontendId: string, nowUs: nu
     subject: InvokeSandbox.subject({ workerId: sandbox.workerId, sandboxId: sandbox.sandboxId }),
     payload: invocation.payload,
     headers: { [H.CALL]: JSON.stringify(call) },
+    replyTo: Finished.subject({ frontendId, requestId }),
   };
 }

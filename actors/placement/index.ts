@@ -15,7 +15,12 @@ export interface PlacementOptions {
   readonly random: () => number;
 }
 
-export function startPlacement({ component, leases, beatMs, random }: PlacementOptions): Population<typeof leaseMachine> {
+export function startPlacement({
+  component,
+  leases,
+  beatMs,
+  random,
+}: PlacementOptions): Population<typeof leaseMachine> {
   const workers: Population<typeof leaseMachine> = new Population(component, {
     actor: "lease",
     logic: leaseLogic(leases, (error) => component.log.warn({ err: error }, "lease not written")),
@@ -32,5 +37,7 @@ function candidate({ value, context }: ReturnType<typeof leaseMachine.getInitial
   if (typeof value === "string") return [];
   const { lease, health } = value.known;
   const { workerId, beat, promisedMiB } = context;
-  return [{ ...beat, workerId, promisedMiB, lease: lease as Candidate["lease"], health: health as Candidate["health"] }];
+  return [
+    { ...beat, workerId, promisedMiB, lease: lease as Candidate["lease"], health: health as Candidate["health"] },
+  ];
 }

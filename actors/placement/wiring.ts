@@ -8,7 +8,10 @@ import { type Candidate, chooseWorker, leaseLengthMs } from "./policy.ts";
 
 const LEASE_ANSWER_MS = 1000;
 
-export function placementWiring(candidates: () => readonly Candidate[], random: () => number): Wiring<typeof leaseMachine> {
+export function placementWiring(
+  candidates: () => readonly Candidate[],
+  random: () => number,
+): Wiring<typeof leaseMachine> {
   return {
     hears: [
       hear(Heartbeat, {

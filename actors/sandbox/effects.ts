@@ -39,7 +39,8 @@ const MIB_PER_CPU = 1769;
 const PIDS = 1024;
 const MEMORY_SAMPLE_MS = 1000;
 
-export const sandboxLogic = (world: SandboxWorld) => sandboxMachine.provide({ actors: { process: processLogic(world) } });
+export const sandboxLogic = (world: SandboxWorld) =>
+  sandboxMachine.provide({ actors: { process: processLogic(world) } });
 
 const processLogic = (world: SandboxWorld) =>
   fromCallback<ProcessCommand, SandboxInput, SandboxEvent>(({ input, sendBack, receive }) => {

@@ -14,7 +14,8 @@ export class LogTail {
     if (this.#lines === undefined) return;
     this.#lines.push(line);
     this.#bytes += line.length + 1;
-    while (this.#bytes - (this.#lines[0]?.length ?? 0) > TAIL_BYTES) this.#bytes -= (this.#lines.shift()?.length ?? 0) + 1;
+    while (this.#bytes - (this.#lines[0]?.length ?? 0) > TAIL_BYTES)
+      this.#bytes -= (this.#lines.shift()?.length ?? 0) + 1;
   }
 
   /** The lines so far, or `undefined` when nobody asked. */

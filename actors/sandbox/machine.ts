@@ -76,7 +76,13 @@ export type SandboxEmitted =
   | { type: "started"; sandbox: SandboxContext; job: Job }
   | { type: "finished"; sandbox: SandboxContext; job: Job; outcome: Outcome }
   | { type: "refused"; sandbox: SandboxContext; call: Call; why: string }
-  | { type: "reported"; sandbox: SandboxContext; state: "idle" | "failed" | "dead"; reason: string; error?: RuntimeError };
+  | {
+      type: "reported";
+      sandbox: SandboxContext;
+      state: "idle" | "failed" | "dead";
+      reason: string;
+      error?: RuntimeError;
+    };
 
 export type Outcome =
   | { readonly kind: "ok"; readonly payload: Uint8Array; readonly us: number; readonly usage: Usage }

@@ -5,8 +5,8 @@ import { type Call, Finished, InvokeSandbox, SandboxReport, StopSandbox } from "
 import type { Message, Said } from "../bus/port.ts";
 import { hear, hearRaw, say, type Wiring } from "../bus/wiring.ts";
 import { endLine, receipt, reportLine, startLine } from "./lines.ts";
-import type { Job, Outcome, SandboxContext, sandboxMachine } from "./machine.ts";
 import { TAIL_BYTES } from "./log-tail.ts";
+import type { Job, Outcome, SandboxContext, sandboxMachine } from "./machine.ts";
 
 export function sandboxWiring(workerId: string): Wiring<typeof sandboxMachine> {
   return {
@@ -47,7 +47,7 @@ export const logSaid = (sandbox: Pick<SandboxContext, "spec" | "sandboxId">, lin
 });
 
 function refusedSaid(call: Call, sandboxId: string, why: string, alive: boolean): Said {
-  return say(Finished, call, {
+  const refused = {
     sandboxId,
     outcome: "refused",
     errorType: why,
@@ -56,26 +56,33 @@ function refusedSaid(call: Call, sandboxId: string, why: string, alive: boolean)
     initUs: 0,
     runUs: 0,
     alive,
-  });
+  };
+  return { ...say(Finished, call, { ...refused, outcome: "refused" }), error: why };
 }
 
 /** The front end hears first, then the caller: a caller who calls again at once finds the sandbox free. */
 function finishedSaid(sandbox: SandboxContext, job: Job, outcome: Outcome): readonly Said[] {
   const { call } = job;
-  const runUs = Math.max(0, Math.round(outcome.kind === "timeout" ? sandbox.spec.timeoutMs * 1000 : outcome.us - job.startedUs));
+  const runUs = Math.max(
+    0,
+    Math.round(outcome.kind === "timeout" ? sandbox.spec.timeoutMs * 1000 : outcome.us - job.startedUs),
+  );
   const failed = outcome.kind !== "ok";
   const closing = [endLine(job), reportLine(sandbox, job, outcome, runUs)];
   const said: Said[] = [
-    say(Finished, call, {
-      sandboxId: sandbox.sandboxId,
-      outcome: failed ? "function-error" : "ok",
-      ...(failed ? { errorType: outcome.error.errorType } : {}),
-      cold: job.cold,
-      createUs: job.cold ? sandbox.createUs : 0,
-      initUs: job.cold ? sandbox.initUs : 0,
-      runUs,
-      alive: sandbox.leaving === "",
-    }),
+    {
+      ...(failed ? { error: outcome.error.errorType } : {}),
+      ...say(Finished, call, {
+        sandboxId: sandbox.sandboxId,
+        outcome: failed ? "function-error" : "ok",
+        ...(failed ? { errorType: outcome.error.errorType } : {}),
+        cold: job.cold,
+        createUs: job.cold ? sandbox.createUs : 0,
+        initUs: job.cold ? sandbox.initUs : 0,
+        runUs,
+        alive: sandbox.leaving === "",
+      }),
+    },
   ];
   if (call.replyTo !== undefined) {
     said.push({

@@ -13,7 +13,12 @@ export interface WorkerManagerOptions {
   readonly limits: PoolLimits;
 }
 
-export function startWorkerManager({ component, epoch, tickMs, limits }: WorkerManagerOptions): Population<typeof poolMachine> {
+export function startWorkerManager({
+  component,
+  epoch,
+  tickMs,
+  limits,
+}: WorkerManagerOptions): Population<typeof poolMachine> {
   let pools = 0;
   const population = new Population(component, {
     actor: "pool",

@@ -58,7 +58,11 @@ export const poolMachine = setup({
   },
 }).createMachine({
   id: "pool",
-  context: ({ input }) => ({ book: emptyBook(input.poolId, input.epoch, input.limits), tickMs: input.tickMs, isReplaced: false }),
+  context: ({ input }) => ({
+    book: emptyBook(input.poolId, input.epoch, input.limits),
+    tickMs: input.tickMs,
+    isReplaced: false,
+  }),
   initial: "serving",
   states: {
     serving: {

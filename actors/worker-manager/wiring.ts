@@ -1,8 +1,8 @@
 /** The worker manager's relation to the network: front ends want and return, placement places, workers create and report. */
 import { Held, Recount } from "../../subjects/counting.ts";
 import { Place, Placed, WorkerLost } from "../../subjects/placement.ts";
-import { Grant, Retire, Return, StartFailed, Want } from "../../subjects/worker-manager.ts";
 import { CreateSandbox, Hosted, SandboxReport, StopSandbox } from "../../subjects/worker.ts";
+import { Grant, Retire, Return, StartFailed, Want } from "../../subjects/worker-manager.ts";
 import { hear, say, type Wiring } from "../bus/wiring.ts";
 import type { poolMachine } from "./machine.ts";
 

@@ -33,7 +33,12 @@ export function workerWiring(facts: WorkerFacts, sandboxes: HostedSandboxes): Wi
       hear(CreateSandbox, {
         at,
         endpoint: "create",
-        toEvent: (body, { replyTo }) => ({ ...body, idle: sandboxes.idle(body.poolId), replyTo, type: "worker.create" }),
+        toEvent: (body, { replyTo }) => ({
+          ...body,
+          idle: sandboxes.idle(body.poolId),
+          replyTo,
+          type: "worker.create",
+        }),
       }),
       hear(DrainWorker, { at, toEvent: ({ reason }) => ({ type: "worker.drain", reason }) }),
       hear(SandboxReport, {

@@ -32,22 +32,26 @@ async function runComponents(names: readonly ComponentName[], zone: string): Pro
   const home = await prepareHome(resolveHome());
   const opened = await openProcess(names.join(" "), await login(home), readConfig(process.env), home);
   const running: Started[] = [];
-  const stopped = Promise.withResolvers<string>();
-  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => stopped.resolve(signal));
-  if (process.env.MAYFLY_SUPERVISED !== undefined) {
-    process.stdin.resume().once("end", () => stopped.resolve("the supervisor ended"));
+  try {
+    const stopped = Promise.withResolvers<string>();
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => stopped.resolve(signal));
+    if (process.env.MAYFLY_SUPERVISED !== undefined) {
+      process.stdin.resume().once("end", () => stopped.resolve("the supervisor ended"));
+    }
+    for (const name of names) {
+      if (SINGLE.has(name)) await refuseSecond(opened, name);
+      const started = await COMPONENTS[name](opened, { zone });
+      started.ended?.then((how) => stopped.resolve(`${name} ended: ${how}`));
+      running.push(started);
+    }
+    opened.log.info({ components: names }, "running");
+    await stopped.promise;
+  } finally {
+    for (const each of running.reverse()) await each.stop();
+    await opened.connection.close();
+    // Timers and pipes of what has stopped would keep the process; the exit code is set by then.
+    setImmediate(() => process.exit());
   }
-  for (const name of names) {
-    if (SINGLE.has(name)) await refuseSecond(opened, name);
-    const started = await COMPONENTS[name](opened, { zone });
-    started.ended?.then((how) => stopped.resolve(`${name} ended: ${how}`));
-    running.push(started);
-  }
-  opened.log.info({ components: names }, "running");
-  await stopped.promise;
-  for (const each of running.reverse()) await each.stop();
-  await opened.connection.close();
-  process.exit(0);
 }
 
 /** As `up` tells its children; by hand, the server of this home's running Mayfly. */

@@ -44,8 +44,11 @@ async function stay(home: Home, hello: boolean): Promise<void> {
   const system = await starting;
   tell(`isolation: ${system.isolation}`);
   if (hello) {
-    await showFirstLook(system.contextSelected, tell).catch((error: Error) => tell(`the first look failed: ${error.message}`));
+    await showFirstLook(system.contextSelected, tell).catch((error: Error) =>
+      tell(`the first look failed: ${error.message}`),
+    );
   }
+  await system.sayReady();
   tell("Ctrl-C ends it.");
   const why = await Promise.race([asked.promise, system.serverLost]);
   if (why !== "") process.stderr.write(`mayfly: ${why}\n`);
@@ -66,7 +69,7 @@ async function goDetached(home: Home, hello: boolean): Promise<void> {
     const again = new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), 100));
     const code = await Promise.race([ended.promise, again]);
     if (code !== undefined) throw new Error(`it did not come up (exit status ${code}); see ${logFile}`);
-    if ((await readRunning(home)) !== undefined) break;
+    if ((await readRunning(home))?.isReady === true) break;
   }
   tell("Mayfly is up; `mayfly ls` shows what is deployed, `mayfly down` ends it.");
   process.exit(0);

@@ -2,9 +2,9 @@
 import { watch } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { SandboxWorld } from "../../actors/sandbox/effects.ts";
 import { chooseDriver } from "../../actors/sandbox/drivers/choose.ts";
 import type { Isolation } from "../../actors/sandbox/drivers/driver.ts";
+import type { SandboxWorld } from "../../actors/sandbox/effects.ts";
 import { Sandboxes } from "../../actors/sandbox/index.ts";
 import { listRuntimes, resolveRuntime } from "../../actors/sandbox/runtimes/catalogue.ts";
 import { lambdaEnvironment } from "../../actors/sandbox/runtimes/environment.ts";

@@ -21,7 +21,10 @@ export async function awaitSystem(
   const isolations = new Map<string, string>();
   const enough = Promise.withResolvers<void>();
   const heartbeats = network.subscribe(Heartbeat.subject(), ({ subject, data }) => {
-    isolations.set(Heartbeat.address(subject).workerId, Heartbeat.body.parse(JSON.parse(decoder.decode(data))).isolation);
+    isolations.set(
+      Heartbeat.address(subject).workerId,
+      Heartbeat.body.parse(JSON.parse(decoder.decode(data))).isolation,
+    );
     if (isolations.size >= workers) enough.resolve();
   });
   const missing = new Set(components);

@@ -7,18 +7,19 @@ import type { NatsConnection } from "nats";
 import { connectNats, natsNetwork } from "../../actors/bus/nats.ts";
 import { privateMountsCommand } from "../../actors/sandbox/drivers/private-mounts.ts";
 import type { Config } from "../../config/config.ts";
+import { writeCliContext } from "../embedded/cli-context.ts";
 import { findBubblewrap } from "../embedded/find-bubblewrap.ts";
 import { externalServer, findNatsServer } from "../embedded/find-nats-server.ts";
-import { writeCliContext } from "../embedded/cli-context.ts";
 import type { Home } from "../embedded/home.ts";
 import { startNatsServer } from "../embedded/nats-server.ts";
 import { identify } from "../embedded/process-identity.ts";
 import { packageRoot } from "../package-root.ts";
 import { PLANE } from "../run/components.ts";
 import type { NatsLogin } from "../run/context.ts";
-import { forgetRunning, writeRunning } from "../running.ts";
-import { awaitSystem } from "./readiness.ts";
+import { forgetRunning, type Running, writeRunning } from "../running.ts";
 import { embeddedStamp, platformProperty } from "./property.ts";
+import { awaitSystem } from "./readiness.ts";
+import { becomeBatchWork } from "./scheduling.ts";
 import { refuseUnstamped } from "./stamp-check.ts";
 import { Supervisor } from "./supervisor.ts";
 
@@ -30,6 +31,8 @@ export interface System {
   readonly contextSelected: boolean;
   /** Resolves when the nats-server ended and can't be had again: nothing works without it. */
   readonly serverLost: Promise<string>;
+  /** Tells whoever waits for us to be up that nothing of it is still under way. */
+  sayReady(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -45,6 +48,7 @@ interface Server {
 
 /** Resolves when every component and a worker in each zone answers. `tell` hears lines for a person. */
 export async function startSystem(config: Config, home: Home, tell: (line: string) => void): Promise<System> {
+  await becomeBatchWork();
   const bwrap = await findBubblewrap({ tools: home.tools, onProgress: tell });
   tell(`bubblewrap ${bwrap.version} (${bwrap.how})`);
   const server = await openServer(home, tell);
@@ -75,21 +79,26 @@ export async function startSystem(config: Config, home: Home, tell: (line: strin
       });
     child("plane", [], PLANE);
     for (const zone of config.zones) child(`worker-${zone}`, privateMountsCommand(), ["worker", "--zone", zone]);
-    const isolation = await awaitSystem(natsNetwork(connection), config.zones.length, PLANE, () => join(home.logs, "*.log"));
+    const isolation = await awaitSystem(natsNetwork(connection), config.zones.length, PLANE, () =>
+      join(home.logs, "*.log"),
+    );
     const self = (await identify(process.pid)) ?? { pid: process.pid, startedAt: "" };
-    await writeRunning(home, {
+    const running: Running = {
       url: server.address,
       pid: process.pid,
       process: self,
       startedAt: Date.now(),
       zones: [...config.zones],
-    });
+      isReady: false,
+    };
+    await writeRunning(home, running);
     return {
       login: server.login,
       connection,
       isolation,
       contextSelected: context.selected,
       serverLost: server.lost,
+      sayReady: () => writeRunning(home, { ...running, isReady: true }),
       stop: async () => {
         await connection.close();
         await stop();
@@ -101,9 +110,14 @@ export async function startSystem(config: Config, home: Home, tell: (line: strin
   }
 }
 
+/** Of a component's heap: what one call leaves behind dies young, and a larger nursery is swept less often. */
+const YOUNG_MIB = 32;
+
 /** This program again, with other arguments, on the same Node. */
 export const mayfly = (...args: readonly string[]): string[] => [
   process.execPath,
+  `--min-semi-space-size=${YOUNG_MIB}`,
+  `--max-semi-space-size=${YOUNG_MIB}`,
   join(packageRoot, "bin", "mayfly.js"),
   ...args,
 ];
@@ -114,13 +128,16 @@ async function openServer(home: Home, tell: (line: string) => void): Promise<Ser
   const external = externalServer();
   if (external !== undefined) {
     const { MAYFLY_NATS_USER: user, MAYFLY_NATS_PASSWORD: password } = process.env;
-    const login = { url: external, ...(user === undefined ? {} : { user }), ...(password === undefined ? {} : { password }) };
+    const login = {
+      url: external,
+      ...(user === undefined ? {} : { user }),
+      ...(password === undefined ? {} : { password }),
+    };
     tell(`using the NATS server at ${new URL(external).host} (MAYFLY_NATS_URL)`);
     return { login, address: external, person: login, lost: new Promise(() => {}), stop: async () => {} };
   }
   const found = await findNatsServer({ tools: home.tools, onProgress: tell });
-  const launch = () =>
-    startNatsServer({ binary: found.path, home, property: platformProperty, stamp: embeddedStamp });
+  const launch = () => startNatsServer({ binary: found.path, home, property: platformProperty, stamp: embeddedStamp });
   let server = await launch();
   for (const note of server.notes) tell(note);
   tell(`nats-server ${found.version} (${found.how}) on ${server.url}, data in ${home.root}`);

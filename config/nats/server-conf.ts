@@ -9,7 +9,7 @@ import { hasFeature, serverFeatures } from "./features.ts";
 import { type PlatformProperty, peoplePermissions } from "./people.ts";
 import { type Stamp, stampingMappings } from "./stamping.ts";
 
-export const platformAccount = "MAYFLY";
+const platformAccount = "MAYFLY";
 export const systemAccount = "SYS";
 
 /** Lambda's largest payload is 6 MB, and a third more as base64. Above 8 MB the server warns. */

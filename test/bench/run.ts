@@ -3,13 +3,13 @@
  * in the same minute. Ratios come first: absolutes are the machine's.
  */
 import { spawn } from "node:child_process";
+import { credentialsOf } from "../../bin/embedded/credentials.ts";
+import { readRunning } from "../../bin/running.ts";
 import { UserInvoke } from "../../subjects/invoke.ts";
 import { configure, deploy, HELLO_NODE, HELLO_PYTHON } from "../support/functions.ts";
 import { startMayfly } from "../support/system.ts";
 import { benchCold, coldAbsolutes, coldRatio } from "./cold.ts";
 import { benchWarm, warmAbsolutes, warmRatios } from "./warm.ts";
-import { readRunning } from "../../bin/running.ts";
-import { credentialsOf } from "../../bin/embedded/credentials.ts";
 
 const SANDBOXES = 8;
 const PAYLOAD = '{"name":"Ada"}';

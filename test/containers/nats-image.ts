@@ -13,7 +13,8 @@ import { connectNats } from "../../actors/bus/nats.ts";
 import { composeConfFile } from "../../bin/build/compose-conf.ts";
 import type { Credentials } from "../../bin/embedded/credentials.ts";
 import { findNatsServer } from "../../bin/embedded/find-nats-server.ts";
-import type { TestServer } from "../support/nats.ts";
+import { freePort } from "../embedded/any-server.ts";
+import type { RestartableServer } from "../support/nats.ts";
 import { buildImage } from "./engine.ts";
 import { copyPrograms } from "./image-root.ts";
 
@@ -41,8 +42,8 @@ export async function buildNatsImage(): Promise<LocalImage> {
   }
 }
 
-/** A server on a free port of this machine; it and its data are gone when disposed of. */
-export async function startContainerServer(image: string): Promise<TestServer> {
+/** A server on a free port of this machine, also after a restart; it and its data are gone when disposed of. */
+export async function startContainerServer(image: string): Promise<RestartableServer> {
   const secret = () => randomBytes(16).toString("hex");
   const credentials: Credentials = {
     platform: { user: "platform", password: secret() },
@@ -55,7 +56,7 @@ export async function startContainerServer(image: string): Promise<TestServer> {
       MAYFLY_PERSON_PASSWORD: `'${credentials.mayfly.password}'`,
     })
     .withCommand(["-c", "/etc/nats/mayfly.conf"])
-    .withExposedPorts(4222)
+    .withExposedPorts({ container: 4222, host: await freePort() })
     .withWaitStrategy(Wait.forLogMessage(/Server is ready/))
     .start();
   const url = `nats://${container.getHost()}:${container.getMappedPort(4222)}`;
@@ -68,6 +69,7 @@ export async function startContainerServer(image: string): Promise<TestServer> {
       connections.push(connection);
       return connection;
     },
+    restart: () => container.restart({ timeout: 0 }),
     async [Symbol.asyncDispose]() {
       await Promise.all(connections.map((each) => each.close()));
       await container.stop({ remove: true, removeVolumes: true });

@@ -7,9 +7,10 @@ import { buildNatsImage, type LocalImage, startContainerServer } from "./nats-im
 
 const built = vi.hoisted((): { image: LocalImage | undefined } => ({ image: undefined }));
 
-vi.mock(import("../support/nats.ts"), () => ({
-  startTestServer: () => startContainerServer(built.image?.name ?? ""),
-}));
+vi.mock(import("../support/nats.ts"), () => {
+  const start = () => startContainerServer(built.image?.name ?? "");
+  return { startTestServer: start, startRestartableServer: start };
+});
 
 const testFolder = join(import.meta.dirname, "..");
 /** Those that take their server from test/support/nats.ts, and therefore take this one. */

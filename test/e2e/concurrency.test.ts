@@ -61,7 +61,9 @@ const code = (reply: Msg) => reply.headers?.get("Nats-Service-Error-Code") || "2
 /** Every transition of sandboxes while `during` runs. */
 async function transitionsOf(during: () => Promise<unknown>): Promise<Transition[]> {
   const seen: Transition[] = [];
-  const subscription = nats.subscribe("mayfly.state.sandbox.*", { callback: (_, message) => void seen.push(message.json()) });
+  const subscription = nats.subscribe("mayfly.state.sandbox.*", {
+    callback: (_, message) => void seen.push(message.json()),
+  });
   await nats.flush();
   await during();
   await nats.flush();
@@ -95,7 +97,8 @@ describe("warm sandboxes", () => {
   test("are stopped when nobody used them for a while: scale to zero", async () => {
     await invoke("busy");
     const dead = await transitionsOf(async () => {
-      const workers = async () => JSON.parse((await system.mayfly("ls", "--workers", "--json")).stdout) as Array<{ sandboxes: number }>;
+      const workers = async () =>
+        JSON.parse((await system.mayfly("ls", "--workers", "--json")).stdout) as Array<{ sandboxes: number }>;
       const hosted = async () => (await workers()).reduce((sum, { sandboxes }) => sum + sandboxes, 0);
       await expect.poll(hosted, { timeout: IDLE_MS * 5, interval: 200 }).toBe(0);
     });
@@ -115,7 +118,8 @@ describe("reserved concurrency", () => {
         most = Math.max(most, [...running.values()].filter(Boolean).length);
       },
     });
-    const settled = async () => (await api(nats, "GetFunctionConcurrency", { FunctionName: "reserved" })).ReservedConcurrentExecutions;
+    const settled = async () =>
+      (await api(nats, "GetFunctionConcurrency", { FunctionName: "reserved" })).ReservedConcurrentExecutions;
     await expect.poll(settled).toBe(3);
     const replies: Msg[] = [];
     for (let round = 0; round < 3; round++) {

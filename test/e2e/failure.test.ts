@@ -12,7 +12,8 @@ beforeAll(async () => {
   system = await startMayfly({ env: { MAYFLY_HEARTBEAT: "300" } });
   nats = await system.connect();
   const files = {
-    "index.mjs": "export const handler = (event) => new Promise((resolve) => setTimeout(resolve, event.ms ?? 0, process.env.MARK ?? 'done'));\n",
+    "index.mjs":
+      "export const handler = (event) => new Promise((resolve) => setTimeout(resolve, event.ms ?? 0, process.env.MARK ?? 'done'));\n",
   };
   await deploy(await system.connect("platform"), { name: "waits", files, timeout: 20 });
 });
@@ -30,7 +31,9 @@ async function pidsOf(...words: string[]): Promise<number[]> {
     pids.map(async (pid) => {
       const command = (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")).split("\0");
       const environment = await readFile(`/proc/${pid}/environ`, "utf8").catch(() => "");
-      const ours = environment.includes(`MAYFLY_HOME=${system.home.root}`) || command.some((word) => word.includes(system.home.root));
+      const ours =
+        environment.includes(`MAYFLY_HOME=${system.home.root}`) ||
+        command.some((word) => word.includes(system.home.root));
       return ours && words.every((word) => command.some((each) => each.endsWith(word))) ? [Number(pid)] : [];
     }),
   );

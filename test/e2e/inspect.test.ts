@@ -60,7 +60,9 @@ describe.skipIf(program === undefined)(
     });
 
     test("shows a sandbox go init, idle, busy, idle, dead", async () => {
-      const watch = spawn(program ?? "nats", ["--context", "mayfly", "sub", "mayfly.state.sandbox.*", "--raw"], { env: system.env });
+      const watch = spawn(program ?? "nats", ["--context", "mayfly", "sub", "mayfly.state.sandbox.*", "--raw"], {
+        env: system.env,
+      });
       try {
         const seen: Transition[] = [];
         const dead = new Promise<void>((resolve) => {
@@ -71,7 +73,8 @@ describe.skipIf(program === undefined)(
             for (const line of lines.filter((each) => each.startsWith("{"))) {
               const transition = JSON.parse(line) as Transition;
               seen.push(transition);
-              if (transition.to === "dead" && seen.some(({ id, to }) => id === transition.id && to === "busy.running")) resolve();
+              if (transition.to === "dead" && seen.some(({ id, to }) => id === transition.id && to === "busy.running"))
+                resolve();
             }
           });
         });
@@ -82,7 +85,8 @@ describe.skipIf(program === undefined)(
         };
         await expect.poll(listening, { timeout: 10_000 }).toBe(true);
         await dead;
-        const cold = async () => (await connection.request("mayfly.invoke.hello", "{}", { timeout: 10_000 })).headers?.get("Mayfly-Start");
+        const cold = async () =>
+          (await connection.request("mayfly.invoke.hello", "{}", { timeout: 10_000 })).headers?.get("Mayfly-Start");
         expect(await cold()).toBe("cold");
         const whole = () => {
           const id = seen.findLast(({ to }) => to.startsWith("init"))?.id;
@@ -114,7 +118,14 @@ describe.skipIf(program === undefined)(
 
     test("keeps why a call was slow: a cold one's whole life, a plain warm one's not", async () => {
       const lives = async () => {
-        const stream = await nats("stream", "get", "STATE", "--last-for", "mayfly.history.invocation.>", "--json").catch(() => "{}");
+        const stream = await nats(
+          "stream",
+          "get",
+          "STATE",
+          "--last-for",
+          "mayfly.history.invocation.>",
+          "--json",
+        ).catch(() => "{}");
         return stream;
       };
       await connection.request("mayfly.invoke.hello", "{}", { timeout: 10_000 });

@@ -110,7 +110,9 @@ describe("a function that works", () => {
     const id = header(reply, "X-Amzn-RequestId");
     expect(log).toMatch(new RegExp(`^START RequestId: ${id} Version: \\$LATEST\n`));
     expect(log).toContain(`\t${id}\tINFO\tgreeting Tail\n`);
-    expect(log).toMatch(/END RequestId: .*\nREPORT RequestId: .*\tDuration: .* ms\tBilled Duration: \d+ ms\tMemory Size: 128 MB/);
+    expect(log).toMatch(
+      /END RequestId: .*\nREPORT RequestId: .*\tDuration: .* ms\tBilled Duration: \d+ ms\tMemory Size: 128 MB/,
+    );
   });
 
   test("a client context reaches the handler", async () => {
@@ -187,7 +189,9 @@ describe("a call that can't be", () => {
   test("of an unknown function or qualifier is a 404", async () => {
     const [code, error, body] = await refusal(invoke("nobody"));
     expect(code).toBe("404");
-    expect(error).toMatch(/^ResourceNotFoundException: Function not found: arn:aws:lambda:us-east-1:000000000000:function:nobody$/);
+    expect(error).toMatch(
+      /^ResourceNotFoundException: Function not found: arn:aws:lambda:us-east-1:000000000000:function:nobody$/,
+    );
     expect(body).toEqual({ Type: "User", Message: expect.stringContaining("Function not found") });
     expect((await refusal(nats.request("mayfly.invoke.hello.42", "{}", { timeout: 5000 })))[0]).toBe("404");
   });
@@ -195,7 +199,9 @@ describe("a call that can't be", () => {
   test("with a payload that is no JSON is a 400", async () => {
     const [code, error, body] = await refusal(invoke("hello", "{oops"));
     expect([code, error?.split(":")[0]]).toEqual(["400", "InvalidRequestContentException"]);
-    expect(body).toMatchObject({ message: expect.stringMatching(/^Could not parse request body into json: Could not parse payload into json: /) });
+    expect(body).toMatchObject({
+      message: expect.stringMatching(/^Could not parse request body into json: Could not parse payload into json: /),
+    });
   });
 
   test("with more than 6,291,556 bytes is a 413", async () => {
@@ -208,12 +214,18 @@ describe("a call that can't be", () => {
     const throttled = async () => (await refusal(invoke("nothing")))[0] === "429";
     await expect.poll(throttled, { timeout: 5000 }).toBe(true);
     const [, , body] = await refusal(invoke("nothing"));
-    expect(body).toEqual({ Reason: "ReservedFunctionConcurrentInvocationLimitExceeded", Type: "User", message: "Rate Exceeded." });
+    expect(body).toEqual({
+      Reason: "ReservedFunctionConcurrentInvocationLimitExceeded",
+      Type: "User",
+      message: "Rate Exceeded.",
+    });
     await api(nats, "DeleteFunctionConcurrency", { FunctionName: "nothing" });
     await expect.poll(throttled, { timeout: 5000 }).toBe(false);
   });
 
   test("of an unknown kind is refused by name", async () => {
-    expect((await refusal(invoke("hello", "{}", { "X-Amz-Invocation-Type": "Sometimes" })))[1]).toMatch(/^ValidationException/);
+    expect((await refusal(invoke("hello", "{}", { "X-Amz-Invocation-Type": "Sometimes" })))[1]).toMatch(
+      /^ValidationException/,
+    );
   });
 });

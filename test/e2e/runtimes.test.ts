@@ -118,17 +118,33 @@ describe("provided.al2023", () => {
     expect(reply.json()).toMatchObject({ errorType: "Runtime.InvalidEntrypoint" });
   });
 
-  test("AWS's own client for Node.js, as published, in the function's package", { timeout: 240_000 }, async (context) => {
+  test("AWS's own client for Node.js, as published, in the function's package", {
+    timeout: 240_000,
+  }, async (context) => {
     const client = await nodeClient();
     if ("missing" in client) return context.skip(`aws-lambda-ric can't be had here: ${client.missing}`);
     const [, entry = ""] = /'([^']+\/node_modules)\/aws-lambda-ric/.exec(client.command) ?? [];
     const app = join(folder, "ric");
     await mkdir(app);
     await run("cp", ["-r", entry, join(app, "node_modules")]);
-    await writeFile(join(app, "index.mjs"), "export const handler = async (event) => ({ by: 'aws-lambda-ric', event });\n");
+    await writeFile(
+      join(app, "index.mjs"),
+      "export const handler = async (event) => ({ by: 'aws-lambda-ric', event });\n",
+    );
     const start = "#!/bin/sh\nexec /var/lang/bin/node /var/task/node_modules/aws-lambda-ric/index.mjs index.handler\n";
     await writeFile(join(app, "bootstrap"), start, { mode: 0o755 });
-    const flags = ["--name", "ric", "--runtime", bootstrap.runtime, "--handler", "index.handler", "--memory", "256", "--timeout", "20"];
+    const flags = [
+      "--name",
+      "ric",
+      "--runtime",
+      bootstrap.runtime,
+      "--handler",
+      "index.handler",
+      "--memory",
+      "256",
+      "--timeout",
+      "20",
+    ];
     const deployed = await system.mayfly("deploy", app, ...flags);
     expect(deployed).toMatchObject({ code: 0 });
     expect((await invoke("ric", { n: 1 })).json()).toEqual({ by: "aws-lambda-ric", event: { n: 1 } });

@@ -108,5 +108,8 @@ describe("mayfly up", () => {
 
 test("the command is a program that says its version", async () => {
   expect(mayflyProgram).toMatch(/bin\/mayfly\.js$/);
-  expect(await runMayfly(process.env, ["--version"])).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+/) });
+  expect(await runMayfly(process.env, ["--version"])).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/^\d+\.\d+\.\d+/),
+  });
 });

@@ -19,7 +19,11 @@ export interface FunctionPlan {
 export const ROLE = `arn:aws:iam::${DEFAULT_ACCOUNT}:role/test`;
 
 /** The operation's answer. Throws an Error with the refusal's name and words. */
-export async function api(connection: NatsConnection, operation: string, body: object): Promise<Record<string, unknown>> {
+export async function api(
+  connection: NatsConnection,
+  operation: string,
+  body: object,
+): Promise<Record<string, unknown>> {
   const reply = await connection.request(UserApi.subject({ operation }), JSON.stringify(body), { timeout: 20_000 });
   const error = reply.headers?.get(ERROR);
   if (error) throw new Error(error);
@@ -51,7 +55,9 @@ export async function configure(connection: NatsConnection, name: string, change
 /** Waits as Lambda's own waiters do: asks until nothing is pending. */
 export async function settled(connection: NatsConnection, name: string): Promise<void> {
   for (;;) {
-    const { State, LastUpdateStatus, StateReason } = await api(connection, "GetFunctionConfiguration", { FunctionName: name });
+    const { State, LastUpdateStatus, StateReason } = await api(connection, "GetFunctionConfiguration", {
+      FunctionName: name,
+    });
     if (State === "Failed") throw new Error(`${name} failed: ${StateReason}`);
     if (State === "Active" && LastUpdateStatus !== "InProgress") return;
   }

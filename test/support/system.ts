@@ -48,7 +48,11 @@ export interface SystemOptions {
 
 export const mayflyProgram = join(root, "bin", "mayfly.js");
 
-export async function startMayfly({ env = {}, args = ["--no-hello"], folder }: SystemOptions = {}): Promise<RunningSystem> {
+export async function startMayfly({
+  env = {},
+  args = ["--no-hello"],
+  folder,
+}: SystemOptions = {}): Promise<RunningSystem> {
   const place = folder ?? (await mkdtemp(join(tmpdir(), "mayfly-test-")));
   const home = homeAt(join(place, "data"));
   const surroundings: NodeJS.ProcessEnv = {
@@ -59,9 +63,13 @@ export async function startMayfly({ env = {}, args = ["--no-hello"], folder }: S
     ...(await programs()),
     ...env,
   };
-  const up = spawn(process.execPath, [mayflyProgram, "up", ...args], { env: surroundings, stdio: ["ignore", "pipe", "pipe"] });
+  const up = spawn(process.execPath, [mayflyProgram, "up", ...args], {
+    env: surroundings,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let printed = "";
-  for (const stream of [up.stdout, up.stderr]) stream.setEncoding("utf8").on("data", (text: string) => (printed += text));
+  for (const stream of [up.stdout, up.stderr])
+    stream.setEncoding("utf8").on("data", (text: string) => (printed += text));
   const ended = new Promise<number | null>((resolve) => up.once("exit", resolve));
   const connections: NatsConnection[] = [];
   const stop = async () => {
@@ -107,7 +115,10 @@ async function programs(): Promise<NodeJS.ProcessEnv> {
 /** Runs `mayfly <args>` to its end, whatever its exit code. */
 export async function runMayfly(env: NodeJS.ProcessEnv, args: readonly string[]): Promise<Ran> {
   try {
-    const { stdout, stderr } = await run(process.execPath, [mayflyProgram, ...args], { env, maxBuffer: 64 * 1024 * 1024 });
+    const { stdout, stderr } = await run(process.execPath, [mayflyProgram, ...args], {
+      env,
+      maxBuffer: 64 * 1024 * 1024,
+    });
     return { code: 0, stdout, stderr };
   } catch (error) {
     const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string };

@@ -51,9 +51,6 @@ export const reservedNames: ReadonlySet<string> = new Set([
 /** Lambda's rule for names: a letter, then at least one more letter, digit or underscore. */
 const namePattern = /^[a-zA-Z][a-zA-Z0-9_]+$/;
 
-/** All bytes of the owner's names and values together. */
-export const maxVariablesBytes = 4096;
-
 /** The names an owner may not use, either reserved or badly formed. */
 export function refusedNames(variables: Readonly<Record<string, string>>): string[] {
   return Object.keys(variables).filter((name) => reservedNames.has(name) || !namePattern.test(name));
