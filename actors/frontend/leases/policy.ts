@@ -26,6 +26,8 @@ export interface LeaseBook {
   readonly tokenTicks: number;
   /** Tokens asked for and not yet answered. */
   readonly asked: number;
+  /** Counting did not answer: it is asked again at the next tick, not at once. */
+  readonly resting: boolean;
   /** Sandboxes the worker manager was last told are wanted. */
   readonly wanted: number;
   readonly withoutToken: readonly string[];
@@ -41,6 +43,7 @@ export const emptyLeases: LeaseBook = {
   cap: null,
   tokenTicks: 0,
   asked: 0,
+  resting: false,
   wanted: 0,
   withoutToken: [],
   withoutSandbox: [],
@@ -140,6 +143,7 @@ class Draft {
           idle: book.idle.map((each) => ({ ...each, idleTicks: each.idleTicks + 1 })),
           // What is wanted is said again every tick: the last time may have been lost, or whoever heard it.
           wanted: 0,
+          resting: false,
         });
         return this.#giveBackIdle(IDLE_TICKS);
     }
@@ -193,8 +197,8 @@ class Draft {
   }
 
   #askForMore(): void {
-    const { withoutToken, asked, withoutSandbox, wanted } = this.#book;
-    const tokens = withoutToken.length - asked;
+    const { withoutToken, asked, resting, withoutSandbox, wanted } = this.#book;
+    const tokens = resting ? 0 : withoutToken.length - asked;
     if (tokens > 0) {
       this.#said.push({ type: "ask", count: tokens });
       this.#set({ asked: asked + tokens });
@@ -242,6 +246,8 @@ class Draft {
       tokenTicks: 0,
     });
     if (missing === 0 || refused === undefined) return;
+    // Nobody said no: whoever waits goes on waiting until its own time is up.
+    if (refused.name === "ServiceException") return this.#set({ resting: true });
     // Those first in line get what was granted; the ones behind them are who finds none.
     const { withoutToken, idleTokens } = this.#book;
     for (const requestId of withoutToken.slice(idleTokens, idleTokens + missing)) {
