@@ -5,8 +5,8 @@ import { serviceSubjects } from "../../subjects/service.ts";
 import { credentialsOf } from "../embedded/credentials.ts";
 import { type Home, prepareHome, resolveHome } from "../embedded/home.ts";
 import { Misused, NotRunning } from "../failure.ts";
-import { COMPONENTS, type ComponentName, SINGLE, type Started } from "../run/components.ts";
-import { type NatsLogin, openProcess, type Process } from "../run/context.ts";
+import { COMPONENTS, type ComponentName, SINGLE } from "../run/components.ts";
+import { type NatsLogin, openProcess, type Process, type Started } from "../run/context.ts";
 import { readRunning } from "../running.ts";
 
 const PING_MS = 300;

@@ -5,16 +5,8 @@ import { startCounting } from "../../actors/counting/index.ts";
 import { startFrontend } from "../../actors/frontend/index.ts";
 import { startPlacement } from "../../actors/placement/index.ts";
 import { startWorkerManager } from "../../actors/worker-manager/index.ts";
-import { type Process, shortId, uuid } from "./context.ts";
+import { type Process, type Started, shortId, uuid } from "./context.ts";
 import { runWorker } from "./worker.ts";
-
-export interface Started {
-  readonly component: Component;
-  /** Lets go of what runs, within a second or so. */
-  stop(): Promise<void>;
-  /** Resolves when the component has ended by itself. */
-  readonly ended?: Promise<string>;
-}
 
 const LEASE_TICK_MS = 1000;
 const POOL_TICK_MS = 250;

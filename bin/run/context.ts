@@ -30,6 +30,14 @@ export interface Process {
   component(name: string, description: string, metadata?: Readonly<Record<string, string>>): Component;
 }
 
+export interface Started {
+  readonly component: Component;
+  /** Lets go of what runs, within a second or so. */
+  stop(): Promise<void>;
+  /** Resolves when the component has ended by itself. */
+  readonly ended?: Promise<string>;
+}
+
 const { version } = JSON.parse(readFileSync(join(packageRoot, "package.json"), "utf8")) as { version: string };
 
 export const shortId = (): string => randomBytes(4).toString("hex");

@@ -11,8 +11,7 @@ import { lambdaEnvironment } from "../../actors/sandbox/runtimes/environment.ts"
 import { CodeCache } from "../../actors/worker/code-cache.ts";
 import { startWorker } from "../../actors/worker/index.ts";
 import { findBubblewrap } from "../embedded/find-bubblewrap.ts";
-import type { Started } from "./components.ts";
-import type { Process } from "./context.ts";
+import type { Process, Started } from "./context.ts";
 
 const CODE_CACHE_BYTES = 10 * 1024 * 1024 * 1024;
 const STOP_MS = 1000;
