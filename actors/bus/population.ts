@@ -21,10 +21,12 @@ import {
 } from "xstate";
 import { type Refusal, Refused, refusal } from "../../subjects/errors.ts";
 import { Inspect } from "../../subjects/state.ts";
+import { askFor } from "./asking.ts";
 import type { Component } from "./component.ts";
+import { decode } from "./decode.ts";
 import { Life } from "./life.ts";
 import type { Message, Subscription } from "./port.ts";
-import { refusalOf, refusalSaid } from "./replies.ts";
+import { refusalSaid } from "./replies.ts";
 import type { EndpointStatistics } from "./statistics.ts";
 import type { Ask, Delivery, Hear, Saying, Wiring } from "./wiring.ts";
 
@@ -51,8 +53,6 @@ interface Member<L extends AnyActorLogic> {
   readonly life: Life;
   readonly inspected: Subscription | undefined;
 }
-
-const decoder = new TextDecoder();
 
 /** How long a stopping population waits for what is under way. */
 const LINGER_MS = 800;
@@ -245,18 +245,7 @@ export class Population<L extends AnyActorLogic> {
   }
 
   async #ask(key: string, row: Ask<unknown, EventFromLogic<L>>, emitted: unknown): Promise<void> {
-    let heard: EventFromLogic<L>;
-    try {
-      const reply = await this.#component.network.request(row.request(emitted), row.timeoutMs);
-      const refused = refusalOf(reply);
-      heard =
-        refused === undefined
-          ? row.answered(JSON.parse(decoder.decode(reply.data)), emitted)
-          : row.failed(refused, emitted);
-    } catch (error) {
-      heard = row.failed(refusal("ServiceException", error instanceof Error ? error.message : String(error)), emitted);
-    }
-    this.send(key, heard);
+    this.send(key, await askFor(this.#component.network, row, emitted));
   }
 
   #inspectable(key: string, actor: Actor<L>): Subscription {
@@ -296,11 +285,3 @@ type ReservedEmit =
     }
   | { type: "refuse"; to: string | undefined; refusal: Refusal; headers?: Record<string, string> }
   | { type: "answered"; to: string | undefined; error?: string };
-
-function decode(row: Hear<unknown>, { data }: Message): unknown {
-  if (row.contract.body === undefined) return data;
-  const parsed = row.contract.body.safeParse(data.length === 0 ? {} : JSON.parse(decoder.decode(data)));
-  if (!parsed.success)
-    throw new Error(parsed.error.issues.map((each) => `${each.path.join(".")}: ${each.message}`).join("; "));
-  return parsed.data;
-}

@@ -1,5 +1,6 @@
 /** The lines Lambda's platform writes into a function's log, and the receipt. Source: Lambda developer guide, "Logs". */
-import type { Job, Outcome, SandboxContext } from "./machine.ts";
+import type { Job, SandboxContext } from "./machine.ts";
+import type { Outcome } from "./outcome.ts";
 
 const ms = (us: number): string => (us / 1000).toFixed(2);
 

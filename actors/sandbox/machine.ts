@@ -19,7 +19,8 @@
 import { assign, emit, fromCallback, sendTo, setup } from "xstate";
 import type { FunctionSpec } from "../../subjects/function.ts";
 import type { Call } from "../../subjects/worker.ts";
-import { exitError, type ProcessExit, type RuntimeError, timedOut } from "./policy.ts";
+import { type Outcome, outcomeOf, type ProcessEnd } from "./outcome.ts";
+import { exitError, type RuntimeError } from "./policy.ts";
 
 /** One invocation as the sandbox holds it. `startedUs` is monotonic, `startedAt` epoch ms. */
 export interface Job {
@@ -61,16 +62,7 @@ export type SandboxEvent =
   | { type: "sandbox.stop"; reason: string }
   | { type: "process.booted"; createUs: number }
   | { type: "process.ready"; initUs: number }
-  | { type: "process.initFailed"; error: RuntimeError }
-  | { type: "process.responded"; requestId: string; payload: Uint8Array; us: number; usage: Usage }
-  | { type: "process.failed"; requestId: string; error: RuntimeError; us: number; usage: Usage }
-  | { type: "process.exited"; exit: ProcessExit; us: number };
-
-/** What the process knows at the end of an invocation. `tail` is the last of its log, when the caller asked for it. */
-export interface Usage {
-  readonly peakMemoryMiB: number;
-  readonly tail: string | undefined;
-}
+  | ProcessEnd;
 
 export type SandboxEmitted =
   | { type: "started"; sandbox: SandboxContext; job: Job }
@@ -83,11 +75,6 @@ export type SandboxEmitted =
       reason: string;
       error?: RuntimeError;
     };
-
-export type Outcome =
-  | { readonly kind: "ok"; readonly payload: Uint8Array; readonly us: number; readonly usage: Usage }
-  | { readonly kind: "error"; readonly error: RuntimeError; readonly us: number; readonly usage: Usage }
-  | { readonly kind: "timeout"; readonly error: RuntimeError };
 
 /** What the machine tells its process, see effects.ts. */
 export type ProcessCommand =
@@ -150,7 +137,7 @@ export const sandboxMachine = setup({
       type: "finished" as const,
       sandbox: context,
       job: context.job as Job,
-      outcome: outcomeOf(event, context),
+      outcome: outcomeOf(event, context.job?.call.requestId ?? "", context.spec.timeoutMs),
     })),
     refuse: emit(({ context, event }, params: { why: string }) => ({
       type: "refused" as const,
@@ -285,21 +272,3 @@ export const sandboxMachine = setup({
     dead: { type: "final" },
   },
 });
-
-function outcomeOf(event: SandboxEvent, { job, spec }: SandboxContext): Outcome {
-  const requestId = job?.call.requestId ?? "";
-  switch (event.type) {
-    case "process.responded":
-      return { kind: "ok", payload: event.payload, us: event.us, usage: event.usage };
-    case "process.failed":
-      return { kind: "error", error: event.error, us: event.us, usage: event.usage };
-    case "process.initFailed":
-      return { kind: "error", error: event.error, us: 0, usage: NOTHING_USED };
-    case "process.exited":
-      return { kind: "error", error: exitError(requestId, event.exit), us: event.us, usage: NOTHING_USED };
-    default:
-      return { kind: "timeout", error: timedOut(requestId, spec.timeoutMs) };
-  }
-}
-
-const NOTHING_USED: Usage = { peakMemoryMiB: 0, tail: undefined };

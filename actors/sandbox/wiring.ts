@@ -6,7 +6,8 @@ import type { Message, Said } from "../bus/port.ts";
 import { hear, hearRaw, say, type Wiring } from "../bus/wiring.ts";
 import { endLine, receipt, reportLine, startLine } from "./lines.ts";
 import { TAIL_BYTES } from "./log-tail.ts";
-import type { Job, Outcome, SandboxContext, sandboxMachine } from "./machine.ts";
+import type { Job, SandboxContext, sandboxMachine } from "./machine.ts";
+import type { Outcome } from "./outcome.ts";
 
 export function sandboxWiring(workerId: string): Wiring<typeof sandboxMachine> {
   return {

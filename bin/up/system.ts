@@ -55,13 +55,15 @@ export async function startSystem(config: Config, home: Home, tell: (line: strin
   const supervisor = new Supervisor({
     ended: (name, how, restartMs) => tell(`${name} ended (${how}); starting it again in ${restartMs} ms`),
   });
+  let connection: NatsConnection | undefined;
   const stop = async () => {
+    await connection?.close();
     await supervisor.stop();
     await forgetRunning(home);
     await server.stop();
   };
   try {
-    const connection = await connectNats({ ...server.login, name: "mayfly up" });
+    connection = await connectNats({ ...server.login, name: "mayfly up" });
     await refuseUnstamped(natsNetwork(connection));
     const context = await writeCliContext(contextOf(server.person));
     const env = {
@@ -99,10 +101,7 @@ export async function startSystem(config: Config, home: Home, tell: (line: strin
       contextSelected: context.selected,
       serverLost: server.lost,
       sayReady: () => writeRunning(home, { ...running, isReady: true }),
-      stop: async () => {
-        await connection.close();
-        await stop();
-      },
+      stop,
     };
   } catch (error) {
     await stop();

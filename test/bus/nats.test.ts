@@ -69,7 +69,7 @@ test("a request whose answer is too big for the server is answered all the same,
 });
 
 describe("when the server is killed and comes back", () => {
-  test("a component serves again, unaided, with what it knew; and a watch goes on", async () => {
+  test("a component serves again, unaided, with what it knew; and a watch goes on", { timeout: 120_000 }, async () => {
     const connection = await server.connect();
     const person = await server.connect("mayfly");
     const component = bellTower(connection);

@@ -35,6 +35,7 @@ export const CHARTS: readonly Chart[] = [
 export const statecharts = (): string =>
   [
     "# The statecharts",
+    "",
     "Every component is one of these, drawn from the machine that runs. Do not edit: `node test/support/export-statecharts.ts`",
     "rewrites this page, and a test fails when it is stale. What the events mean stands at the top of each `machine.ts`.",
     ...CHARTS.map(

@@ -2,6 +2,7 @@
  * What one driver instance holds from its first use until it closes: its folder, groups, users, ready /tmp's, and the
  * watchdog that clears all of that away should the worker die.
  */
+import { readFileSync } from "node:fs";
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -54,8 +55,15 @@ export interface Premises {
 
 /** Where the driver keeps its things unless told otherwise: in memory where there is a place for that. */
 export function defaultHome(): string {
-  if (process.geteuid?.() === 0) return "/run/mayfly";
-  return join(process.env.XDG_RUNTIME_DIR ?? tmpdir(), `mayfly-${process.geteuid?.() ?? "user"}`);
+  const uid = userOnHost();
+  if (uid === 0) return "/run/mayfly";
+  return join(process.env.XDG_RUNTIME_DIR ?? tmpdir(), `mayfly-${uid}`);
+}
+
+/** Who we are to others: a worker that `privateMountsCommand` started for an ordinary user is root to itself alone. */
+function userOnHost(): number | undefined {
+  const [, outside, length] = readFileSync("/proc/self/uid_map", "utf8").trim().split(/\s+/).map(Number);
+  return length === 1 ? outside : process.geteuid?.();
 }
 
 /** Opens premises, reaping first what dead workers left. Throws `IsolationUnavailable`, leaving nothing. */
