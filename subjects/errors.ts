@@ -14,15 +14,12 @@ export const ERRORS = {
   ResourceNotFoundException: 404,
   UnknownOperationException: 404,
   ResourceConflictException: 409,
-  SandboxBusy: 409,
-  SandboxDead: 409,
   NotReady: 409,
   PreconditionFailedException: 412,
   RequestTooLargeException: 413,
   TooManyRequestsException: 429,
   ServiceException: 500,
   NoRoom: 507,
-  InvocationTimedOut: 504,
 } as const;
 
 export type ErrorName = keyof typeof ERRORS;

@@ -10,7 +10,7 @@ export const FunctionSpec = z.object({
   acct: AccountId,
   fn: Token,
   /** `$LATEST` or a number. */
-  version: z.string(),
+  version: z.string().regex(/^(\$LATEST|\d+)$/),
   /** Changes with every change of code or configuration; two revisions never share a sandbox. */
   revision: Token,
   arn: z.string(),
@@ -99,6 +99,10 @@ export const FunctionRecord = z.object({
   deletingAt: z.number().optional(),
 });
 export type FunctionRecord = z.infer<typeof FunctionRecord>;
+
+/** An alias may be named `constructor`: only what was really made is found. */
+export const aliasOf = ({ aliases }: Pick<FunctionRecord, "aliases">, name: string): Alias | undefined =>
+  Object.hasOwn(aliases, name) ? aliases[name] : undefined;
 
 export const functionKey = (acct: string, fn: string): string => `${acct}.${fn}`;
 export const versionKey = (acct: string, fn: string, version: string): string => `${acct}.${fn}.${version}`;

@@ -22,19 +22,20 @@ export const DrainWorker = json("mayfly.worker.{workerId}.drain", z.object({ rea
 /** One invocation for one sandbox; the payload is the body, the call travels in the header `Mayfly-Call` as JSON. */
 export const InvokeSandbox = raw("mayfly.worker.{workerId}.invoke.{sandboxId}");
 
-/** The header of InvokeSandbox. Times are epoch milliseconds or microseconds as named. */
-export interface Call {
-  readonly requestId: string;
-  readonly frontendId: string;
+/** The header of InvokeSandbox. Times are microseconds. */
+export const Call = z.object({
+  requestId: Token,
+  frontendId: Token,
   /** Where the caller waits: the worker answers there itself. */
-  readonly replyTo?: string;
-  readonly arn: string;
-  readonly queuedUs: number;
-  readonly traceId?: string;
+  replyTo: z.string().exactOptional(),
+  arn: z.string(),
+  queuedUs: z.number(),
+  traceId: z.string().exactOptional(),
   /** As the caller sent it: base64 JSON. */
-  readonly clientContext?: string;
-  readonly tail: boolean;
-}
+  clientContext: z.string().exactOptional(),
+  tail: z.boolean(),
+});
+export type Call = Readonly<z.infer<typeof Call>>;
 
 /** To the front end, before the caller is answered, so that the sandbox is free again when the caller calls again. */
 export const Finished = json(

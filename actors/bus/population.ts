@@ -253,7 +253,8 @@ export class Population<L extends AnyActorLogic> {
     return network.subscribe(Inspect.subject({ actor: this.#options.actor, id: key }), ({ replyTo }) => {
       if (replyTo === undefined) return;
       const { value, context, status } = actor.getSnapshot() as AnyMachineSnapshot;
-      network.publish({ subject: replyTo, payload: JSON.stringify({ state: value, status, context }) });
+      const payload = JSON.stringify({ state: value, status, context }, shown);
+      network.publish({ subject: replyTo, payload, isAnswer: true });
     });
   }
 
@@ -274,6 +275,12 @@ export class Population<L extends AnyActorLogic> {
     this.#options.ended?.(key, snapshot);
   }
 }
+
+/** In a snapshot: maps as objects; of bytes only how many. */
+const shown = (_: string, value: unknown): unknown => {
+  if (value instanceof Map) return Object.fromEntries(value);
+  return value instanceof Uint8Array ? { bytes: value.length } : value;
+};
 
 type ReservedEmit =
   | {

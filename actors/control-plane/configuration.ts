@@ -1,6 +1,6 @@
 /**
  * How a configuration is made and how its state changes: each change is a new RevisionId, and the reasons that belong to a
- * state go with it. Source: reference/aws-lambda.md §3.2, §3.3.
+ * state go with it. Source: Lambda API reference and recorded answers of Lambda
  */
 import type { FunctionConfiguration } from "../../subjects/function.ts";
 import { LATEST } from "../../subjects/tokens.ts";

@@ -2,7 +2,7 @@
  * What a function's state allows, and what a command makes of its record: pure, values in and a decision out.
  *
  * `ADMISSION` is the whole matrix: in every state of life each command is admitted or refused by name, so that nothing is
- * dropped. Rows are what is asked, columns are states. Source: reference/aws-lambda.md §3.3, §3.4.
+ * dropped. Rows are what is asked, columns are states. Source: Lambda API reference and recorded answers of Lambda
  */
 import type { Refusal } from "../../subjects/errors.ts";
 import type { FunctionRecord } from "../../subjects/function.ts";

@@ -1,4 +1,4 @@
-/** The refusals of the control plane, in Lambda's own words where it has some. Source: reference/aws-lambda.md §3. */
+/** The refusals of the control plane, in Lambda's own words where it has some. Source: Lambda API reference and recorded answers of Lambda */
 import { type Refusal, refusal } from "../../subjects/errors.ts";
 
 /** `arn` carries the qualifier that was asked for. */

@@ -20,6 +20,7 @@ import {
   type Ledger,
   type Running,
   release,
+  reservationOf,
   room,
   runningNow,
   throttle,
@@ -89,7 +90,7 @@ export const countingMachine = setup({
     /** A reserved function waits for its own tokens; any other for those of the whole account. */
     recall: enqueueActions(({ context: { acct, queue, ledger }, enqueue }) => {
       const waiting = queue.filter(({ isCalledFor }) => !isCalledFor);
-      const fns = new Set(waiting.map(({ fn }) => (ledger.reserved[fn] === undefined ? undefined : fn)));
+      const fns = new Set(waiting.map(({ fn }) => (reservationOf(ledger, fn) === undefined ? undefined : fn)));
       for (const fn of fns.has(undefined) ? [undefined] : fns) enqueue.emit({ type: "recall", acct, fn });
       enqueue.assign({ queue: queue.map((each) => ({ ...each, isCalledFor: true })) });
     }),
@@ -144,8 +145,9 @@ export const countingMachine = setup({
     hearLimits: enqueueActions(({ context: { acct, ledger }, event, enqueue }) => {
       if (event.type !== "limits.changed") return;
       for (const fn of new Set([...Object.keys(ledger.reserved), ...Object.keys(event.reserved)])) {
-        if (ledger.reserved[fn] === event.reserved[fn]) continue;
-        enqueue.emit({ type: "recall", acct, fn, atMost: event.reserved[fn] ?? null });
+        const limit = reservationOf(event, fn);
+        if (reservationOf(ledger, fn) === limit) continue;
+        enqueue.emit({ type: "recall", acct, fn, atMost: limit ?? null });
       }
       enqueue.assign({ ledger: { ...ledger, reserved: event.reserved } });
     }),

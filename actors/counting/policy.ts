@@ -57,6 +57,10 @@ export const emptyLedger = (limit: number, silentTicks: number, tickMs: number):
 
 export const holder = (frontendId: string, poolId: string): string => `${frontendId}/${poolId}`;
 
+/** A function may be named `constructor`: only what was really reserved counts. */
+export const reservationOf = ({ reserved }: Pick<Ledger, "reserved">, fn: string): number | undefined =>
+  Object.hasOwn(reserved, fn) ? reserved[fn] : undefined;
+
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, each) => total + each, 0);
 
 /** Tokens out, and orphans: invocations whose front end is gone but which a worker still runs. */
@@ -77,17 +81,20 @@ export function inUse(ledger: Ledger, isCounted: (fn: string) => boolean): numbe
  */
 export function room(ledger: Ledger, fn: string): number {
   const account = ledger.limit - inUse(ledger, () => true);
-  const reservation = ledger.reserved[fn];
+  const reservation = reservationOf(ledger, fn);
   if (reservation !== undefined) {
     return Math.max(0, Math.min(account, reservation - inUse(ledger, (each) => each === fn)));
   }
   const unreserved = ledger.limit - sum(Object.values(ledger.reserved));
-  return Math.max(0, Math.min(account, unreserved - inUse(ledger, (each) => ledger.reserved[each] === undefined)));
+  return Math.max(
+    0,
+    Math.min(account, unreserved - inUse(ledger, (each) => reservationOf(ledger, each) === undefined)),
+  );
 }
 
 export function throttle(ledger: Ledger, fn: string): Refusal {
   const reason =
-    ledger.reserved[fn] === undefined
+    reservationOf(ledger, fn) === undefined
       ? "ConcurrentInvocationLimitExceeded"
       : "ReservedFunctionConcurrentInvocationLimitExceeded";
   return refusal("TooManyRequestsException", "Rate Exceeded.", reason);

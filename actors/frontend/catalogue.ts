@@ -2,11 +2,14 @@
  * The functions a front end may invoke: a copy of the FUNCTIONS bucket, kept current by watching it. What is not in the
  * copy is read from the bucket before it is refused, so that a function can be invoked the moment it was created.
  */
+
+import { isToken } from "../../subjects/contract.ts";
 import { Refused } from "../../subjects/errors.ts";
 import {
+  aliasOf,
   FunctionConfiguration,
   FunctionRecord,
-  type FunctionSpec,
+  FunctionSpec,
   functionKey,
   poolId,
   specOf,
@@ -30,7 +33,6 @@ export async function openCatalogue(
   superseded: (poolId: string) => void,
 ): Promise<Catalogue> {
   const records = new Map<string, FunctionRecord>();
-  const versions = new Map<string, FunctionConfiguration>();
   const specs = new Map<string, FunctionSpec>();
 
   const serve = (key: string, spec: FunctionSpec | undefined) => {
@@ -43,21 +45,19 @@ export async function openCatalogue(
     const [acct = "", , version] = key.split(".");
     if (version !== undefined) {
       const parsed = FunctionConfiguration.safeParse(value);
-      if (parsed.success) versions.set(key, parsed.data);
-      else versions.delete(key);
-      return serve(key, parsed.success ? specOf(acct, parsed.data) : undefined);
+      return serve(key, parsed.success ? specFrom(acct, parsed.data) : undefined);
     }
     const parsed = FunctionRecord.safeParse(value);
     const record = parsed.success && parsed.data.deletingAt === undefined ? parsed.data : undefined;
     if (record === undefined) records.delete(key);
     else records.set(key, record);
-    serve(key, record?.serving === undefined ? undefined : specOf(acct, record.serving));
+    serve(key, record?.serving === undefined ? undefined : specFrom(acct, record.serving));
   };
   const find: Catalogue["find"] = (acct, fn, qualifier) => {
     const key = functionKey(acct, fn);
     if (qualifier === undefined || qualifier === LATEST) return specs.get(key);
     const record = records.get(key);
-    const version = record?.aliases[qualifier]?.FunctionVersion ?? qualifier;
+    const version = (record && aliasOf(record, qualifier)?.FunctionVersion) ?? qualifier;
     if (version === LATEST) return specs.get(key);
     return record?.versions.includes(version) ? specs.get(versionKey(acct, fn, version)) : undefined;
   };
@@ -73,10 +73,15 @@ export async function openCatalogue(
   return {
     find,
     async look(acct, fn, qualifier) {
+      // The bucket would call it an illegal key; no function and no version has such a name.
+      if (![fn, qualifier ?? LATEST].every((name) => name === LATEST || isToken(name))) {
+        throw whyNot(undefined, arn(acct, fn, qualifier));
+      }
       const entry = await functions.get(functionKey(acct, fn));
       if (entry !== undefined) take(entry);
       if (qualifier !== undefined && qualifier !== LATEST && entry !== undefined) {
-        const version = records.get(entry.key)?.aliases[qualifier]?.FunctionVersion ?? qualifier;
+        const record = records.get(entry.key);
+        const version = (record && aliasOf(record, qualifier)?.FunctionVersion) ?? qualifier;
         const published = await functions.get(versionKey(acct, fn, version));
         if (published !== undefined) take(published);
       }
@@ -86,6 +91,12 @@ export async function openCatalogue(
     },
     stop: () => stop(),
   };
+}
+
+/** What nobody could run, because somebody else wrote it into the bucket, isn't served. */
+function specFrom(acct: string, configuration: FunctionConfiguration): FunctionSpec | undefined {
+  const parsed = FunctionSpec.safeParse(specOf(acct, configuration));
+  return parsed.success ? parsed.data : undefined;
 }
 
 function whyNot(record: FunctionRecord | undefined, arn: string): Refused {

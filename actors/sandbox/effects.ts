@@ -11,7 +11,7 @@ import type { Booted, Enclosure, SandboxDriver } from "./drivers/driver.ts";
 import { encodeEvent, encodeInit, FrameDecoder, type RuntimeFrame, type RuntimeInit } from "./frames.ts";
 import { LogTail } from "./log-tail.ts";
 import { type ProcessCommand, type SandboxEvent, type SandboxInput, sandboxMachine } from "./machine.ts";
-import { MAX_RESPONSE_BYTES, responseTooLarge } from "./policy.ts";
+import { initError, MAX_RESPONSE_BYTES, responseTooLarge } from "./policy.ts";
 
 /** What a runtime needs to run inside: from the runtime catalogue and the code cache. */
 export interface Furnishing {
@@ -30,6 +30,10 @@ export interface SandboxWorld {
   furnish(spec: FunctionSpec, sandboxId: string): Promise<Furnishing>;
   /** One line of function output. */
   log(sandbox: SandboxInput, text: string): void;
+  /** Resolves when the lines so far have left this process; rejects when they can't. */
+  logged(): Promise<void>;
+  /** Something of a sandbox could not be removed. */
+  leftBehind(sandbox: SandboxInput, error: unknown): void;
   us(): number;
 }
 
@@ -38,6 +42,10 @@ const MIB = 1024 * 1024;
 const MIB_PER_CPU = 1769;
 const PIDS = 1024;
 const MEMORY_SAMPLE_MS = 1000;
+/** Output that may be on its way at a time: who writes faster waits, as for a pipe that is full. */
+const LOG_WINDOW_BYTES = 1024 * 1024;
+/** What a line takes beside its text, so that empty ones count too. */
+const LINE_BYTES = 128;
 
 export const sandboxLogic = (world: SandboxWorld) =>
   sandboxMachine.provide({ actors: { process: processLogic(world) } });
@@ -50,7 +58,7 @@ const processLogic = (world: SandboxWorld) =>
       else if (command.type === "deliver") process.deliver(command.call, command.payload, command.deadlineAt);
       else void process.kill();
     });
-    return () => void process.destroy();
+    return () => void process.destroy().catch((error: unknown) => world.leftBehind(input, error));
   });
 
 class SandboxProcess {
@@ -71,6 +79,7 @@ class SandboxProcess {
   #bootedUs = 0;
   #peakMiB = 0;
   #sampledMs = 0;
+  #loggedBytes = 0;
   #destroyed = false;
 
   constructor(world: SandboxWorld, sandbox: SandboxInput, tell: (event: SandboxEvent) => void) {
@@ -147,8 +156,11 @@ class SandboxProcess {
 
   async destroy(): Promise<void> {
     this.#destroyed = true;
-    await this.#enclosure?.destroy();
-    this.#furnishing?.release();
+    try {
+      await this.#enclosure?.destroy();
+    } finally {
+      this.#furnishing?.release();
+    }
   }
 
   #live(booted: Booted, init: RuntimeInit): void {
@@ -186,7 +198,7 @@ class SandboxProcess {
       case "initError":
         return this.#tell({
           type: "process.initFailed",
-          error: { errorType: frame.errorType, payload: frame.payload.toString("utf8") },
+          error: initError(frame.errorType, frame.payload.toString("utf8")),
         });
       case "response": {
         const { requestId, payload } = frame;
@@ -201,7 +213,10 @@ class SandboxProcess {
         return this.#tell({ type: "process.failed", requestId: frame.requestId, error, us, usage: this.#usage() });
       }
       case "log":
-        return this.#log(frame.text);
+        for (let at = 0; at === 0 || at < frame.text.length; at += MAX_LINE) {
+          this.#log(frame.text.slice(at, at + MAX_LINE));
+        }
+        return;
       case "exit":
         this.#ownExit = { code: frame.code, signal: frame.signal };
         return;
@@ -211,6 +226,18 @@ class SandboxProcess {
   #log(text: string): void {
     this.#tail.add(text);
     this.#world.log(this.#sandbox, text);
+    this.#loggedBytes += text.length + LINE_BYTES;
+    if (this.#loggedBytes > LOG_WINDOW_BYTES) void this.#waitForLog();
+  }
+
+  /** Reads nothing from the process until what it wrote has left: a flood costs the function time, not the worker memory. */
+  async #waitForLog(): Promise<void> {
+    this.#loggedBytes = Number.NEGATIVE_INFINITY;
+    const streams = this.#booted === undefined ? [] : [this.#booted.channel, this.#booted.stdout, this.#booted.stderr];
+    for (const stream of streams) stream.pause();
+    await this.#world.logged().catch(() => {});
+    this.#loggedBytes = 0;
+    for (const stream of streams) stream.resume();
   }
 
   /** The peak is read from the cgroup once a second at most: reading it is slower than a warm invocation. */

@@ -11,7 +11,7 @@ import { logSaid, sandboxWiring } from "./wiring.ts";
 export interface SandboxesOptions {
   readonly component: Component;
   readonly workerId: string;
-  readonly world: Omit<SandboxWorld, "log" | "us">;
+  readonly world: Pick<SandboxWorld, "driver" | "furnish">;
   readonly limits: SandboxInput["limits"];
   /** Named in every receipt. */
   readonly isolation: string;
@@ -31,6 +31,9 @@ export class Sandboxes {
       logic: sandboxLogic({
         ...world,
         log: (sandbox, line) => component.network.publish(logSaid(sandbox, line)),
+        logged: () => component.network.flush(),
+        leftBehind: ({ sandboxId }, error) =>
+          component.log.error({ sandboxId, err: error }, "not all of it is removed"),
         us: () => component.clock.us(),
       }),
       wiring: sandboxWiring(workerId),

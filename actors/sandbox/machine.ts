@@ -2,7 +2,7 @@
  * A sandbox: one execution environment of one function version of one account.
  *
  * States
- *   init.booting      the isolation is made and its process let go
+ *   init.booting      code and runtime are fetched, the isolation is made and its process let go, within a minute
  *   init.starting     the runtime loads the function and runs its init code, for 10 s at most
  *   idle.ready        takes one invocation
  *   idle.reset        a timeout, a crash or a too long init cost it its process; /tmp is kept, and the next invocation
@@ -78,9 +78,12 @@ export type SandboxEmitted =
 
 /** What the machine tells its process, see effects.ts. */
 export type ProcessCommand =
-  | { type: "boot"; spec: FunctionSpec; suppressed: boolean }
+  | { type: "boot"; spec: FunctionSpec }
   | { type: "deliver"; call: Call; payload: Uint8Array; deadlineAt: number }
   | { type: "kill" };
+
+/** Ours, not Lambda's: far more than fetching the largest package takes. Whoever waits for it has been refused by then. */
+const BOOT_LIMIT_MS = 60_000;
 
 const process = fromCallback<ProcessCommand, SandboxInput, SandboxEvent>(() => {
   throw new Error("the process is given by effects.ts");
@@ -95,6 +98,7 @@ export const sandboxMachine = setup({
   },
   actors: { process },
   delays: {
+    bootLimit: BOOT_LIMIT_MS,
     initLimit: ({ context }) => context.limits.initMs,
     idleLimit: ({ context }) => context.limits.idleMs,
     timeout: ({ context }) => context.spec.timeoutMs,
@@ -108,7 +112,6 @@ export const sandboxMachine = setup({
     boot: sendTo("process", ({ context }) => ({
       type: "boot" as const,
       spec: context.spec,
-      suppressed: context.job !== null,
     })),
     kill: sendTo("process", { type: "kill" }),
     deliver: sendTo("process", ({ context }) => ({
@@ -184,7 +187,15 @@ export const sandboxMachine = setup({
         },
       },
       states: {
-        booting: { on: { "process.booted": { target: "starting", actions: "rememberCreate" } } },
+        booting: {
+          on: { "process.booted": { target: "starting", actions: "rememberCreate" } },
+          after: {
+            bootLimit: {
+              target: "#sandbox.dead",
+              actions: { type: "report", params: { state: "failed", reason: "its process could not be made in time" } },
+            },
+          },
+        },
         starting: {
           on: {
             "process.ready": {

@@ -43,6 +43,21 @@ export function exitError(requestId: string, { code, signal, outOfMemory }: Proc
 export const timedOut = (requestId: string, timeoutMs: number): RuntimeError =>
   platformError("Sandbox.Timedout", requestId, `Task timed out after ${(timeoutMs / 1000).toFixed(2)} seconds`);
 
+/** Characters of an init error: it travels inside other messages, where each may take six bytes. */
+const MAX_INIT_ERROR = 128 * 1024;
+
+/** What a runtime says of its failed init; a text without end is replaced by its type. */
+export const initError = (errorType: string, payload: string): RuntimeError => ({
+  errorType,
+  payload:
+    payload.length <= MAX_INIT_ERROR
+      ? payload
+      : JSON.stringify({
+          errorType,
+          errorMessage: `The error's description is too long (${payload.length} characters).`,
+        }),
+});
+
 /** Bytes of a buffered response. */
 export const MAX_RESPONSE_BYTES = 6_291_556;
 

@@ -1,7 +1,7 @@
 /** A sandbox's relation to the network: who invokes and stops it, and where its answers, reports and log lines go. */
 import * as H from "../../subjects/headers.ts";
 import { Log } from "../../subjects/logs.ts";
-import { type Call, Finished, InvokeSandbox, SandboxReport, StopSandbox } from "../../subjects/worker.ts";
+import { Call, Finished, InvokeSandbox, SandboxReport, StopSandbox } from "../../subjects/worker.ts";
 import type { Message, Said } from "../bus/port.ts";
 import { hear, hearRaw, say, type Wiring } from "../bus/wiring.ts";
 import { endLine, receipt, reportLine, startLine } from "./lines.ts";
@@ -40,7 +40,8 @@ export function sandboxWiring(workerId: string): Wiring<typeof sandboxMachine> {
   };
 }
 
-const callOf = (message: Message): Call => JSON.parse(message.header(H.CALL) ?? "{}") as Call;
+/** Throws where the header is no call: nothing is run that couldn't be answered. */
+const callOf = (message: Message): Call => Call.parse(JSON.parse(message.header(H.CALL) ?? "{}"));
 
 export const logSaid = (sandbox: Pick<SandboxContext, "spec" | "sandboxId">, line: string): Said => ({
   subject: Log.subject({ acct: sandbox.spec.acct, fn: sandbox.spec.fn, sandboxId: sandbox.sandboxId }),

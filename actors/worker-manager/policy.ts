@@ -137,7 +137,10 @@ class Page {
         return;
       case "worker.hosted":
         for (const { sandboxId, state } of event.sandboxes) {
-          if (!this.#slots.has(sandboxId)) this.#slots.set(sandboxId, this.#found(event.workerId, state));
+          // One that was starting may be idle by now, and its word of that lost.
+          const known = this.#slots.get(sandboxId);
+          if (known !== undefined && (known.at !== "starting" || state !== "idle")) continue;
+          this.#slots.set(sandboxId, this.#found(event.workerId, state));
         }
         return;
       case "pool.tick":

@@ -61,7 +61,8 @@ export const workerMachine = setup({
   },
   delays: { beat: ({ context }) => context.beatMs },
   guards: {
-    isKnown: ({ context, event }) => event.type === "worker.create" && event.sandboxId in context.sandboxes,
+    isKnown: ({ context, event }) =>
+      event.type === "worker.create" && Object.hasOwn(context.sandboxes, event.sandboxId),
     hasRoom: ({ context, event }) => event.type === "worker.create" && roomFor(context, event) !== undefined,
     isEmpty: ({ context }) => Object.keys(context.sandboxes).length === 0,
     isGone: ({ event }) => event.type === "sandbox.reported" && event.state !== "idle",

@@ -38,6 +38,8 @@ async function runComponents(names: readonly ComponentName[], zone: string): Pro
     if (process.env.MAYFLY_SUPERVISED !== undefined) {
       process.stdin.resume().once("end", () => stopped.resolve("the supervisor ended"));
     }
+    // The client gives up for good where its credential is no longer good: nothing can be heard any more.
+    void opened.connection.closed().then(() => stopped.resolve("the connection to NATS is closed"));
     for (const name of names) {
       if (SINGLE.has(name)) await refuseSecond(opened, name);
       const started = await COMPONENTS[name](opened, { zone });

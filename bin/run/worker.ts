@@ -65,10 +65,14 @@ async function followRuntimes(home: string): Promise<{ now: () => readonly strin
   const folder = join(home, "runtimes");
   await mkdir(folder, { recursive: true });
   const watcher = watch(folder, () => {
-    void list().then((now) => {
-      known = now;
-    });
-  });
+    // What can't be read now, while it is being installed, is read at its next change.
+    list().then(
+      (now) => {
+        known = now;
+      },
+      () => {},
+    );
+  }).on("error", () => {});
   return { now: () => known, stop: () => watcher.close() };
 }
 

@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import type { NatsConnection } from "nats";
 import { connectNats, natsNetwork } from "../../actors/bus/nats.ts";
-import { privateMountsCommand } from "../../actors/sandbox/drivers/private-mounts.ts";
+import { privateMountsIfAllowed } from "../../actors/sandbox/drivers/private-mounts.ts";
 import type { Config } from "../../config/config.ts";
 import { writeCliContext } from "../embedded/cli-context.ts";
 import { findBubblewrap } from "../embedded/find-bubblewrap.ts";
@@ -80,7 +80,8 @@ export async function startSystem(config: Config, home: Home, tell: (line: strin
         logFile: join(home.logs, `${name}.log`),
       });
     child("plane", [], PLANE);
-    for (const zone of config.zones) child(`worker-${zone}`, privateMountsCommand(), ["worker", "--zone", zone]);
+    const privately = await privateMountsIfAllowed();
+    for (const zone of config.zones) child(`worker-${zone}`, privately, ["worker", "--zone", zone]);
     const isolation = await awaitSystem(natsNetwork(connection), config.zones.length, PLANE, () =>
       join(home.logs, "*.log"),
     );

@@ -24,6 +24,13 @@ const throttled = (count: number, reason: string) =>
 
 const open = (change: Parameters<typeof givenCounting>[0] = {}) => givenCounting(change).after(TIMING.rebuildMs);
 
+test("a function may have a name that every object knows", () => {
+  const counting = open({ limit: 2 });
+  for (const fn of ["constructor", "__proto__"]) expect(counting.when(admit(fn, 1)).said).toEqual([granted(1)]);
+  counting.when(admit("hello", 1)).after(TIMING.recallMs);
+  expect(counting.said).toContainEqual(throttled(0, "ConcurrentInvocationLimitExceeded"));
+});
+
 describe("after a start", () => {
   test("everybody is asked what they hold, and whoever asks meanwhile waits", () => {
     const counting = givenCounting();

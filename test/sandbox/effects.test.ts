@@ -48,6 +48,8 @@ test("a process that is killed while it boots is killed when it has booted, and 
       release: () => {},
     }),
     log: () => {},
+    logged: async () => {},
+    leftBehind: () => {},
     us: () => 0,
   });
   const sandbox = createActor(logic, {

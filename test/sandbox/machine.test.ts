@@ -17,7 +17,7 @@ const busy = () => idle().when(invoke("q1"));
 describe("init", () => {
   test("a new sandbox boots its process and reports itself usable when the runtime is ready", () => {
     const sandbox = givenSandbox();
-    expect(sandbox.told).toMatchObject([{ type: "boot", suppressed: false }]);
+    expect(sandbox.told).toMatchObject([{ type: "boot" }]);
     expect(sandbox.when(booted, ready).state).toBe("idle.ready");
     expect(sandbox.said).toMatchObject([{ type: "reported", state: "idle" }]);
   });
@@ -26,6 +26,12 @@ describe("init", () => {
     const error = { errorType: "E", payload: "{}" };
     const sandbox = givenSandbox().when(booted, { type: "process.initFailed", error });
     expect(sandbox.said).toMatchObject([{ type: "reported", state: "failed", error }]);
+    expect(sandbox.isOver).toBe(true);
+  });
+
+  test("a process that can't be made in a minute is given up, and the sandbox reported as failed", () => {
+    const sandbox = givenSandbox().after(60_000);
+    expect(sandbox.said).toMatchObject([{ type: "reported", state: "failed" }]);
     expect(sandbox.isOver).toBe(true);
   });
 
@@ -80,7 +86,7 @@ describe("an invocation", () => {
   test("after a reset boots again inside its own time, and is cold", () => {
     const sandbox = busy().when(exited).when(invoke("q2"));
     expect(sandbox.state).toBe("busy.booting");
-    expect(sandbox.told).toMatchObject([{ type: "boot", suppressed: true }]);
+    expect(sandbox.told).toMatchObject([{ type: "boot" }]);
     expect(sandbox.when(booted, ready).told).toMatchObject([{ type: "deliver" }]);
     expect(sandbox.after(spec().timeoutMs).said).toMatchObject([{ type: "finished", job: { cold: true } }]);
   });

@@ -1,4 +1,4 @@
-/** GetAccountSettings: what the account may have and what it has. Source: reference/aws-lambda.md §3.7. */
+/** GetAccountSettings: what the account may have and what it has. Source: Lambda API reference and recorded answers of Lambda */
 import { FunctionConfiguration, versionKey } from "../../../subjects/function.ts";
 import { functionsOf, readAll, reservedBy } from "../account.ts";
 import { MAX_UNZIPPED_BYTES, MAX_ZIPPED_BYTES } from "../package/zip.ts";

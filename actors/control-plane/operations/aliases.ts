@@ -1,9 +1,9 @@
 /**
  * CreateAlias, UpdateAlias, DeleteAlias: names that point to a version. Pointing to two versions at once is refused by
- * name. Source: reference/aws-lambda.md §3.4.
+ * name. Source: Lambda API reference and recorded answers of Lambda
  */
 import { Refused, refusal } from "../../../subjects/errors.ts";
-import type { Alias, FunctionRecord } from "../../../subjects/function.ts";
+import { type Alias, aliasOf, type FunctionRecord } from "../../../subjects/function.ts";
 import { LATEST } from "../../../subjects/tokens.ts";
 import type { Command, Decision, Wish } from "../commands.ts";
 import { functionNotFound, wrongRevision } from "../refusals.ts";
@@ -51,7 +51,7 @@ export function readDeleteAlias(check: Constraints, caller: Caller): Wish<"alias
 
 export function decideCreateAlias(record: FunctionRecord, command: Command<"alias.create">): Decision {
   const { alias: name, version, description, arn, revisionIds } = command;
-  if (record.aliases[name] !== undefined)
+  if (aliasOf(record, name) !== undefined)
     return { kind: "refuse", refusal: refusal("ResourceConflictException", `Alias already exists: ${arn}:${name}`) };
   if (!hasVersion(record, version)) return { kind: "refuse", refusal: functionNotFound(`${arn}:${version}`) };
   return withAlias(record, arn, {
@@ -64,7 +64,7 @@ export function decideCreateAlias(record: FunctionRecord, command: Command<"alia
 
 export function decideUpdateAlias(record: FunctionRecord, command: Command<"alias.update">): Decision {
   const { alias: name, version, description, revisionId, arn, revisionIds } = command;
-  const before = record.aliases[name];
+  const before = aliasOf(record, name);
   if (before === undefined)
     return { kind: "refuse", refusal: refusal("ResourceNotFoundException", `Alias not found: ${arn}:${name}`) };
   if (revisionId !== undefined && revisionId !== before.RevisionId) return { kind: "refuse", refusal: wrongRevision() };

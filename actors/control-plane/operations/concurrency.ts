@@ -1,6 +1,6 @@
 /**
  * PutFunctionConcurrency and DeleteFunctionConcurrency: how much of the account's concurrency is a function's own, and its
- * ceiling. Something must stay for the functions that reserve nothing. Source: reference/aws-lambda.md §3.8, §6.1.
+ * ceiling. Something must stay for the functions that reserve nothing. Source: Lambda API reference and recorded answers of Lambda
  */
 import type { FunctionRecord } from "../../../subjects/function.ts";
 import type { Command, Decision, Findings, Wish } from "../commands.ts";

@@ -1,4 +1,4 @@
-/** CreateFunction: 201 with the configuration, State Pending. Source: reference/aws-lambda.md §3.2. */
+/** CreateFunction: 201 with the configuration, State Pending. Source: Lambda API reference and recorded answers of Lambda */
 import { Refused } from "../../../subjects/errors.ts";
 import type { FunctionRecord } from "../../../subjects/function.ts";
 import type { Command, Decision, Findings, Wish } from "../commands.ts";

@@ -1,7 +1,7 @@
 /**
  * DeleteFunction: the function with its versions and aliases, or, with a Qualifier, one version. Deleting a function first
  * marks its record, so that a crash in between leaves something to finish; the rest is the machine's `deleting` state.
- * Source: reference/aws-lambda.md §3.4.
+ * Source: Lambda API reference and recorded answers of Lambda
  */
 import { Refused, refusal } from "../../../subjects/errors.ts";
 import type { FunctionRecord } from "../../../subjects/function.ts";

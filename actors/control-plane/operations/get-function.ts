@@ -1,9 +1,9 @@
 /**
  * What is asked of one function without changing it: GetFunction, GetFunctionConfiguration, GetFunctionConcurrency,
- * GetAlias, ListTags. Answered straight from the bucket. Source: reference/aws-lambda.md §3.2, §3.8.
+ * GetAlias, ListTags. Answered straight from the bucket. Source: Lambda API reference and recorded answers of Lambda
  */
 import { type Refusal, Refused } from "../../../subjects/errors.ts";
-import { FunctionConfiguration, FunctionRecord, functionKey, versionKey } from "../../../subjects/function.ts";
+import { aliasOf, FunctionConfiguration, FunctionRecord, functionKey, versionKey } from "../../../subjects/function.ts";
 import { CODE_BUCKET } from "../../../subjects/streams.ts";
 import { LATEST } from "../../../subjects/tokens.ts";
 import type { Bucket } from "../../bus/storage.ts";
@@ -51,7 +51,7 @@ export async function getAlias({ check, caller, functions }: Reading): Promise<o
   check.done();
   const arn = arnOf(caller, fn);
   const record = await existing(functions, caller.acct, fn, functionNotFound(arn));
-  const found = record.aliases[alias];
+  const found = aliasOf(record, alias);
   if (found === undefined) throw new Refused("ResourceNotFoundException", `Cannot find alias arn: ${arn}:${alias}`);
   return aliasBody(arn, found);
 }
@@ -79,7 +79,7 @@ async function qualified(
   const arn = qualifier === undefined ? arnOf(caller, fn) : `${arnOf(caller, fn)}:${qualifier}`;
   const refused = functionNotFound(arn);
   const record = await existing(functions, caller.acct, fn, refused);
-  const version = qualifier === undefined ? LATEST : (record.aliases[qualifier]?.FunctionVersion ?? qualifier);
+  const version = qualifier === undefined ? LATEST : (aliasOf(record, qualifier)?.FunctionVersion ?? qualifier);
   if (version === LATEST) return { record, configuration: { ...record.configuration, FunctionArn: arn } };
   const entry = record.versions.includes(version)
     ? await functions.get(versionKey(caller.acct, fn, version))

@@ -1,6 +1,6 @@
 /**
  * ListFunctions, ListVersionsByFunction, ListAliases: by pages. A marker is the name after which the next page begins, so
- * that a page stays right when functions come and go in between. Source: reference/aws-lambda.md §3.1 (pagination), §3.2.
+ * that a page stays right when functions come and go in between. Source: Lambda API reference and recorded answers of Lambda
  */
 import { Refused } from "../../../subjects/errors.ts";
 import { FunctionConfiguration, FunctionRecord, versionKey } from "../../../subjects/function.ts";

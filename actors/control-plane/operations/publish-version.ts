@@ -1,6 +1,6 @@
 /**
  * PublishVersion: a number for what `$LATEST` is now. An unchanged function keeps its newest version's number.
- * Source: reference/aws-lambda.md §3.4.
+ * Source: Lambda API reference and recorded answers of Lambda
  */
 import type { FunctionConfiguration, FunctionRecord } from "../../../subjects/function.ts";
 import type { Command, Decision, Wish } from "../commands.ts";

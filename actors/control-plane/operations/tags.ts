@@ -1,4 +1,4 @@
-/** TagResource and UntagResource, on functions by their ARN. Source: reference/aws-lambda.md §3.7. */
+/** TagResource and UntagResource, on functions by their ARN. Source: Lambda API reference and recorded answers of Lambda */
 import type { FunctionRecord } from "../../../subjects/function.ts";
 import type { Command, Decision, Wish } from "../commands.ts";
 import { invalid } from "../refusals.ts";

@@ -1,6 +1,6 @@
 /**
  * UpdateFunctionCode and UpdateFunctionConfiguration: the configuration with LastUpdateStatus InProgress. Invokes go on
- * with what served before until the update is successful. Source: reference/aws-lambda.md §3.3.
+ * with what served before until the update is successful. Source: Lambda API reference and recorded answers of Lambda
  */
 import type { FunctionConfiguration, FunctionRecord } from "../../../subjects/function.ts";
 import type { Command, Decision, Findings, Wish } from "../commands.ts";

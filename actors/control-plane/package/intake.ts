@@ -1,6 +1,6 @@
 /**
  * Takes a package in: where it comes from, whether it is what it says, and into the store under its SHA-256, so that a
- * record never names a package that isn't there. Source: reference/aws-lambda.md §3.2, §3.9.
+ * record never names a package that isn't there. Source: Lambda API reference and recorded answers of Lambda
  */
 import { createHash } from "node:crypto";
 import { Refused } from "../../../subjects/errors.ts";

@@ -3,7 +3,7 @@
  * `unpacked` reads every byte in it, which is what a function is Pending for.
  *
  * Neither trusts the archive: names may not leave the folder they are unpacked into, links may not point out of it, and
- * sizes count as they are, not as they are said. Source: reference/aws-lambda.md §3.2 (sizes), §3.9 (texts).
+ * sizes count as they are, not as they are said. Source: Lambda API reference and recorded answers of Lambda.
  */
 import { posix } from "node:path";
 import { crc32 } from "node:zlib";

@@ -2,7 +2,7 @@
  * Reads the fields of a request and collects what is wrong with them, to refuse all at once in Lambda's words:
  * `2 validation errors detected: Value '0' at 'timeout' failed to satisfy constraint: Member must …; …`.
  * A field of the wrong JSON type is refused at once, as Lambda does when it can't even read the request.
- * Source: reference/aws-lambda.md §2.5.
+ * Source: Lambda API reference and recorded answers of Lambda
  */
 import { Refused } from "../../../subjects/errors.ts";
 

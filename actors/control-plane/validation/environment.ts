@@ -1,6 +1,6 @@
 /**
  * A function's environment variables: names, the 4 KB they may take together, and those that belong to the platform.
- * Source: Lambda developer guide, "Defined runtime environment variables"; reference/aws-lambda.md §3.9.
+ * Source: Lambda developer guide, "Defined runtime environment variables"
  */
 import { Refused } from "../../../subjects/errors.ts";
 import type { Constraints } from "./constraints.ts";

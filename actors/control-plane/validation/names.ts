@@ -1,6 +1,6 @@
 /**
  * The ways Lambda lets a caller name a function: `name`, `name:qualifier`, `<account>:function:name`, or the whole ARN.
- * Source: Lambda API reference, `FunctionName` and `Qualifier`; reference/aws-lambda.md §3.2, §3.9.
+ * Source: Lambda API reference, `FunctionName` and `Qualifier`
  */
 import { Refused } from "../../../subjects/errors.ts";
 import { LATEST } from "../../../subjects/tokens.ts";

@@ -1,7 +1,7 @@
 /**
  * The settings of a function that Create and UpdateFunctionConfiguration share, with Lambda's limits.
  * What Lambda offers and this control plane does not is refused by name: nothing is taken and then ignored.
- * Source: reference/aws-lambda.md §3.2 (the on-demand limits, not the model's maxima).
+ * Source: Lambda quotas (of on-demand functions).
  */
 import { Refused } from "../../../subjects/errors.ts";
 import type { Architecture, CodeSource, Settings } from "../commands.ts";

@@ -1,4 +1,4 @@
-/** Tags: how many, how long, which names are taken. Source: reference/aws-lambda.md §3.2, §3.7. */
+/** Tags: how many, how long, which names are taken. Source: Lambda API reference and recorded answers of Lambda */
 import { Refused } from "../../../subjects/errors.ts";
 import type { Constraints } from "./constraints.ts";
 

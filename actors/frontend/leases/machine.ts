@@ -30,7 +30,7 @@ export interface LeasesContext extends LeasesInput {
 }
 
 /** Without `fn`, the tokens of any function of the account are called back. */
-type Recalled = { type: "leases.recalled"; acct: string; fn: string | undefined };
+type Recalled = { type: "leases.recalled"; acct: string; fn: string | undefined; atMost?: number | null | undefined };
 type About = { readonly leases: LeasesInput };
 export type LeasesEmitted =
   | (LeasesSaid extends infer S ? (S extends LeasesSaid ? S & About : never) : never)

@@ -21,7 +21,9 @@ export function leasesWiring(frontendId: string): Wiring<typeof leasesMachine> {
         key: (_, { address }) => address.poolId,
         toEvent: ({ refused, functionError }) => ({ type: "sandbox.failed", refused, functionError }),
       }),
-      hear(Recall, { toEvent: ({ fn }, { address }) => ({ type: "leases.recalled", acct: address.acct, fn }) }),
+      hear(Recall, {
+        toEvent: ({ fn, atMost }, { address }) => ({ type: "leases.recalled", acct: address.acct, fn, atMost }),
+      }),
       hear(Recount, { toEvent: () => ({ type: "leases.recount" }) }),
       hear(WorkerLost, { toEvent: ({ workerId }) => ({ type: "worker.lost", workerId }) }),
     ],

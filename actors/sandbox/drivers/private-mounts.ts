@@ -27,6 +27,16 @@ export function privateMountsCommand(uid = process.geteuid?.()): string[] {
   return ["unshare", ...user, "--mount", "--propagation", "private", "env", `${OUTSIDE}=${ownNamespace()}`];
 }
 
+/** `privateMountsCommand()` where this host allows it; nothing where it doesn't: a worker can do without. */
+export async function privateMountsIfAllowed(): Promise<string[]> {
+  const command = privateMountsCommand();
+  const [program = "", ...args] = command;
+  return run(program, [...args, "true"]).then(
+    () => command,
+    () => [],
+  );
+}
+
 /** Whether this process was started by `privateMountsCommand`. */
 export function hasPrivateMounts(): boolean {
   const outside = process.env[OUTSIDE];

@@ -1,4 +1,7 @@
 import { describe, expect, test } from "vitest";
+import type { Delivery } from "../../../actors/bus/wiring.ts";
+import { leasesWiring } from "../../../actors/frontend/leases/wiring.ts";
+import { Recall } from "../../../subjects/counting.ts";
 import { DEFAULT_ACCOUNT } from "../../../subjects/tokens.ts";
 import { givenLeases, TICK_MS } from "../../support/machines.ts";
 
@@ -59,6 +62,17 @@ describe("when idle tokens are called back", () => {
     expect(leases.when(recalled("111111111111")).said).toEqual([]);
     expect(leases.when(recalled(DEFAULT_ACCOUNT, "other")).said).toEqual([]);
     expect(types(leases.when(recalled(DEFAULT_ACCOUNT, "hello")).said)).toEqual(["giveBack", "release"]);
+  });
+
+  test("a lowered limit comes through from the network, and what is above it goes back when it is done", () => {
+    const lowered = leasesWiring("fe1")
+      .hears.find(({ contract }) => contract.pattern === Recall.pattern)
+      ?.toEvent({ fn: "hello", atMost: 0 }, {
+        address: { acct: DEFAULT_ACCOUNT },
+      } as unknown as Delivery);
+    const leases = warm().when(arrived("q2"), lowered as ReturnType<typeof recalled>);
+    expect(leases.said).toEqual([]);
+    expect(types(leases.when(finished("q2")).said)).toContain("release");
   });
 
   test("what runs is kept", () => {
