@@ -23,7 +23,16 @@ export class NotRunning extends Error {
 }
 
 /** Names whose bearers are refusals, with what to do in `remedy`. They are known by name because their files load much. */
-const REFUSALS: ReadonlySet<string> = new Set(["RuntimeNotInstalled", "RuntimeInstallFailed", "PackageUnfit"]);
+const REFUSALS: ReadonlySet<string> = new Set([
+  "AlreadyClaimed",
+  "AlreadyRunning",
+  "IsolationUnavailable",
+  "NotReady",
+  "PackageUnfit",
+  "ProgramMissing",
+  "RuntimeInstallFailed",
+  "RuntimeNotInstalled",
+]);
 
 export function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
@@ -40,7 +49,9 @@ export function failureText(error: unknown, json: boolean): string {
   const remedy = remedyOf(error);
   const reason = error instanceof Refused ? error.refusal.reason : undefined;
   if (json) return JSON.stringify({ error: { name, message, reason, remedy } });
-  const named = name === "Error" || name === "NotRunning" || name === "Misused" ? message : `${name}: ${message}`;
+  const because = reason === undefined ? "" : ` (${reason})`;
+  const named =
+    name === "Error" || name === "NotRunning" || name === "Misused" ? message : `${name}: ${message}${because}`;
   return `mayfly: ${named}${remedy === undefined || message.includes(remedy) ? "" : `\n  ${remedy}`}`;
 }
 

@@ -194,6 +194,7 @@ class SandboxProcess {
     const us = this.#world.us();
     switch (frame.type) {
       case "ready":
+        this.#sample();
         return this.#tell({ type: "process.ready", initUs: Math.round(us - this.#bootedUs) });
       case "initError":
         return this.#tell({
@@ -240,19 +241,20 @@ class SandboxProcess {
     for (const stream of streams) stream.resume();
   }
 
-  /** The peak is read from the cgroup once a second at most: reading it is slower than a warm invocation. */
   #usage() {
-    const now = Date.now();
-    if (now - this.#sampledMs > MEMORY_SAMPLE_MS && this.#enclosure !== undefined) {
-      this.#sampledMs = now;
-      void this.#enclosure
-        .stats()
-        .then(({ peakMemoryBytes }) => {
-          this.#peakMiB = Math.ceil(peakMemoryBytes / MIB);
-        })
-        .catch(() => {});
-    }
+    if (Date.now() - this.#sampledMs > MEMORY_SAMPLE_MS) this.#sample();
     return { peakMemoryMiB: this.#peakMiB, tail: this.#tail.end() };
+  }
+
+  /** Reading the peak is slower than a warm invocation: once a second at most, and not waited for. */
+  #sample(): void {
+    this.#sampledMs = Date.now();
+    this.#enclosure
+      ?.stats()
+      .then(({ peakMemoryBytes }) => {
+        this.#peakMiB = Math.ceil(peakMemoryBytes / MIB);
+      })
+      .catch(() => {});
   }
 }
 

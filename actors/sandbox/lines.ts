@@ -9,25 +9,44 @@ export const startLine = ({ spec }: SandboxContext, { call }: Job): string =>
 
 export const endLine = ({ call }: Job): string => `END RequestId: ${call.requestId}`;
 
-/** Tab-separated, as Lambda writes it. Billed duration is whole milliseconds, init included when the call paid for it. */
-export function reportLine(sandbox: SandboxContext, job: Job, outcome: Outcome, runUs: number): string {
-  const initUs = job.cold ? sandbox.initUs : 0;
+/** Where an invocation's time went, each part told once. */
+export interface Spent {
+  readonly queuedUs: number;
+  readonly createUs: number;
+  readonly initUs: number;
+  readonly runUs: number;
+  /** From delivery to answer: what Lambda calls the duration, a repeated init included. */
+  readonly durationUs: number;
+}
+
+export function spent(sandbox: SandboxContext, { call, cold, bootsAgain }: Job, durationUs: number): Spent {
+  const [createUs, initUs] = cold ? [sandbox.createUs, sandbox.initUs] : [0, 0];
+  const making = createUs + initUs;
+  return bootsAgain
+    ? { queuedUs: call.queuedUs, createUs, initUs, runUs: Math.max(0, durationUs - making), durationUs }
+    : { queuedUs: Math.max(0, call.queuedUs - making), createUs, initUs, runUs: durationUs, durationUs };
+}
+
+/**
+ * Tab-separated, as Lambda writes it. Billed is what the caller paid for in whole milliseconds, the first init included; a
+ * repeated one is part of the duration and not told apart. What nobody measured is left out.
+ */
+export function reportLine(sandbox: SandboxContext, job: Job, outcome: Outcome, time: Spent): string {
+  const initUs = job.bootsAgain ? 0 : time.initUs;
+  const memory = outcome.kind === "timeout" ? 0 : outcome.usage.peakMemoryMiB;
   const fields = [
     `REPORT RequestId: ${job.call.requestId}`,
-    `Duration: ${ms(runUs)} ms`,
-    `Billed Duration: ${Math.ceil((runUs + initUs) / 1000)} ms`,
+    `Duration: ${ms(time.durationUs)} ms`,
+    `Billed Duration: ${Math.ceil((time.durationUs + initUs) / 1000)} ms`,
     `Memory Size: ${sandbox.spec.memoryMiB} MB`,
-    `Max Memory Used: ${outcome.kind === "timeout" ? 0 : outcome.usage.peakMemoryMiB} MB`,
   ];
+  if (memory > 0) fields.push(`Max Memory Used: ${memory} MB`);
   if (initUs > 0) fields.push(`Init Duration: ${ms(initUs)} ms`);
   if (outcome.kind === "timeout") fields.push("Status: timeout");
   if (outcome.kind === "error") fields.push("Status: error", `Error Type: ${outcome.error.errorType}`);
   return `${fields.join("\t")}\t`;
 }
 
-/** Where the time went, in microseconds. A cold call waits for its sandbox to be made: that time is told once. */
-export function receipt(sandbox: SandboxContext, job: Job, runUs: number): string {
-  const [createUs, initUs] = job.cold ? [sandbox.createUs, sandbox.initUs] : [0, 0];
-  const queuedUs = Math.max(0, job.call.queuedUs - createUs - initUs);
-  return `queued=${queuedUs}us; create=${createUs}us; init=${initUs}us; run=${runUs}us`;
-}
+/** Where the time went, in microseconds. */
+export const receipt = ({ queuedUs, createUs, initUs, runUs }: Spent): string =>
+  `queued=${queuedUs}us; create=${createUs}us; init=${initUs}us; run=${runUs}us`;

@@ -29,6 +29,8 @@ export interface Job {
   readonly startedAt: number;
   /** Whether the caller paid for an init: the first invocation, and any that had to boot again. */
   readonly cold: boolean;
+  /** Whether creating and initialising happen inside this invocation's own time, because the sandbox had lost its process. */
+  readonly bootsAgain: boolean;
 }
 
 export interface SandboxInput {
@@ -120,11 +122,12 @@ export const sandboxMachine = setup({
       payload: context.payload ?? new Uint8Array(),
       deadlineAt: (context.job?.startedAt ?? 0) + context.spec.timeoutMs,
     })),
-    takeJob: assign(({ context, event }, params: { cold: boolean }) => {
+    takeJob: assign(({ context, event }, params: { cold: boolean; bootsAgain: boolean }) => {
       if (event.type !== "sandbox.invoke") return {};
       const { call, payload, us, at } = event;
       return {
-        job: { call, startedUs: us, startedAt: at, cold: params.cold },
+        job: { call, startedUs: us, startedAt: at, ...params },
+        ...(params.bootsAgain ? { createUs: 0, initUs: 0 } : {}),
         payload,
         invocations: context.invocations + 1,
         lastUsedUs: us,
@@ -237,11 +240,11 @@ export const sandboxMachine = setup({
               {
                 guard: "isFirst",
                 target: "#sandbox.busy.running",
-                actions: [{ type: "takeJob", params: { cold: true } }, "sayStarted"],
+                actions: [{ type: "takeJob", params: { cold: true, bootsAgain: false } }, "sayStarted"],
               },
               {
                 target: "#sandbox.busy.running",
-                actions: [{ type: "takeJob", params: { cold: false } }, "sayStarted"],
+                actions: [{ type: "takeJob", params: { cold: false, bootsAgain: false } }, "sayStarted"],
               },
             ],
             "process.exited": { target: "reset" },
@@ -251,7 +254,7 @@ export const sandboxMachine = setup({
           on: {
             "sandbox.invoke": {
               target: "#sandbox.busy",
-              actions: [{ type: "takeJob", params: { cold: true } }, "sayStarted", "boot"],
+              actions: [{ type: "takeJob", params: { cold: true, bootsAgain: true } }, "sayStarted", "boot"],
             },
           },
         },

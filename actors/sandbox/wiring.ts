@@ -4,7 +4,7 @@ import { Log } from "../../subjects/logs.ts";
 import { Call, Finished, InvokeSandbox, SandboxReport, StopSandbox } from "../../subjects/worker.ts";
 import type { Message, Said } from "../bus/port.ts";
 import { hear, hearRaw, say, type Wiring } from "../bus/wiring.ts";
-import { endLine, receipt, reportLine, startLine } from "./lines.ts";
+import { endLine, receipt, reportLine, type Spent, spent, startLine } from "./lines.ts";
 import { TAIL_BYTES } from "./log-tail.ts";
 import type { Job, SandboxContext, sandboxMachine } from "./machine.ts";
 import type { Outcome } from "./outcome.ts";
@@ -65,12 +65,10 @@ function refusedSaid(call: Call, sandboxId: string, why: string, alive: boolean)
 /** The front end hears first, then the caller: a caller who calls again at once finds the sandbox free. */
 function finishedSaid(sandbox: SandboxContext, job: Job, outcome: Outcome): readonly Said[] {
   const { call } = job;
-  const runUs = Math.max(
-    0,
-    Math.round(outcome.kind === "timeout" ? sandbox.spec.timeoutMs * 1000 : outcome.us - job.startedUs),
-  );
+  const tookUs = outcome.kind === "timeout" ? sandbox.spec.timeoutMs * 1000 : outcome.us - job.startedUs;
+  const time = spent(sandbox, job, Math.max(0, Math.round(tookUs)));
   const failed = outcome.kind !== "ok";
-  const closing = [endLine(job), reportLine(sandbox, job, outcome, runUs)];
+  const closing = [endLine(job), reportLine(sandbox, job, outcome, time)];
   const said: Said[] = [
     {
       ...(failed ? { error: outcome.error.errorType } : {}),
@@ -79,9 +77,9 @@ function finishedSaid(sandbox: SandboxContext, job: Job, outcome: Outcome): read
         outcome: failed ? "function-error" : "ok",
         ...(failed ? { errorType: outcome.error.errorType } : {}),
         cold: job.cold,
-        createUs: job.cold ? sandbox.createUs : 0,
-        initUs: job.cold ? sandbox.initUs : 0,
-        runUs,
+        createUs: time.createUs,
+        initUs: time.initUs,
+        runUs: time.runUs,
         alive: sandbox.leaving === "",
       }),
     },
@@ -90,7 +88,7 @@ function finishedSaid(sandbox: SandboxContext, job: Job, outcome: Outcome): read
     said.push({
       subject: call.replyTo,
       payload: failed ? outcome.error.payload : outcome.payload,
-      headers: replyHeaders(sandbox, job, outcome, runUs, closing),
+      headers: replyHeaders(sandbox, job, outcome, time, closing),
       isAnswer: true,
     });
   }
@@ -98,12 +96,12 @@ function finishedSaid(sandbox: SandboxContext, job: Job, outcome: Outcome): read
   return said;
 }
 
-function replyHeaders(sandbox: SandboxContext, job: Job, outcome: Outcome, runUs: number, closing: readonly string[]) {
+function replyHeaders(sandbox: SandboxContext, job: Job, outcome: Outcome, time: Spent, closing: readonly string[]) {
   const headers: Record<string, string> = {
     [H.REQUEST_ID]: job.call.requestId,
     [H.EXECUTED_VERSION]: sandbox.spec.version,
     [H.START]: job.cold ? "cold" : "warm",
-    [H.RECEIPT]: receipt(sandbox, job, runUs),
+    [H.RECEIPT]: receipt(time),
     [H.RAN_ON]: `${sandbox.workerId}/${sandbox.sandboxId} ${sandbox.isolation}`,
   };
   if (outcome.kind !== "ok") headers[H.FUNCTION_ERROR] = "Unhandled";

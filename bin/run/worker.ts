@@ -2,6 +2,7 @@
 import { watch } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { userOnHost } from "../../actors/sandbox/drivers/bubblewrap/premises.ts";
 import { chooseDriver } from "../../actors/sandbox/drivers/choose.ts";
 import type { Isolation } from "../../actors/sandbox/drivers/driver.ts";
 import type { SandboxWorld } from "../../actors/sandbox/effects.ts";
@@ -19,7 +20,11 @@ const STOP_MS = 1000;
 export async function runWorker(process: Process, { zone }: { readonly zone: string }): Promise<Started> {
   const { config, home, storage } = process;
   const bwrap = await findBubblewrap({ tools: home.tools });
-  const { driver, isolation } = await chooseDriver(config.sandbox, { bwrapPath: bwrap.path });
+  const { driver, isolation } = await chooseDriver(config.sandbox, {
+    bwrapPath: bwrap.path,
+    // Sandboxes of root run as other users, who can't walk into its home; an ordinary user's run as that user.
+    ...(userOnHost() === 0 ? {} : { home: home.sandboxes }),
+  });
   const component = process.component("worker", "hosts sandboxes", { zone, isolation: inWords(isolation) });
   const cache = new CodeCache({ folder: join(home.code, zone), store: storage.code, maxBytes: CODE_CACHE_BYTES });
   const workerId = component.id;

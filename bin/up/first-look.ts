@@ -18,7 +18,8 @@ export async function showFirstLook(contextSelected: boolean, tell: (line: strin
   const present = await findFunction(session, HELLO);
   if (present === undefined) {
     const options = { env: {}, withinMs: DEPLOY_MS };
-    await deployFrom(session, join(packageRoot, "examples", HELLO), options, new Progress());
+    const progress = new Progress();
+    await deployFrom(session, join(packageRoot, "examples", HELLO), options, progress).finally(() => progress.end());
     tell("deployed examples/hello as hello");
   } else {
     tell(`hello is deployed (${present.CodeSha256?.slice(0, 8)}…, last changed ${present.LastModified})`);

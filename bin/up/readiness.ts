@@ -11,12 +11,16 @@ export class NotReady extends Error {
   override readonly name = "NotReady";
 }
 
-/** Resolves with the workers' isolation in words. Throws `NotReady` naming who is missing, and where to look. */
+/**
+ * Resolves with the workers' isolation in words. Throws `NotReady` naming who is missing and where to look, or at once what
+ * `failed` rejects with.
+ */
 export async function awaitSystem(
   network: Network,
   workers: number,
   components: readonly string[],
-  whereToLook: () => string,
+  whereToLook: string,
+  failed: Promise<never>,
 ): Promise<string> {
   const isolations = new Map<string, string>();
   const enough = Promise.withResolvers<void>();
@@ -27,10 +31,11 @@ export async function awaitSystem(
     );
     if (isolations.size >= workers) enough.resolve();
   });
+  failed.catch(enough.reject);
   const missing = new Set(components);
   const timer = setTimeout(() => {
     const who = [...missing, ...(isolations.size < workers ? [`${workers - isolations.size} worker(s)`] : [])];
-    enough.reject(new NotReady(`not ready after ${PATIENCE_MS / 1000} s: ${who.join(", ")}; see ${whereToLook()}`));
+    enough.reject(new NotReady(`not ready after ${PATIENCE_MS / 1000} s: ${who.join(", ")}; see ${whereToLook}`));
   }, PATIENCE_MS);
   try {
     await Promise.all([enough.promise, ...components.map((name) => answers(network, name, missing, enough.promise))]);

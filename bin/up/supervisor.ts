@@ -15,8 +15,8 @@ export interface ChildPlan {
 }
 
 export interface SupervisorOptions {
-  /** Told of every ending that nobody asked for. */
-  readonly ended: (name: string, how: string, restartMs: number) => void;
+  /** Told of every ending that nobody asked for, with the end of what it wrote to standard error. */
+  readonly ended: (name: string, how: string, restartMs: number, lastWords: string) => void;
 }
 
 const FIRST_PAUSE_MS = 200;
@@ -24,6 +24,7 @@ const LONGEST_PAUSE_MS = 5000;
 /** A child that ran for so long is well: its next ending is its first again. */
 const WELL_AFTER_MS = 10_000;
 const GRACE_MS = 1300;
+const LAST_WORDS = 1000;
 
 export class Supervisor {
   readonly #options: SupervisorOptions;
@@ -66,13 +67,17 @@ export class Supervisor {
     child.stdin.on("error", () => {});
     child.stdout.pipe(log, { end: false });
     child.stderr.pipe(log, { end: false });
+    let lastWords = "";
+    child.stderr.on("data", (chunk: Buffer) => {
+      lastWords = (lastWords + chunk.toString("utf8")).slice(-LAST_WORDS);
+    });
     const again = (how: string) => {
       if (this.#children.get(plan.name) !== child) return;
       this.#children.delete(plan.name);
       if (this.#stopping) return;
       const wasWell = performance.now() - startedMs > WELL_AFTER_MS;
       const pause = wasWell ? FIRST_PAUSE_MS : pauseMs;
-      this.#options.ended(plan.name, how, pause);
+      this.#options.ended(plan.name, how, pause, lastWords.trim());
       const timer = setTimeout(() => {
         this.#timers.delete(timer);
         this.#launch(plan, log, Math.min(pause * 2, LONGEST_PAUSE_MS));
@@ -80,7 +85,7 @@ export class Supervisor {
       this.#timers.add(timer);
     };
     child.once("error", (error) => again(error.message));
-    child.once("exit", (code, signal) => again(signal === null ? `exit status ${code}` : signal));
+    child.once("close", (code, signal) => again(signal === null ? `exit status ${code}` : signal));
   }
 }
 

@@ -18,7 +18,7 @@ import { PLANE } from "../run/components.ts";
 import type { NatsLogin } from "../run/context.ts";
 import { forgetRunning, type Running, writeRunning } from "../running.ts";
 import { embeddedStamp, platformProperty } from "./property.ts";
-import { awaitSystem } from "./readiness.ts";
+import { awaitSystem, NotReady } from "./readiness.ts";
 import { becomeBatchWork } from "./scheduling.ts";
 import { refuseUnstamped } from "./stamp-check.ts";
 import { Supervisor } from "./supervisor.ts";
@@ -49,11 +49,17 @@ interface Server {
 /** Resolves when every component and a worker in each zone answers. `tell` hears lines for a person. */
 export async function startSystem(config: Config, home: Home, tell: (line: string) => void): Promise<System> {
   await becomeBatchWork();
-  const bwrap = await findBubblewrap({ tools: home.tools, onProgress: tell });
+  const bwrap = await findBubblewrap({ tools: home.tools, onProgress: progressOf(tell) });
   tell(`bubblewrap ${bwrap.version} (${bwrap.how})`);
   const server = await openServer(home, tell);
+  const failed = Promise.withResolvers<never>();
+  let isUp = false;
   const supervisor = new Supervisor({
-    ended: (name, how, restartMs) => tell(`${name} ended (${how}); starting it again in ${restartMs} ms`),
+    ended: (name, how, restartMs, lastWords) => {
+      if (isUp) return tell(`${name} ended (${how}); starting it again in ${restartMs} ms`);
+      const why = lastWords === "" ? how : lastWords.replace(/^mayfly: /, "");
+      failed.reject(new NotReady(`${name} can't start: ${why}`));
+    },
   });
   let connection: NatsConnection | undefined;
   const stop = async () => {
@@ -82,9 +88,9 @@ export async function startSystem(config: Config, home: Home, tell: (line: strin
     child("plane", [], PLANE);
     const privately = await privateMountsIfAllowed();
     for (const zone of config.zones) child(`worker-${zone}`, privately, ["worker", "--zone", zone]);
-    const isolation = await awaitSystem(natsNetwork(connection), config.zones.length, PLANE, () =>
-      join(home.logs, "*.log"),
-    );
+    const logs = join(home.logs, "*.log");
+    const isolation = await awaitSystem(natsNetwork(connection), config.zones.length, PLANE, logs, failed.promise);
+    isUp = true;
     const self = (await identify(process.pid)) ?? { pid: process.pid, startedAt: "" };
     const running: Running = {
       url: server.address,
@@ -109,6 +115,11 @@ export async function startSystem(config: Config, home: Home, tell: (line: strin
     throw error;
   }
 }
+
+/** What was found is told by us, with what it is used for. */
+const progressOf = (tell: (line: string) => void) => (line: string) => {
+  if (!line.includes(": using version ")) tell(line);
+};
 
 /** Of a component's heap: what one call leaves behind dies young, and a larger nursery is swept less often. */
 const YOUNG_MIB = 32;
@@ -136,7 +147,7 @@ async function openServer(home: Home, tell: (line: string) => void): Promise<Ser
     tell(`using the NATS server at ${new URL(external).host} (MAYFLY_NATS_URL)`);
     return { login, address: external, person: login, lost: new Promise(() => {}), stop: async () => {} };
   }
-  const found = await findNatsServer({ tools: home.tools, onProgress: tell });
+  const found = await findNatsServer({ tools: home.tools, onProgress: progressOf(tell) });
   const launch = () => startNatsServer({ binary: found.path, home, property: platformProperty, stamp: embeddedStamp });
   let server = await launch();
   for (const note of server.notes) tell(note);

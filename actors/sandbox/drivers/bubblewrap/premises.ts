@@ -61,7 +61,7 @@ export function defaultHome(): string {
 }
 
 /** Who we are to others: a worker that `privateMountsCommand` started for an ordinary user is root to itself alone. */
-function userOnHost(): number | undefined {
+export function userOnHost(): number | undefined {
   const [, outside, length] = readFileSync("/proc/self/uid_map", "utf8").trim().split(/\s+/).map(Number);
   return length === 1 ? outside : process.geteuid?.();
 }
