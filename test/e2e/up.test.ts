@@ -1,10 +1,15 @@
 /** Coming up and going down: what a newcomer does first, and what must be left when it ends. */
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { mayflyProgram, runMayfly, startMayfly } from "../support/system.ts";
+import { findBubblewrap } from "../../bin/embedded/find-bubblewrap.ts";
+import { asUser, mayflyProgram, programs, runMayfly, startMayfly } from "../support/system.ts";
+
+const run = promisify(execFile);
 
 let folder: string;
 beforeAll(async () => {
@@ -97,6 +102,37 @@ describe("mayfly up", () => {
     expect(refused.code).not.toBe(0);
     expect(refused.stderr).toMatch(/bwrap/);
     expect(await processesOf(join(folder, "none"))).toEqual([]);
+  });
+
+  test("says so too when the program is there but the host forbids namespaces", async () => {
+    const { path } = await findBubblewrap({ tools: join(folder, "tools") });
+    const forbidden = join(folder, "bwrap");
+    await writeFile(
+      forbidden,
+      `#!/bin/sh\ncase "$1" in --version|--help) exec '${path}' "$1";; esac\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n`,
+      { mode: 0o755 },
+    );
+    const home = join(folder, "forbidden");
+    const env = { ...process.env, ...(await programs()), MAYFLY_HOME: home, MAYFLY_BWRAP: forbidden };
+    const refused = await runMayfly({ ...env, XDG_CONFIG_HOME: join(folder, "config") }, ["up"]);
+    expect(refused.code).toBe(3);
+    expect(refused.stderr).toMatch(
+      /worker-\w+ can't start: IsolationUnavailable: .*No permissions to create new namespace/s,
+    );
+    expect(await processesOf(home)).toEqual([]);
+  });
+
+  test("runs as an ordinary user, with sandboxes of that user's", async (context) => {
+    const uid = 20_001;
+    const [program = "", ...words] = [...asUser(uid), process.execPath, mayflyProgram, "--version"];
+    const reachable = process.geteuid?.() === 0 && (await run(program, words).catch(() => undefined)) !== undefined;
+    if (!reachable) return context.skip("needs root, to become another user who can read this checkout");
+    await using system = await startMayfly({ args: [], uid });
+    expect(system.output()).toMatch(/cold · .*\n.*\n.*warm · /);
+    expect(system.output()).toMatch(/isolation: bubblewrap; .*shared uid/);
+    expect(system.output()).toContain("`npx mayfly doctor` says what is missing");
+    expect(await system.stop()).toBe(0);
+    expect(await processesOf(system.home.root)).toEqual([]);
   });
 
   test("names a setting that is wrong", async () => {

@@ -3,7 +3,7 @@
  * removes every trace; a test that wants to see it die kills it by `pid`.
  */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { chown, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -44,6 +44,8 @@ export interface SystemOptions {
   readonly args?: readonly string[];
   /** An existing folder to use as HOME and parent of the data, not removed at the end. */
   readonly folder?: string;
+  /** Run as this user of the host, by `setpriv`; needs root. */
+  readonly uid?: number;
 }
 
 export const mayflyProgram = join(root, "bin", "mayfly.js");
@@ -52,6 +54,7 @@ export async function startMayfly({
   env = {},
   args = ["--no-hello"],
   folder,
+  uid,
 }: SystemOptions = {}): Promise<RunningSystem> {
   const place = folder ?? (await mkdtemp(join(tmpdir(), "mayfly-test-")));
   const home = homeAt(join(place, "data"));
@@ -63,7 +66,9 @@ export async function startMayfly({
     ...(await programs()),
     ...env,
   };
-  const up = spawn(process.execPath, [mayflyProgram, "up", ...args], {
+  if (uid !== undefined) await chown(place, uid, uid);
+  const [program = "", ...words] = [...asUser(uid), process.execPath, mayflyProgram, "up", ...args];
+  const up = spawn(program, words, {
     env: surroundings,
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -106,11 +111,14 @@ export async function startMayfly({
 }
 
 /** What is fetched stays with the installed packages: a home of its own would fetch it again for every test. */
-async function programs(): Promise<NodeJS.ProcessEnv> {
+export async function programs(): Promise<NodeJS.ProcessEnv> {
   const tools = join(root, "node_modules", ".cache", "mayfly", "tools");
   const [server, bwrap] = await Promise.all([findNatsServer({ tools }), findBubblewrap({ tools })]);
   return { MAYFLY_NATS_SERVER: server.path, MAYFLY_BWRAP: bwrap.path };
 }
+
+export const asUser = (uid: number | undefined): readonly string[] =>
+  uid === undefined ? [] : ["setpriv", `--reuid=${uid}`, `--regid=${uid}`, "--clear-groups"];
 
 /** Runs `mayfly <args>` to its end, whatever its exit code. */
 export async function runMayfly(env: NodeJS.ProcessEnv, args: readonly string[]): Promise<Ran> {

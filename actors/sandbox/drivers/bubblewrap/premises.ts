@@ -3,7 +3,7 @@
  * watchdog that clears all of that away should the worker die.
  */
 import { readFileSync } from "node:fs";
-import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Cgroups } from "../cgroups/cgroup.ts";
@@ -113,11 +113,23 @@ export async function openPremises(given: BubblewrapOptions): Promise<Premises> 
     }
     const staging = tmps && new Staging(join(folder, "views"));
     const prlimit = await findProgram("prlimit");
-    return { name, folder, bwrap, prlimit, host, seccompFile, cgroups, uids, tmps, staging, close };
+    const path = uids ? await runnableByAll(bwrap.path, staging, folder) : bwrap.path;
+    const program = { path, version: bwrap.version };
+    return { name, folder, bwrap: program, prlimit, host, seccompFile, cgroups, uids, tmps, staging, close };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+/** Bubblewrap is started as the sandbox's user, who can't walk to one that lies in root's own folders. */
+async function runnableByAll(program: string, staging: Staging | undefined, folder: string): Promise<string> {
+  if (await isReachableByAll(program)) return program;
+  if (staging) return staging.hold(program);
+  const copy = join(folder, "bwrap");
+  await copyFile(program, copy);
+  await chmod(copy, 0o755);
+  return copy;
 }
 
 const readOwn = (file: string): Promise<string> => readFile(`/proc/self/${file}`, "utf8");
