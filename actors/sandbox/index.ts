@@ -15,6 +15,8 @@ export interface SandboxesOptions {
   readonly limits: SandboxInput["limits"];
   /** Named in every receipt. */
   readonly isolation: string;
+  /** Told when one is gone, whether or not the network could be. */
+  readonly gone: (sandboxId: string) => void;
 }
 
 type Standing = "init" | "idle" | "busy";
@@ -37,6 +39,7 @@ export class Sandboxes {
         us: () => component.clock.us(),
       }),
       wiring: sandboxWiring(workerId),
+      ended: options.gone,
     }).listen();
   }
 

@@ -33,6 +33,7 @@ export async function runWorker(process: Process, { zone }: { readonly zone: str
     workerId,
     isolation: isolation.driver,
     limits: { initMs: config.initMs, idleMs: config.idleMs },
+    gone: (sandboxId) => worker.send(workerId, { type: "sandbox.reported", sandboxId, state: "dead" }),
     world: { driver, furnish: furnishing(cache, home.root, config.region) },
   });
   const runtimes = await followRuntimes(home.root);
