@@ -45,7 +45,9 @@ function skipped(test: TestCase): Summary["skipped"] {
   // A test that is still pending was never reached: its file's failure or an interrupt says why.
   if (result.state !== "skipped" && result.state !== "pending") return [];
   const note = result.state === "skipped" ? result.note : "not reached";
-  return [{ file: fileOf(test.module), title: test.fullName, reason: note ?? "no reason given" }];
+  return [
+    { file: fileOf(test.module), title: test.fullName, reason: note ?? "this host lacks what its skipIf asks for" },
+  ];
 }
 
 const fileOf = (module: TestModule): string => relative(process.cwd(), module.moduleId);

@@ -178,7 +178,8 @@ print([n for n in range(1024) if os.path.exists('/proc/self/fd/%d' % n)])`),
   });
 
   test("is killed when it takes more memory than it may, and it is told so", async ({ skip }) => {
-    if ((await worker.isolation).limits.memory === "none") skip();
+    if ((await worker.isolation).limits.memory === "none")
+      skip("memory can't be limited by this worker: it has no cgroup");
     const life = await run(node("const a = []; for (;;) a.push(Buffer.alloc(1 << 20, 1))"), { memoryMiB: 64 });
     expect(life.exit).toEqual({ code: null, signal: "SIGKILL", outOfMemory: true, started: true });
     expect(life.peakMemoryBytes).toBeGreaterThan(60 << 20);
@@ -186,7 +187,7 @@ print([n for n in range(1024) if os.path.exists('/proc/self/fd/%d' % n)])`),
   });
 
   test.skipIf(!hasPython)("makes no more processes than it may", async ({ skip }) => {
-    if ((await worker.isolation).limits.pids === "none") skip();
+    if ((await worker.isolation).limits.pids === "none") skip("processes can't be limited by this worker");
     const { stdout } = await run(
       python(`import os, time
 made = 0
@@ -240,7 +241,7 @@ os.kill(os.getpid(), 9)`),
   });
 
   test("is a user of its own on the host, where the worker may become others", async ({ skip }) => {
-    if (!(await worker.isolation).uidPerSandbox) skip();
+    if (!(await worker.isolation).uidPerSandbox) skip("this worker can't become other users");
     const specs = [1, 2].map(() => enclosure(sh("echo ready >&3; sleep 100")));
     await Promise.all(specs.map((spec) => worker.ask("start", spec)));
     expect(worker.owners().size).toBe(2);
