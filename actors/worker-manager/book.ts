@@ -4,7 +4,7 @@ import type { FunctionSpec } from "../../subjects/function.ts";
 /** A sandbox as the pool believes it to be. The sandbox itself is the truth; this is a hint. */
 export type Slot =
   | { readonly at: "placing" }
-  | { readonly at: "starting"; readonly workerId: string }
+  | { readonly at: "starting"; readonly workerId: string; readonly ticks: number }
   | { readonly at: "idle"; readonly workerId: string }
   | { readonly at: "held"; readonly workerId: string; readonly frontendId: string };
 
@@ -34,6 +34,8 @@ export interface PoolLimits {
   readonly starting: number;
   /** Ticks after which a front end that says nothing is taken for gone. */
   readonly silentTicks: number;
+  /** Ticks after which a sandbox whose start nobody reported is taken for lost; a late report brings it back. */
+  readonly startTicks: number;
   /** Ticks after which a want that can't be met anywhere is refused. */
   readonly stuckTicks: number;
 }

@@ -180,7 +180,7 @@ class Page {
   }
 
   #found(workerId: string, state: HostedSandbox["state"]): Slot {
-    if (state === "init") return { at: "starting", workerId };
+    if (state === "init") return { at: "starting", workerId, ticks: 0 };
     return state === "idle" ? { at: "idle", workerId } : { at: "held", workerId, frontendId: UNKNOWN };
   }
 
@@ -193,7 +193,7 @@ class Page {
 
   #placed(sandboxId: string, workerId: string): void {
     if (this.#slots.get(sandboxId)?.at !== "placing" || this.#spec === null) return;
-    this.#slots.set(sandboxId, { at: "starting", workerId });
+    this.#slots.set(sandboxId, { at: "starting", workerId, ticks: 0 });
     const { poolId } = this.#book;
     this.decisions.push({ type: "create", poolId, sandboxId, workerId, spec: this.#spec });
   }
@@ -220,6 +220,11 @@ class Page {
   }
 
   #tick(): void {
+    for (const [sandboxId, slot] of this.#slots) {
+      if (slot.at !== "starting") continue;
+      if (slot.ticks < this.#book.limits.startTicks) this.#slots.set(sandboxId, { ...slot, ticks: slot.ticks + 1 });
+      else this.#slots.delete(sandboxId);
+    }
     this.#avoid = [];
     for (const [frontendId, ticks] of this.#silence) {
       if (ticks < this.#book.limits.silentTicks) this.#silence.set(frontendId, ticks + 1);

@@ -1,6 +1,7 @@
 /** `mayfly show <function>`: everything that is known of one function. */
 import type { Command } from "commander";
 import { z } from "zod";
+import { UserInvoke } from "../../subjects/invoke.ts";
 import { Configuration, callApi, listAll } from "../api.ts";
 import { bytesText, fields, say, sayJson } from "../print.ts";
 import { openSession } from "../session.ts";
@@ -48,7 +49,7 @@ export const show = (program: Command): void =>
           ["tags", pairs(found.Tags)],
           ["environment", pairs(its.Environment?.Variables)],
           ["ARN", its.FunctionArn],
-          ["subject", `mayfly.invoke.${its.FunctionName}`],
+          ["subject", UserInvoke.subject({ fn: its.FunctionName ?? "" })],
         ]),
       );
     });

@@ -13,6 +13,8 @@ const POOL_TICK_MS = 250;
 const GRACE_MS = 2000;
 const DEADLINE_TICK_MS = 250;
 const SILENT_TICKS = 4;
+/** More than a sandbox may take to be made and to initialise. */
+const START_LIMIT_MS = 90_000;
 
 type Start = (process: Process, options: { readonly zone: string }) => Promise<Started>;
 
@@ -57,6 +59,7 @@ export const COMPONENTS = {
       limits: {
         starting: process.config.startingLimit,
         silentTicks: (SILENT_TICKS * LEASE_TICK_MS) / tickMs,
+        startTicks: START_LIMIT_MS / tickMs,
         stuckTicks: 20_000 / tickMs,
       },
     });

@@ -1,5 +1,6 @@
 /** What a newcomer sees once the system is up: the hello example deployed, invoked cold and warm, and what to type next. */
 import { join } from "node:path";
+import { UserInvoke } from "../../subjects/invoke.ts";
 import { findFunction } from "../api.ts";
 import { deployFrom } from "../deployment.ts";
 import { invokeFunction } from "../invocation.ts";
@@ -28,7 +29,7 @@ export async function showFirstLook(contextSelected: boolean, tell: (line: strin
   tell("");
   for (let call = 0; call < 2; call++) {
     const { payload, receipt } = await invokeFunction(session, invocation);
-    tell(`mayfly.invoke.hello ${PAYLOAD} → ${new TextDecoder().decode(payload)}`);
+    tell(`${UserInvoke.subject({ fn: HELLO })} ${PAYLOAD} → ${new TextDecoder().decode(payload)}`);
     tell(`  ${receiptText(receipt)}`);
   }
   const nats = contextSelected ? "nats" : "nats --context mayfly";

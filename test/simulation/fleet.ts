@@ -75,6 +75,7 @@ export class Fleet {
       const limits = {
         starting: 4,
         silentTicks: (SILENT_TICKS * BEAT_MS) / POOL_TICK_MS,
+        startTicks: 90_000 / POOL_TICK_MS,
         stuckTicks: 20_000 / POOL_TICK_MS,
       };
       startWorkerManager({ component, epoch: component.id, tickMs: POOL_TICK_MS, limits });

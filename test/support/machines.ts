@@ -101,7 +101,7 @@ export const givenLease = (change: Partial<LeaseInput> = {}) =>
     { workerId: "w1", beat: beat(), beatMs: TICK_MS, leaseMs: LEASE_MS, leasedAt: 0, ...change },
   );
 
-export const POOL_LIMITS = { starting: 4, silentTicks: 4, stuckTicks: 8 };
+export const POOL_LIMITS = { starting: 4, silentTicks: 4, startTicks: 20, stuckTicks: 8 };
 
 export const givenPool = (change: Partial<PoolInput> = {}) =>
   given(poolMachine, { poolId: poolId(spec()), epoch: "e", tickMs: TICK_MS, limits: POOL_LIMITS, ...change });

@@ -48,6 +48,14 @@ test("a sandbox that was given back goes to the next who wants one, without a st
   expect(pool.when(want("fe2", 1)).said).toEqual([grant("e-1", "fe2")]);
 });
 
+test("a start that nobody reports is made good by another one; if it comes after all, it is idle", () => {
+  const pool = givenPool().when(want("fe1", 1), placed("e-1"));
+  const heard: PoolEvent = { type: "frontend.held", frontendId: "fe1" };
+  for (let tick = 0; tick < POOL_LIMITS.startTicks; tick++) expect(pool.when(heard).after(TICK_MS).said).toEqual([]);
+  expect(pool.when(heard).after(TICK_MS).said).toEqual([place()]);
+  expect(pool.when(reported("e-1", "idle")).said).toEqual([grant("e-1")]);
+});
+
 test("a worker that refuses is avoided at the next attempt", () => {
   const pool = givenPool().when(want("fe1", 1), placed("e-1"));
   const full: PoolEvent = { type: "sandbox.notCreated", sandboxId: "e-1", refusal: refusal("NoRoom", "full") };
