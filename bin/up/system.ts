@@ -54,9 +54,13 @@ export async function startSystem(config: Config, home: Home, tell: (line: strin
   const server = await openServer(home, tell);
   const failed = Promise.withResolvers<never>();
   let isUp = false;
+  const endedOnce = new Set<string>();
   const supervisor = new Supervisor({
     ended: (name, how, restartMs, lastWords) => {
-      if (isUp) return tell(`${name} ended (${how}); starting it again in ${restartMs} ms`);
+      // Clearing up after an earlier run that was killed may get in the way once; what is missing is missing twice.
+      const mayTryAgain = isUp || !endedOnce.has(name);
+      endedOnce.add(name);
+      if (mayTryAgain) return tell(`${name} ended (${how}); starting it again in ${restartMs} ms`);
       const why = lastWords === "" ? how : lastWords.replace(/^mayfly: /, "");
       failed.reject(new NotReady(`${name} can't start: ${why}`));
     },
