@@ -4,7 +4,7 @@
  */
 import { DiscardPolicy, jetstreamManager, RetentionPolicy, StorageType } from "@nats-io/jetstream";
 import { type KV, type KvEntry, Kvm } from "@nats-io/kv";
-import { Objm, setSha256Backend } from "@nats-io/obj";
+import { type ObjectStore, Objm, setSha256Backend } from "@nats-io/obj";
 import { type NatsConnection, nanos } from "nats";
 import { CODE_BUCKET, FUNCTIONS_BUCKET, LEASES_BUCKET, STREAMS } from "../../subjects/streams.ts";
 
@@ -55,6 +55,7 @@ export interface Storage {
 
 const WRONG_LAST_SEQUENCE = 10071;
 const MAX_CHUNK_BYTES = 512 * 1024;
+const MIB = 1024 * 1024;
 
 /** Opens everything, making what is missing. `replicas` is 1 on one server, 3 in a cluster. */
 export async function openStorage(connection: NatsConnection, { replicas }: { replicas: number }): Promise<Storage> {
@@ -84,21 +85,61 @@ export async function openStorage(connection: NatsConnection, { replicas }: { re
     kvm.create(LEASES_BUCKET, { replicas }),
     objm.create(CODE_BUCKET, { replicas }),
   ]);
-  /** A deleted object still has an entry, which says so. */
-  const isKept = async (sha256: string) => (await code.info(sha256))?.deleted === false;
   return {
     functions: bucket(functions),
     leases: bucket(leases),
-    code: {
-      put: async (sha256, bytes) => {
-        if (await isKept(sha256)) return;
-        await code.putBlob({ name: sha256, options: { max_chunk_size: MAX_CHUNK_BYTES } }, bytes);
-      },
-      get: async (sha256) => (await code.getBlob(sha256)) ?? undefined,
-      has: isKept,
-      delete: async (sha256) => void (await code.delete(sha256)),
-    },
+    code: codeStore(code),
   };
+}
+
+/** Of a package's first try; a reader whose package is being replaced by its equal would wait for ever. */
+const GET_MS = 5000;
+const GET_MS_PER_MIB = 200;
+const TRIES = 3;
+
+/**
+ * Several writers of one package at a time would take away each other's pieces under whoever reads: in this process the
+ * first one writes for all, and a reader that comes between two processes' writes tries again.
+ */
+function codeStore(code: ObjectStore): CodeStore {
+  const coming = new Map<string, Promise<void>>();
+  /** A deleted object still has an entry, which says so. */
+  const isThere = async (sha256: string) => (await code.info(sha256))?.deleted === false;
+  const write = async (sha256: string, bytes: Uint8Array) => {
+    if (await isThere(sha256)) return;
+    await code.putBlob({ name: sha256, options: { max_chunk_size: MAX_CHUNK_BYTES } }, bytes);
+  };
+  return {
+    put(sha256, bytes) {
+      const put = coming.get(sha256) ?? write(sha256, bytes).finally(() => coming.delete(sha256));
+      coming.set(sha256, put);
+      return put;
+    },
+    async get(sha256) {
+      for (let tried = 1; ; tried++) {
+        const info = await code.info(sha256);
+        if (info === null || info.deleted) return undefined;
+        const limitMs = GET_MS + (info.size / MIB) * GET_MS_PER_MIB;
+        const got = await within(limitMs, code.getBlob(sha256)).catch((error: unknown) => {
+          if (tried === TRIES) throw error;
+          return undefined;
+        });
+        if (got instanceof Uint8Array) return got;
+        if (tried === TRIES) throw new Error(`package ${sha256} did not come within ${Math.round(limitMs)} ms`);
+      }
+    },
+    has: isThere,
+    delete: async (sha256) => void (await code.delete(sha256)),
+  };
+}
+
+/** What was promised, or `undefined` when it takes longer. */
+async function within<T>(ms: number, promised: Promise<T>): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, ms, undefined);
+  });
+  return Promise.race([promised, late]).finally(() => clearTimeout(timer));
 }
 
 function bucket(kv: KV): Bucket {

@@ -111,3 +111,21 @@ it("may be opened by many at once", async () => {
   const connections = await Promise.all([server.connect(), server.connect(), server.connect()]);
   await Promise.all(connections.map((each) => openStorage(each, { replicas: 1 })));
 });
+
+it("gives a package whole to everybody, however many write it at once", { timeout: 60_000 }, async () => {
+  await using server = await startTestServer();
+  const storages = await Promise.all(
+    [server.connect(), server.connect()].map(async (each) => openStorage(await each, { replicas: 1 })),
+  );
+  for (let round = 0; round < 20; round++) {
+    const bytes = randomBytes(700_000);
+    const digest = createHash("sha256").update(bytes).digest("hex");
+    const readers = storages.flatMap(({ code }) =>
+      Array.from({ length: 4 }, async () => {
+        await code.put(digest, bytes);
+        return (await code.get(digest))?.length;
+      }),
+    );
+    expect(await Promise.all(readers)).toEqual(Array.from({ length: 8 }, () => bytes.length));
+  }
+});
