@@ -52,14 +52,18 @@ export async function configure(connection: NatsConnection, name: string, change
   await settled(connection, name);
 }
 
-/** Waits as Lambda's own waiters do: asks until nothing is pending. */
+const SETTLED_MS = 30_000;
+
+/** Waits as Lambda's own waiters do: asks until nothing is pending. Throws with the last state seen when it never is. */
 export async function settled(connection: NatsConnection, name: string): Promise<void> {
+  const deadline = performance.now() + SETTLED_MS;
   for (;;) {
     const { State, LastUpdateStatus, StateReason } = await api(connection, "GetFunctionConfiguration", {
       FunctionName: name,
     });
     if (State === "Failed") throw new Error(`${name} failed: ${StateReason}`);
     if (State === "Active" && LastUpdateStatus !== "InProgress") return;
+    if (performance.now() > deadline) throw new Error(`${name} stays ${State}, last update ${LastUpdateStatus}`);
   }
 }
 
