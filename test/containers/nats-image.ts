@@ -7,8 +7,8 @@ import { copyFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { NatsConnection } from "nats";
-import { GenericContainer, Wait } from "testcontainers";
+import { connect, type NatsConnection } from "nats";
+import { GenericContainer, StartupCheckStrategy } from "testcontainers";
 import { connectNats } from "../../actors/bus/nats.ts";
 import { composeConfFile } from "../../bin/build/compose-conf.ts";
 import type { Credentials } from "../../bin/embedded/credentials.ts";
@@ -42,6 +42,29 @@ export async function buildNatsImage(): Promise<LocalImage> {
   }
 }
 
+/** What a log says of a start can be missed when the container is restarted; a client's greeting can't. */
+class AnswersClients extends StartupCheckStrategy {
+  readonly #url: string;
+  readonly #credentials: Credentials;
+
+  constructor(url: string, credentials: Credentials) {
+    super();
+    this.#url = url;
+    this.#credentials = credentials;
+  }
+
+  override async checkStartupState() {
+    const { user, password } = this.#credentials.platform;
+    try {
+      const client = await connect({ servers: this.#url, user, pass: password, reconnect: false, timeout: 1000 });
+      await client.close();
+      return "SUCCESS";
+    } catch {
+      return "PENDING";
+    }
+  }
+}
+
 /** A server on a free port of this machine, also after a restart; it and its data are gone when disposed of. */
 export async function startContainerServer(image: string): Promise<RestartableServer> {
   const secret = () => randomBytes(16).toString("hex");
@@ -49,6 +72,8 @@ export async function startContainerServer(image: string): Promise<RestartableSe
     platform: { user: "platform", password: secret() },
     mayfly: { user: "mayfly", password: secret() },
   };
+  const port = await freePort();
+  const url = `nats://127.0.0.1:${port}`;
   const container = await new GenericContainer(image)
     .withCopyFilesToContainer([{ source: composeConfFile, target: "/etc/nats/mayfly.conf" }])
     .withEnvironment({
@@ -56,10 +81,9 @@ export async function startContainerServer(image: string): Promise<RestartableSe
       MAYFLY_PERSON_PASSWORD: `'${credentials.mayfly.password}'`,
     })
     .withCommand(["-c", "/etc/nats/mayfly.conf"])
-    .withExposedPorts({ container: 4222, host: await freePort() })
-    .withWaitStrategy(Wait.forLogMessage(/Server is ready/))
+    .withExposedPorts({ container: 4222, host: port })
+    .withWaitStrategy(new AnswersClients(url, credentials))
     .start();
-  const url = `nats://${container.getHost()}:${container.getMappedPort(4222)}`;
   const connections: NatsConnection[] = [];
   return {
     url,

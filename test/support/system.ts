@@ -3,7 +3,7 @@
  * removes every trace; a test that wants to see it die kills it by `pid`.
  */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { chown, mkdtemp, rm } from "node:fs/promises";
+import { chmod, chown, copyFile, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -63,7 +63,7 @@ export async function startMayfly({
     HOME: place,
     XDG_CONFIG_HOME: join(place, "config"),
     MAYFLY_HOME: home.root,
-    ...(await programs()),
+    ...(await (uid === undefined ? programs() : programsFor(uid, place))),
     ...env,
   };
   if (uid !== undefined) await chown(place, uid, uid);
@@ -115,6 +115,16 @@ export async function programs(): Promise<NodeJS.ProcessEnv> {
   const tools = join(root, "node_modules", ".cache", "mayfly", "tools");
   const [server, bwrap] = await Promise.all([findNatsServer({ tools }), findBubblewrap({ tools })]);
   return { MAYFLY_NATS_SERVER: server.path, MAYFLY_BWRAP: bwrap.path };
+}
+
+/** Another user may not reach what is in our home: he gets a server of his own. */
+async function programsFor(uid: number, folder: string): Promise<NodeJS.ProcessEnv> {
+  const ours = await programs();
+  const server = join(folder, "nats-server");
+  await copyFile(ours["MAYFLY_NATS_SERVER"] ?? "", server);
+  await chmod(server, 0o755);
+  await chown(server, uid, uid);
+  return { ...ours, MAYFLY_NATS_SERVER: server };
 }
 
 export const asUser = (uid: number | undefined): readonly string[] =>
