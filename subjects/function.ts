@@ -3,6 +3,7 @@
  * Field names in capitals are the Lambda API's own. Source: Lambda API reference, FunctionConfiguration.
  */
 import { z } from "zod";
+import { EventInvokeConfig, QueueConfig } from "./event-invoke.ts";
 import { AccountId, Token } from "./tokens.ts";
 
 /** What a front end, pool and worker need to run one function version. Everything a sandbox will ever know is in here. */
@@ -62,6 +63,8 @@ export const FunctionConfiguration = z.object({
   PackageType: z.literal("Zip"),
   Architectures: z.array(z.enum(["x86_64", "arm64"])).length(1),
   EphemeralStorage: z.object({ Size: z.number() }),
+  /** Where events go that could not be run: a Destination, as in event-invoke.ts. */
+  DeadLetterConfig: z.object({ TargetArn: z.string() }).optional(),
   SnapStart: z.object({ ApplyOn: z.literal("None"), OptimizationStatus: z.literal("Off") }),
   RuntimeVersionConfig: z.object({ RuntimeVersionArn: z.string() }).optional(),
   LoggingConfig: z.object({ LogFormat: z.enum(["Text", "JSON"]), LogGroup: z.string() }),
@@ -85,6 +88,9 @@ export const FunctionRecord = z.object({
   /** `$LATEST`, as invokes run it: the last configuration that was applied whole. Absent until the function is Active. */
   serving: FunctionConfiguration.optional(),
   reservedConcurrency: z.number().int().nonnegative().optional(),
+  /** By qualifier: `$LATEST`, a version's number, an alias. */
+  eventInvoke: z.record(z.string(), EventInvokeConfig).default({}),
+  queue: QueueConfig.default({}),
   aliases: z.record(z.string(), Alias),
   /** The number the next published version gets; numbers are never used twice. */
   nextVersion: z.number().int().positive(),

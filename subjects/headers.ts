@@ -27,3 +27,20 @@ export const ERROR = "Nats-Service-Error";
 
 /** Between front end and worker: the whole call as JSON, see `Call` in worker.ts. */
 export const CALL = "Mayfly-Call";
+
+/** From a poller or trigger to a front end, see RunEvent: an EventCall as JSON. */
+export const EVENT_CALL = "Mayfly-Event";
+
+/** On what waits in RETRY, and on dead letters: which attempt comes next or was the last, from 1. */
+export const ATTEMPT = "Mayfly-Attempt";
+/** Platform faults and throttles so far: they use up no attempt, but make the next wait longer. */
+export const SETBACKS = "Mayfly-Setbacks";
+/** Epoch ms at which the event was accepted. */
+export const ACCEPTED_AT = "Mayfly-Accepted-At";
+/** On a dead letter: the version or alias the event was for; absent means the function itself. */
+export const QUALIFIER = "Mayfly-Qualifier";
+/** On a dead letter: `RetriesExhausted`, `EventAgeExceeded`, `ZeroReservedConcurrency`, `FunctionNotFound`, `InvalidRequest`, `Cancelled`. */
+export const DEAD_REASON = "Mayfly-Dead-Reason";
+/** On a dead letter: the last error's type, and the first kilobyte of its message. */
+export const ERROR_TYPE = "Mayfly-Error-Type";
+export const ERROR_MESSAGE = "Mayfly-Error-Message";

@@ -35,6 +35,8 @@ export function functionRecord(fn: string, reservedConcurrency?: number, revisio
     serving,
     ...(reservedConcurrency === undefined ? {} : { reservedConcurrency }),
     aliases: {},
+    eventInvoke: {},
+    queue: {},
     nextVersion: 1,
     tags: {},
     versions: [],

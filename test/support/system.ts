@@ -121,7 +121,7 @@ export async function programs(): Promise<NodeJS.ProcessEnv> {
 async function programsFor(uid: number, folder: string): Promise<NodeJS.ProcessEnv> {
   const ours = await programs();
   const server = join(folder, "nats-server");
-  await copyFile(ours["MAYFLY_NATS_SERVER"] ?? "", server);
+  await copyFile(ours.MAYFLY_NATS_SERVER ?? "", server);
   await chmod(server, 0o755);
   await chown(server, uid, uid);
   return { ...ours, MAYFLY_NATS_SERVER: server };

@@ -45,6 +45,8 @@ export function decideCreateFunction(command: Command<"function.create">, findin
     fn: command.fn,
     configuration,
     aliases: {},
+    eventInvoke: {},
+    queue: {},
     nextVersion: 1,
     tags: command.tags,
     versions: [],

@@ -1,0 +1,70 @@
+/**
+ * An event source mapping as kept in the TRIGGERS bucket at `<acct>.<uuid>`: what an API call wished and how far it is.
+ * Field names in capitals are the Lambda API's own. Source: Lambda API reference, EventSourceMappingConfiguration.
+ */
+import { z } from "zod";
+import { AccountId, Token } from "./tokens.ts";
+
+/**
+ * What a mapping listens to; in the API the `EventSourceArn`:
+ *   arn:aws:nats:::subject/<subject>            core messages, wildcards allowed; with `Reply` the function answers them
+ *   arn:aws:nats:::stream/<STREAM>[/<subject>]  a stream's messages, in batches
+ *   arn:aws:nats:::bucket/<BUCKET>[/<keys>]     changes of a KV bucket
+ *   arn:aws:nats:::objects/<BUCKET>             changes of an object store
+ *   arn:aws:nats:::schedule/<expression>        `rate(5 minutes)`, `cron(…)` or `at(…)`, EventBridge Scheduler's own words
+ */
+export const MappingSource = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("subject"), subject: z.string(), reply: z.boolean() }),
+  z.object({ kind: z.literal("stream"), stream: z.string(), subject: z.string().optional() }),
+  z.object({ kind: z.literal("bucket"), bucket: z.string(), keys: z.string().optional() }),
+  z.object({ kind: z.literal("objects"), bucket: z.string() }),
+  z.object({ kind: z.literal("schedule"), expression: z.string(), timeZone: z.string() }),
+]);
+export type MappingSource = z.infer<typeof MappingSource>;
+
+export const MAPPING_STATES = [
+  "Creating",
+  "Enabling",
+  "Enabled",
+  "Disabling",
+  "Disabled",
+  "Updating",
+  "Deleting",
+] as const;
+
+export const MappingRecord = z.object({
+  acct: AccountId,
+  uuid: Token,
+  fn: Token,
+  qualifier: z.string().optional(),
+  source: MappingSource,
+  /** Records of one invocation at most. */
+  batchSize: z.number().int().min(1).max(10_000),
+  /** How long a batch is waited for. */
+  windowSeconds: z.number().min(0).max(300),
+  /** EventBridge patterns as JSON texts: a record that matches none is dropped. Empty: all match. */
+  filters: z.array(z.string()),
+  /** The function says which records failed (`batchItemFailures`). */
+  reportsItemFailures: z.boolean(),
+  bisects: z.boolean(),
+  /** -1: without end. */
+  maxRetryAttempts: z.number().int().min(-1).max(10_000),
+  /** -1: without end. */
+  maxRecordAgeSeconds: z.number().int().min(-1).max(604_800),
+  /** A Destination as in event-invoke.ts. */
+  onFailure: z.string().optional(),
+  maxConcurrency: z.number().int().min(1).max(1000).optional(),
+  startingPosition: z.enum(["TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"]).optional(),
+  /** Epoch ms. */
+  startingAt: z.number().optional(),
+  /** One batch at a time for each subject: its records are run in order. */
+  inOrder: z.boolean(),
+  /** Whether its owner wants it to run. */
+  enabled: z.boolean(),
+  state: z.enum(MAPPING_STATES),
+  stateReason: z.string(),
+  lastProcessingResult: z.string(),
+  /** Epoch ms. */
+  modifiedAt: z.number(),
+});
+export type MappingRecord = z.infer<typeof MappingRecord>;
