@@ -1,5 +1,5 @@
 /** Follows one actor: its transitions as they happen, or its whole history when it was brief. */
-import { type AnyActorRef, type AnyMachineSnapshot, type InspectionEvent, isMachineSnapshot } from "xstate";
+import type { AnyMachineSnapshot } from "xstate";
 import type { Component } from "./component.ts";
 import { stateName } from "./transitions.ts";
 
@@ -8,11 +8,10 @@ export class Life {
   readonly #id: string;
   readonly #component: Component;
   readonly #history: Array<{ state: string; us: number }> | undefined;
-  #actor: AnyActorRef | undefined;
   #value: AnyMachineSnapshot["value"] | undefined;
   #state = "";
   #sinceUs: number;
-  #event = "";
+  #event = "xstate.init";
 
   constructor(noun: string, id: string, component: Component, brief: boolean) {
     this.#noun = noun;
@@ -22,22 +21,8 @@ export class Life {
     this.#sinceUs = component.clock.us();
   }
 
-  of(actor: AnyActorRef): void {
-    this.#actor = actor;
-  }
-
-  /** For `createActor`: hears each step of this actor, and of its invoked children, which it leaves out. */
-  inspector(): (event: InspectionEvent) => void {
-    return (event) => {
-      if (event.type !== "@xstate.snapshot" || event.actorRef !== this.#actor) return;
-      if (!isMachineSnapshot(event.snapshot)) return;
-      this.#event = event.event.type;
-      this.stepped(event.snapshot);
-    };
-  }
-
-  /** What it is about to hear. */
-  sent(event: string): void {
+  /** What its next step is for. */
+  hears(event: string): void {
     this.#event = event;
   }
 

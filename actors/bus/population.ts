@@ -60,6 +60,7 @@ const LINGER_MS = 800;
 export class Population<L extends AnyActorLogic> {
   readonly #component: Component;
   readonly #options: PopulationOptions<L>;
+  readonly #logic: L;
   readonly #members = new Map<string, Member<L>>();
   /** Those that bring new work, and those that tell of work under way. */
   readonly #arrivals: Subscription[] = [];
@@ -70,6 +71,7 @@ export class Population<L extends AnyActorLogic> {
   constructor(component: Component, options: PopulationOptions<L>) {
     this.#component = component;
     this.#options = options;
+    this.#logic = this.#followed(options.logic);
     component.add(this);
   }
 
@@ -106,7 +108,6 @@ export class Population<L extends AnyActorLogic> {
   send(key: string, event: EventFromLogic<L>): boolean {
     const member = this.#members.get(key);
     if (member === undefined) return false;
-    member.life.sent(event.type);
     member.actor.send(event);
     return true;
   }
@@ -118,17 +119,14 @@ export class Population<L extends AnyActorLogic> {
   /** Makes and starts an actor. One that exists under the key is left as it is. */
   spawn(key: string, input: InputFrom<L>): void {
     if (this.#members.has(key)) return;
-    const { actor: noun, logic, brief } = this.#options;
+    const { actor: noun, brief } = this.#options;
     const life = new Life(noun, key, this.#component, brief !== undefined);
-    // Being inspected costs every step of an actor; a brief one's steps are known from what is sent to it.
-    const options = brief === undefined ? { input, id: key, inspect: life.inspector() } : { input, id: key };
-    const actor = createActor(logic, options as never) as Actor<L>;
-    life.of(actor);
+    const actor = createActor(this.#logic, { input, id: key } as never) as Actor<L>;
     const inspected = brief === undefined ? this.#inspectable(key, actor) : undefined;
     this.#members.set(key, { actor, life, inspected });
     actor.on("*", (emitted) => this.#said(key, emitted as EmittedFrom<L>));
     actor.subscribe({
-      ...(brief === undefined ? {} : { next: (snapshot) => life.stepped(snapshot as unknown as AnyMachineSnapshot) }),
+      next: (snapshot) => life.stepped(snapshot as unknown as AnyMachineSnapshot),
       error: (error) => this.#failed(key, error),
       complete: () => this.#ended(key),
     });
@@ -157,6 +155,15 @@ export class Population<L extends AnyActorLogic> {
         resolve();
       };
     });
+  }
+
+  /** The same logic, whose lives know what each step was for: xstate's own inspection would double the cost of a step. */
+  #followed(logic: L): L {
+    const transition: L["transition"] = (snapshot, event, scope) => {
+      this.#members.get(scope.self.id)?.life.hears(event.type);
+      return logic.transition(snapshot, event, scope);
+    };
+    return Object.create(logic, { transition: { value: transition } });
   }
 
   #heard(row: Hear<EventFromLogic<L>>, endpoint: EndpointStatistics | undefined, message: Message): void {
