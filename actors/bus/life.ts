@@ -1,5 +1,5 @@
 /** Follows one actor: its transitions as they happen, or its whole history when it was brief. */
-import type { AnyMachineSnapshot } from "xstate";
+import type { AnyActorLogic, AnyMachineSnapshot } from "xstate";
 import type { Component } from "./component.ts";
 import { stateName } from "./transitions.ts";
 
@@ -69,4 +69,13 @@ export class Life {
       keep,
     );
   }
+}
+
+/** The same logic, whose lives know what each step was for: xstate's own inspection would double the cost of a step. */
+export function followed<L extends AnyActorLogic>(logic: L, lifeOf: (id: string) => Life | undefined): L {
+  const transition: L["transition"] = (snapshot, event, scope) => {
+    lifeOf(scope.self.id)?.hears(event.type);
+    return logic.transition(snapshot, event, scope);
+  };
+  return Object.create(logic, { transition: { value: transition } });
 }

@@ -24,7 +24,7 @@ import { Inspect } from "../../subjects/state.ts";
 import { askFor } from "./asking.ts";
 import type { Component } from "./component.ts";
 import { decode } from "./decode.ts";
-import { Life } from "./life.ts";
+import { followed, Life } from "./life.ts";
 import type { Message, Subscription } from "./port.ts";
 import { refusalSaid } from "./replies.ts";
 import type { EndpointStatistics } from "./statistics.ts";
@@ -71,7 +71,7 @@ export class Population<L extends AnyActorLogic> {
   constructor(component: Component, options: PopulationOptions<L>) {
     this.#component = component;
     this.#options = options;
-    this.#logic = this.#followed(options.logic);
+    this.#logic = followed(options.logic, (key) => this.#members.get(key)?.life);
     component.add(this);
   }
 
@@ -155,15 +155,6 @@ export class Population<L extends AnyActorLogic> {
         resolve();
       };
     });
-  }
-
-  /** The same logic, whose lives know what each step was for: xstate's own inspection would double the cost of a step. */
-  #followed(logic: L): L {
-    const transition: L["transition"] = (snapshot, event, scope) => {
-      this.#members.get(scope.self.id)?.life.hears(event.type);
-      return logic.transition(snapshot, event, scope);
-    };
-    return Object.create(logic, { transition: { value: transition } });
   }
 
   #heard(row: Hear<EventFromLogic<L>>, endpoint: EndpointStatistics | undefined, message: Message): void {

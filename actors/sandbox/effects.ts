@@ -185,6 +185,7 @@ class SandboxProcess {
         type: "process.exited",
         exit: { code, signal, outOfMemory: exit.outOfMemory },
         us: this.#world.us(),
+        usage: this.#usage(),
       });
     });
     booted.channel.write(encodeInit(init));

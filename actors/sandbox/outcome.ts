@@ -12,7 +12,7 @@ export type ProcessEnd =
   | { type: "process.initFailed"; error: RuntimeError }
   | { type: "process.responded"; requestId: string; payload: Uint8Array; us: number; usage: Usage }
   | { type: "process.failed"; requestId: string; error: RuntimeError; us: number; usage: Usage }
-  | { type: "process.exited"; exit: ProcessExit; us: number };
+  | { type: "process.exited"; exit: ProcessExit; us: number; usage: Usage };
 
 export type Outcome =
   | { readonly kind: "ok"; readonly payload: Uint8Array; readonly us: number; readonly usage: Usage }
@@ -37,6 +37,6 @@ function endOf(event: ProcessEnd, requestId: string): Outcome {
     case "process.initFailed":
       return { kind: "error", error: event.error, us: 0, usage: NOTHING_USED };
     case "process.exited":
-      return { kind: "error", error: exitError(requestId, event.exit), us: event.us, usage: NOTHING_USED };
+      return { kind: "error", error: exitError(requestId, event.exit), us: event.us, usage: event.usage };
   }
 }

@@ -57,7 +57,12 @@ const invoke = (requestId: string) =>
   ({ type: "sandbox.invoke", call: call(requestId), payload: new Uint8Array(), us: 0, at: 0 }) as const;
 const booted = { type: "process.booted", createUs: 1 } as const;
 const ready = { type: "process.ready", initUs: 1 } as const;
-const died = { type: "process.exited", exit: { code: 1, signal: null, outOfMemory: false }, us: 1 } as const;
+const died = {
+  type: "process.exited",
+  exit: { code: 1, signal: null, outOfMemory: false },
+  us: 1,
+  usage: { peakMemoryMiB: 1, tail: undefined },
+} as const;
 
 const idle = () => givenSandbox().when(booted, ready);
 const sandbox: Row<typeof sandboxMachine, unknown> = {

@@ -18,7 +18,7 @@ const FILES = {
     export const fails = async () => { throw new TypeError("no such thing"); };
     export const sleeps = () => new Promise((resolve) => setTimeout(resolve, 60_000));
     export const waitsForNothing = () => new Promise(() => {});
-    export const exits = async () => process.exit(7);
+    export const exits = async () => { console.log("last words"); process.exit(7); };
     export const exitsWell = async () => process.exit(0);
     export const large = async () => "x".repeat(6_300_000);
     export const echo = async (event) => event;
@@ -113,6 +113,12 @@ describe("a function that works", () => {
     expect(log).toMatch(
       /END RequestId: .*\nREPORT RequestId: .*\tDuration: .* ms\tBilled Duration: \d+ ms\tMemory Size: 128 MB/,
     );
+  });
+
+  test("the end of its log comes back also when it ended itself", async () => {
+    const reply = await invoke("exits", "{}", { "X-Amz-Log-Type": "Tail" });
+    const log = Buffer.from(header(reply, "X-Amz-Log-Result") ?? "", "base64").toString();
+    expect(log).toMatch(/^START .*\n.*last words\n(.*\n)*END .*\nREPORT .*Status: error/);
   });
 
   test("a client context reaches the handler", async () => {

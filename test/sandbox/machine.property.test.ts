@@ -31,6 +31,7 @@ const happening = fc.oneof(
       type: "process.exited",
       exit: { code: 1, signal: null, outOfMemory: false },
       us: 1,
+      usage,
     }),
   },
   { weight: 2, arbitrary: fc.integer({ min: 1, max: 20_000 }) },

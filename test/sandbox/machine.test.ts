@@ -8,7 +8,12 @@ const ready = { type: "process.ready", initUs: 9 } as const;
 const usage = { peakMemoryMiB: 1, tail: undefined };
 const responded = (requestId: string) =>
   ({ type: "process.responded", requestId, payload: new Uint8Array(), us: 5, usage }) as const;
-const exited = { type: "process.exited", exit: { code: null, signal: "SIGKILL", outOfMemory: true }, us: 5 } as const;
+const exited = {
+  type: "process.exited",
+  exit: { code: null, signal: "SIGKILL", outOfMemory: true },
+  us: 5,
+  usage,
+} as const;
 const stop = { type: "sandbox.stop", reason: "test" } as const;
 
 const idle = () => givenSandbox().when(booted, ready);

@@ -191,15 +191,16 @@ export class Fleet {
         later(300, () => {
           end();
           const us = Date.now() * 1000;
+          const usage = { peakMemoryMiB: 1, tail: undefined };
           if (random() < 0.05) {
-            return sendBack({ type: "process.exited", exit: { code: 1, signal: null, outOfMemory: false }, us });
+            return sendBack({ type: "process.exited", exit: { code: 1, signal: null, outOfMemory: false }, us, usage });
           }
           sendBack({
             type: "process.responded",
             requestId,
             payload: command.payload,
             us,
-            usage: { peakMemoryMiB: 1, tail: undefined },
+            usage,
           });
         });
       });
