@@ -6,9 +6,10 @@ import { spawn } from "node:child_process";
 import { credentialsOf } from "../../bin/embedded/credentials.ts";
 import { readRunning } from "../../bin/running.ts";
 import { UserInvoke } from "../../subjects/invoke.ts";
-import { configure, deploy, HELLO_NODE, HELLO_PYTHON } from "../support/functions.ts";
+import { api, configure, deploy, HELLO_NODE, HELLO_PYTHON } from "../support/functions.ts";
 import { startMayfly } from "../support/system.ts";
 import { benchCold, coldAbsolutes, coldRatio } from "./cold.ts";
+import { benchDurable } from "./durable.ts";
 import { benchWarm, warmAbsolutes, warmRatios } from "./warm.ts";
 
 const SANDBOXES = 8;
@@ -50,8 +51,27 @@ for (const [name, fn, bare] of [
   cold.push(await benchCold(connection, { name, bare, invoke, payload: PAYLOAD, samples: quick ? 7 : 25, revise }));
 }
 
+const CLOCK = { "index.mjs": "export const handler = async () => performance.timeOrigin + performance.now();\n" };
+const SLOW = { "index.mjs": "export const handler = () => new Promise((resolve) => setTimeout(resolve, 1000));\n" };
+await deploy(connection, { name: "clock", files: CLOCK });
+await deploy(connection, { name: "slow", files: SLOW });
+await api(connection, "PutFunctionEventInvokeConfig", {
+  FunctionName: "clock",
+  DestinationConfig: { OnSuccess: { Destination: "arn:aws:nats:::subject/bench.done.clock" } },
+});
+await api(connection, "PutFunctionQueueConfig", { FunctionName: "slow", MaximumConcurrency: 2 });
+const durable = await benchDurable(connection, {
+  fn: "hello",
+  clock: "clock",
+  slow: "slow",
+  rounds: quick ? 1 : 3,
+  events: quick ? 3000 : 10_000,
+  crowd: quick ? 20_000 : 100_000,
+});
+
 for (const each of warm) say(warmRatios(each));
 for (const each of cold) say(coldRatio(each));
+for (const each of durable) say(each);
 say("");
 for (const each of warm) say(warmAbsolutes(each));
 for (const each of cold) say(coldAbsolutes(each));
