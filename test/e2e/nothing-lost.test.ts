@@ -1,17 +1,14 @@
 /** Whatever is killed while events are under way, each one that was accepted ends: it succeeded, or it is a dead letter. */
-import { type JetStreamClient, jetstream, jetstreamManager } from "@nats-io/jetstream";
+import { jetstream } from "@nats-io/jetstream";
 import type { NatsConnection } from "nats";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { UserAsync } from "../../subjects/async.ts";
-import { DEAD_STREAM } from "../../subjects/streams.ts";
-import { api, deploy } from "../support/functions.ts";
+import { expect, test } from "vitest";
+import { ASYNC_STREAMS } from "../../subjects/streams.ts";
+import { startCluster } from "../support/cluster.ts";
 import { kill } from "../support/processes.ts";
-import { type RunningSystem, startMayfly } from "../support/system.ts";
+import { startMayfly } from "../support/system.ts";
+import { accepted, deployThirds, endsOf, howManyEnded, missing, toldTwice } from "../support/thirds.ts";
 
-const EVENTS = 10_000;
 const PUBLISHERS = 8;
-/** Something is killed each time so many more events were accepted. */
-const EVENTS_PER_KILL = 500;
 const VICTIMS = [
   ["run", "control-plane"],
   ["worker", "--zone", "a"],
@@ -19,92 +16,71 @@ const VICTIMS = [
   ["worker", "--zone", "b"],
 ] as const;
 
-let system: RunningSystem;
-let nats: NatsConnection;
+const HASTE = {
+  MAYFLY_HEARTBEAT: "300",
+  MAYFLY_ASYNC_RETRY_DELAYS: "200,400",
+  MAYFLY_ASYNC_BACKOFF_MIN: "100",
+  MAYFLY_ASYNC_BACKOFF_MAX: "1000",
+  MAYFLY_ASYNC_ACK_WAIT: "3000",
+};
 
-beforeAll(async () => {
-  system = await startMayfly({
-    env: {
-      MAYFLY_HEARTBEAT: "300",
-      MAYFLY_ASYNC_RETRY_DELAYS: "200,400",
-      MAYFLY_ASYNC_BACKOFF_MIN: "100",
-      MAYFLY_ASYNC_BACKOFF_MAX: "1000",
-      MAYFLY_ASYNC_ACK_WAIT: "3000",
-    },
-  });
-  nats = await system.connect();
-  const files = {
-    "index.mjs":
-      "export const handler = async ({ n }) => { if (n % 3 === 0) throw new Error(`no ${n}`); return { n }; };\n",
-  };
-  await deploy(await system.connect("platform"), { name: "thirds", files });
-  const streams = await jetstreamManager(nats);
-  await streams.streams.add({ name: "DONE", subjects: ["done.>"] });
-  await api(nats, "PutFunctionEventInvokeConfig", {
-    FunctionName: "thirds",
-    DestinationConfig: { OnSuccess: { Destination: "arn:aws:nats:::stream/DONE/done.thirds" } },
-  });
-}, 60_000);
-afterAll(() => system?.[Symbol.asyncDispose]());
-
-/** Publishes until it is told that the event is stored; the id keeps a repetition from counting twice. */
-async function accepted(client: JetStreamClient, n: number): Promise<void> {
-  for (;;) {
-    const ack = await client
-      .publish(UserAsync.subject({ fn: "thirds" }), JSON.stringify({ n }), { msgID: `event-${n}`, timeout: 1000 })
-      .catch(() => undefined);
-    if (ack !== undefined) return;
-  }
-}
-
-/** What lies in a stream, by the number of the event it tells of. */
-async function numbersIn(stream: string, numberOf: (payload: unknown) => number): Promise<number[]> {
-  const streams = await jetstreamManager(nats);
-  const { state } = await streams.streams.info(stream);
-  if (state.messages === 0) return [];
-  const consumer = await jetstream(nats).consumers.get(stream);
-  const numbers: number[] = [];
-  for await (const message of await consumer.consume()) {
-    numbers.push(numberOf(message.json()));
-    if (message.info.pending === 0) break;
-  }
-  return numbers;
-}
-
-const done = () => numbersIn("DONE", (record) => (record as { requestPayload: { n: number } }).requestPayload.n);
-const dead = () => numbersIn(DEAD_STREAM, (event) => (event as { n: number }).n);
-const count = async (stream: string) => (await (await jetstreamManager(nats)).streams.info(stream)).state.messages;
-
-test(`of ${EVENTS} events, a third of them failing, none is missing after ${EVENTS / EVENTS_PER_KILL} kills`, async () => {
+/** Publishes so many events; each time `every` more were accepted, something is killed. Resolves with what was. */
+async function underFire(
+  nats: NatsConnection,
+  { events, every }: { readonly events: number; readonly every: number },
+  strike: (turn: number) => Promise<string | undefined>,
+): Promise<string[]> {
   const client = jetstream(nats);
+  const struck: string[] = [];
   let [next, stored] = [0, 0];
-  const killed: string[] = [];
   const publish = async () => {
-    while (next < EVENTS) {
+    while (next < events) {
       await accepted(client, next++);
       stored += 1;
-      if (stored % EVENTS_PER_KILL !== 0) continue;
-      const victim = VICTIMS[killed.length % VICTIMS.length] ?? [];
-      // One that is still coming back from the last time has been killed enough.
-      await kill(system.home, ...victim).catch(() => {});
-      killed.push(victim.join(" "));
+      const victim = stored % every === 0 ? await strike(stored / every) : undefined;
+      if (victim !== undefined) struck.push(victim);
     }
   };
   await Promise.all(Array.from({ length: PUBLISHERS }, publish));
+  return struck;
+}
 
-  const ended = async () => (await count("DONE").catch(() => 0)) + (await count(DEAD_STREAM).catch(() => 0));
-  await expect.poll(ended, { timeout: 180_000, interval: 500 }).toBeGreaterThanOrEqual(EVENTS);
-  const all = Array.from({ length: EVENTS }, (_, n) => n);
-  const missing = async () => {
-    const [succeeded, gaveUp] = [new Set(await done()), new Set(await dead())];
-    return all.filter((n) => !succeeded.has(n) && !gaveUp.has(n));
-  };
-  await expect.poll(missing, { timeout: 60_000, interval: 500 }).toEqual([]);
-  const [succeeded, gaveUp] = [await done(), await dead()];
-  expect(new Set(gaveUp)).toEqual(new Set(all.filter((n) => n % 3 === 0)));
-  expect(new Set(succeeded)).toEqual(new Set(all.filter((n) => n % 3 !== 0)));
-  const twice = succeeded.length - new Set(succeeded).size + gaveUp.length - new Set(gaveUp).size;
-  console.info(
-    `${killed.length} kills; ${succeeded.length + gaveUp.length} ends of ${EVENTS} events, ${twice} told twice`,
-  );
+async function expectNoneMissing(nats: NatsConnection, events: number): Promise<void> {
+  const ended = () => howManyEnded(nats).catch(() => 0);
+  await expect.poll(ended, { timeout: 180_000, interval: 500 }).toBeGreaterThanOrEqual(events);
+  await expect.poll(async () => missing(await endsOf(nats), events), { timeout: 60_000, interval: 500 }).toEqual([]);
+  const ends = await endsOf(nats);
+  expect(ends.dead.filter((n) => n % 3 !== 0)).toEqual([]);
+  expect(ends.succeeded.filter((n) => n % 3 === 0)).toEqual([]);
+  console.info(`${events} events: all ended, ${toldTwice(ends)} ends were told twice`);
+}
+
+test("of 10,000 events, a third of them failing, none is missing, whichever process is killed", async () => {
+  await using system = await startMayfly({ env: HASTE });
+  const nats = await system.connect();
+  await deployThirds(nats);
+  const killed = await underFire(nats, { events: 10_000, every: 500 }, async (turn) => {
+    const victim = VICTIMS[turn % VICTIMS.length] ?? [];
+    // One that is still coming back from the last time has been killed enough.
+    return kill(system.home, ...victim).then(
+      () => victim.join(" "),
+      () => undefined,
+    );
+  });
+  expect(new Set(killed).size).toBe(VICTIMS.length);
+  await expectNoneMissing(nats, 10_000);
+}, 300_000);
+
+test("nor in a cluster of three, when the server that leads the events' stream is killed", async () => {
+  await using cluster = await startCluster();
+  const { url, user, password } = cluster;
+  const login = { MAYFLY_NATS_URL: url, MAYFLY_NATS_USER: user, MAYFLY_NATS_PASSWORD: password };
+  await using _ = await startMayfly({ env: { ...HASTE, ...login, MAYFLY_REPLICAS: "3" } });
+  const nats = await cluster.connect();
+  await deployThirds(nats, 3);
+  const { stream } = await jetstream(nats).publish("mayfly.async.thirds", '{"n":0}', { msgID: "event-0" });
+  expect(ASYNC_STREAMS).toContain(stream);
+  const killed = await underFire(nats, { events: 3000, every: 1000 }, () => cluster.killLeaderOf(stream));
+  expect(killed.length).toBe(3);
+  await expectNoneMissing(nats, 3000);
 }, 300_000);

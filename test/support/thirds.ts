@@ -1,0 +1,81 @@
+/** Numbered events for a function that fails for every third, and how each of them ended. */
+import { type JetStreamClient, jetstream, jetstreamManager } from "@nats-io/jetstream";
+import type { NatsConnection } from "nats";
+import { UserAsync } from "../../subjects/async.ts";
+import { DEAD_STREAM } from "../../subjects/streams.ts";
+import { api, deploy } from "./functions.ts";
+
+const FILES = {
+  "index.mjs":
+    "export const handler = async ({ n }) => { if (n % 3 === 0) throw new Error(`no ${n}`); return { n }; };\n",
+};
+const DONE_STREAM = "DONE";
+
+export interface Ends {
+  /** The numbers of the events that succeeded and of those that are dead letters, repetitions included. */
+  readonly succeeded: readonly number[];
+  readonly dead: readonly number[];
+}
+
+/** Deploys the function; its successes are told to a stream. */
+export async function deployThirds(nats: NatsConnection, replicas = 1): Promise<void> {
+  await deploy(nats, { name: "thirds", files: FILES });
+  const { streams } = await jetstreamManager(nats);
+  await streams.add({ name: DONE_STREAM, subjects: ["done.>"], num_replicas: replicas });
+  await api(nats, "PutFunctionEventInvokeConfig", {
+    FunctionName: "thirds",
+    DestinationConfig: { OnSuccess: { Destination: `arn:aws:nats:::stream/${DONE_STREAM}/done.thirds` } },
+  });
+}
+
+/** Resolves when the event is stored, however often it has to be sent: its id keeps a repetition from counting twice. */
+export async function accepted(client: JetStreamClient, n: number): Promise<void> {
+  for (;;) {
+    const ack = await client
+      .publish(UserAsync.subject({ fn: "thirds" }), JSON.stringify({ n }), { msgID: `event-${n}`, timeout: 1000 })
+      .catch(() => undefined);
+    if (ack !== undefined) return;
+  }
+}
+
+export async function howManyEnded(nats: NatsConnection): Promise<number> {
+  const { streams } = await jetstreamManager(nats);
+  const counts = await Promise.all([DONE_STREAM, DEAD_STREAM].map((name) => streams.info(name)));
+  return counts.reduce((sum, { state }) => sum + state.messages, 0);
+}
+
+export async function endsOf(nats: NatsConnection): Promise<Ends> {
+  return {
+    succeeded: await numbersIn(
+      nats,
+      DONE_STREAM,
+      (record) => (record as { requestPayload: { n: number } }).requestPayload.n,
+    ),
+    dead: await numbersIn(nats, DEAD_STREAM, (event) => (event as { n: number }).n),
+  };
+}
+
+async function numbersIn(
+  nats: NatsConnection,
+  stream: string,
+  numberOf: (payload: unknown) => number,
+): Promise<number[]> {
+  const { state } = await (await jetstreamManager(nats)).streams.info(stream);
+  if (state.messages === 0) return [];
+  const consumer = await jetstream(nats).consumers.get(stream);
+  const numbers: number[] = [];
+  for await (const message of await consumer.consume()) {
+    numbers.push(numberOf(message.json()));
+    if (message.info.pending === 0) break;
+  }
+  return numbers;
+}
+
+/** Those of which nothing is known. */
+export function missing({ succeeded, dead }: Ends, events: number): number[] {
+  const known = new Set([...succeeded, ...dead]);
+  return Array.from({ length: events }, (_, n) => n).filter((n) => !known.has(n));
+}
+
+export const toldTwice = ({ succeeded, dead }: Ends): number =>
+  succeeded.length - new Set(succeeded).size + dead.length - new Set(dead).size;
