@@ -2,8 +2,8 @@
  * Work queues on JetStream: what is stored in one is for one taker, who takes it, keeps it while he works on it, and
  * acknowledges it or gives it back. Beside queues it publishes into any stream, acknowledged by that stream.
  */
-import { AckPolicy, type JsMsg, jetstream, jetstreamManager } from "@nats-io/jetstream";
-import { headers, type NatsConnection, nanos } from "nats";
+import { AckPolicy, type ConsumerMessages, type JsMsg, jetstream, jetstreamManager } from "@nats-io/jetstream";
+import { headers, type NatsConnection, nanos, type Subscription } from "nats";
 import { type Message, NoAnswer, type Said } from "./port.ts";
 
 /** A message out of a queue: until it is acknowledged or given back it is the taker's, as long as he says so in time. */
@@ -134,11 +134,21 @@ export async function natsQueues(connection: NatsConnection): Promise<WorkQueues
       return {
         async stop() {
           isStopped = true;
+          await subscriptionOf(messages)?.drain();
           await messages.close();
         },
       };
     },
   };
+}
+
+/**
+ * The client's own way to stop drops what the server has sent already: nobody's until its time to acknowledge is over.
+ * Drained first, it is still delivered. The client drains this subscription itself when the connection is drained, but
+ * doesn't offer it.
+ */
+function subscriptionOf(messages: ConsumerMessages): Subscription | undefined {
+  return "sub" in messages ? (messages.sub as Subscription) : undefined;
 }
 
 function takenFrom(message: JsMsg): Taken {

@@ -16,15 +16,13 @@ const MAX_CONSUMERS = 5000;
 
 export async function makeStreams(connection: NatsConnection, options: StreamOptions): Promise<void> {
   const { streams } = await jetstreamManager(connection);
-  await Promise.all(
-    STREAMS.map(async (plan) => {
-      const changing = changeable(plan, options);
-      if ((await streams.info(plan.name).catch(() => undefined)) !== undefined) {
-        return void (await streams.update(plan.name, changing));
-      }
-      await streams.add({ ...changing, ...fixed(plan, options), name: plan.name });
-    }),
-  );
+  // One after the other: a subject moves from one stream to the next only when the first has let go of it.
+  for (const plan of STREAMS) {
+    const changing = changeable(plan, options);
+    const known = await streams.info(plan.name).catch(() => undefined);
+    if (known !== undefined) await streams.update(plan.name, changing);
+    else await streams.add({ ...changing, ...fixed(plan, options), name: plan.name });
+  }
 }
 
 /** What a stream may be given later, too. */
@@ -45,7 +43,7 @@ function fixed(plan: StreamPlan, { replicas }: StreamOptions): Partial<StreamCon
     num_replicas: replicas,
     retention: isQueue ? RetentionPolicy.Workqueue : RetentionPolicy.Limits,
     storage: StorageType.File,
-    discard: isQueue ? DiscardPolicy.New : DiscardPolicy.Old,
+    discard: plan.hasDepth === true ? DiscardPolicy.New : DiscardPolicy.Old,
     duplicate_window: nanos(DUPLICATE_WINDOW_MS),
     allow_direct: true,
     ...(isQueue ? { max_consumers: MAX_CONSUMERS } : {}),

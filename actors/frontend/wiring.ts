@@ -27,7 +27,11 @@ export function invocationWiring(options: FrontendWiring): Wiring<typeof invocat
   const birth = {
     queue: "frontend",
     absent: "birth" as const,
-    key: (_: unknown, __: Delivery, event: InvocationEvent) => (event as { request: Request }).request.requestId,
+    // The request id of an event for later is the event's, which may run here at the same moment.
+    key: (_: unknown, __: Delivery, event: InvocationEvent) => {
+      const { request } = event as { request: Request };
+      return request.event === undefined ? request.requestId : requestId();
+    },
     toEvent: (_: unknown, delivery: Delivery): InvocationEvent => ({
       type: "invocation.requested",
       request: requestOf(delivery, requestId),
