@@ -68,3 +68,5 @@ export const MappingRecord = z.object({
   modifiedAt: z.number(),
 });
 export type MappingRecord = z.infer<typeof MappingRecord>;
+
+export const mappingKey = (acct: string, uuid: string): string => `${acct}.${uuid}`;

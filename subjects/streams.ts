@@ -75,8 +75,12 @@ export const STREAMS: readonly StreamPlan[] = [
   },
 ];
 
-/** KV buckets. Keys of FUNCTIONS: `<acct>.<fn>` and `<acct>.<fn>.<version>`; of LEASES: `<workerId>`. */
+/**
+ * KV buckets. Keys of FUNCTIONS: `<acct>.<fn>` and `<acct>.<fn>.<version>`; of TRIGGERS: `<acct>.<uuid>`; of LEASES:
+ * `<workerId>`.
+ */
 export const FUNCTIONS_BUCKET = "FUNCTIONS";
+export const TRIGGERS_BUCKET = "TRIGGERS";
 export const LEASES_BUCKET = "LEASES";
 /** The object store of code packages, keyed by lower-case hexadecimal SHA-256 of the zip. */
 export const CODE_BUCKET = "CODE";

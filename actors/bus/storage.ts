@@ -4,7 +4,7 @@
 import { type KV, type KvEntry, Kvm } from "@nats-io/kv";
 import { type ObjectStore, Objm, setSha256Backend } from "@nats-io/obj";
 import type { NatsConnection } from "nats";
-import { CODE_BUCKET, FUNCTIONS_BUCKET, LEASES_BUCKET } from "../../subjects/streams.ts";
+import { CODE_BUCKET, FUNCTIONS_BUCKET, LEASES_BUCKET, TRIGGERS_BUCKET } from "../../subjects/streams.ts";
 import { makeStreams, type StreamOptions } from "./streams.ts";
 
 export interface Entry {
@@ -48,6 +48,8 @@ export interface CodeStore {
 
 export interface Storage {
   readonly functions: Bucket;
+  /** Event source mappings. */
+  readonly triggers: Bucket;
   readonly leases: Bucket;
   readonly code: CodeStore;
 }
@@ -63,13 +65,15 @@ export async function openStorage(connection: NatsConnection, options: StreamOpt
   await makeStreams(connection, options);
   const kvm = new Kvm(connection);
   const objm = new Objm(connection);
-  const [functions, leases, code] = await Promise.all([
+  const [functions, triggers, leases, code] = await Promise.all([
     kvm.create(FUNCTIONS_BUCKET, { replicas, history: 5 }),
+    kvm.create(TRIGGERS_BUCKET, { replicas, history: 5 }),
     kvm.create(LEASES_BUCKET, { replicas }),
     objm.create(CODE_BUCKET, { replicas }),
   ]);
   return {
     functions: bucket(functions),
+    triggers: bucket(triggers),
     leases: bucket(leases),
     code: codeStore(code),
   };

@@ -12,6 +12,7 @@ import {
   LOGS_STREAM,
   RETRY_STREAM,
   STATE_STREAM,
+  TRIGGERS_BUCKET,
 } from "../../subjects/streams.ts";
 import { DEFAULT_ACCOUNT } from "../../subjects/tokens.ts";
 
@@ -20,7 +21,7 @@ export const platformProperty: PlatformProperty = {
   queues: ["frontend", "poller", "control-plane", "control-plane-unknown"],
   streams: [LOGS_STREAM, STATE_STREAM, DEAD_STREAM],
   workQueues: [...ASYNC_STREAMS, RETRY_STREAM],
-  buckets: [FUNCTIONS_BUCKET, LEASES_BUCKET],
+  buckets: [FUNCTIONS_BUCKET, TRIGGERS_BUCKET, LEASES_BUCKET],
   objectStores: [CODE_BUCKET],
 };
 
