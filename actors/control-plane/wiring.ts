@@ -15,16 +15,20 @@ import { readCreateAlias, readDeleteAlias, readUpdateAlias } from "./operations/
 import { readDeleteConcurrency, readPutConcurrency } from "./operations/concurrency.ts";
 import { readCreateFunction } from "./operations/create-function.ts";
 import { readDeleteFunction } from "./operations/delete-function.ts";
+import { readDeleteEventInvoke, readPutEventInvoke, readUpdateEventInvoke } from "./operations/event-invoke.ts";
 import {
   getAlias,
+  getEventInvokeConfig,
   getFunction,
   getFunctionConcurrency,
   getFunctionConfiguration,
+  getQueueConfig,
   listTags,
   type Reading,
 } from "./operations/get-function.ts";
-import { listAliases, listFunctions, listVersions } from "./operations/list-functions.ts";
+import { listAliases, listEventInvokeConfigs, listFunctions, listVersions } from "./operations/list-functions.ts";
 import { readPublishVersion } from "./operations/publish-version.ts";
+import { readPutQueue } from "./operations/queue.ts";
 import { readTagResource, readUntagResource } from "./operations/tags.ts";
 import { readUpdateCode, readUpdateConfiguration } from "./operations/update-function.ts";
 import { readRequest } from "./request.ts";
@@ -46,6 +50,10 @@ const CHANGES: Readonly<Record<string, (check: Constraints, caller: Caller) => W
   DeleteAlias: readDeleteAlias,
   PutFunctionConcurrency: readPutConcurrency,
   DeleteFunctionConcurrency: readDeleteConcurrency,
+  PutFunctionEventInvokeConfig: readPutEventInvoke,
+  UpdateFunctionEventInvokeConfig: readUpdateEventInvoke,
+  DeleteFunctionEventInvokeConfig: readDeleteEventInvoke,
+  PutFunctionQueueConfig: readPutQueue,
   TagResource: readTagResource,
   UntagResource: readUntagResource,
 };
@@ -58,6 +66,9 @@ const LOOKS: Readonly<Record<string, (reading: Reading, account: AccountOptions)
   GetAlias: getAlias,
   ListAliases: listAliases,
   GetFunctionConcurrency: getFunctionConcurrency,
+  GetFunctionEventInvokeConfig: getEventInvokeConfig,
+  ListFunctionEventInvokeConfigs: listEventInvokeConfigs,
+  GetFunctionQueueConfig: getQueueConfig,
   ListTags: listTags,
   GetAccountSettings: getAccountSettings,
 };

@@ -1,5 +1,5 @@
 /**
- * ListFunctions, ListVersionsByFunction, ListAliases: by pages. A marker is the name after which the next page begins, so
+ * ListFunctions, ListVersionsByFunction, ListAliases, ListFunctionEventInvokeConfigs: by pages. A marker is the name after which the next page begins, so
  * that a page stays right when functions come and go in between. Source: Lambda API reference and recorded answers of Lambda
  */
 import { Refused } from "../../../subjects/errors.ts";
@@ -10,6 +10,7 @@ import { functionNotFound } from "../refusals.ts";
 import type { Constraints } from "../validation/constraints.ts";
 import { arnOf, unqualified } from "../validation/names.ts";
 import { aliasBody } from "./aliases.ts";
+import { eventInvokeBody, noFunction } from "./event-invoke.ts";
 import { existing, type Reading } from "./get-function.ts";
 
 const PAGE = 50;
@@ -63,6 +64,21 @@ export async function listAliases({ check, caller, functions }: Reading): Promis
     .sort((one, other) => (one.Name < other.Name ? -1 : 1));
   const { items, next } = cut(found, page, (alias) => alias.Name);
   return { Aliases: items.map((alias) => aliasBody(arn, alias)), ...next };
+}
+
+/** By qualifier: `$LATEST` first. */
+export async function listEventInvokeConfigs({ check, caller, functions }: Reading): Promise<object> {
+  const fn = unqualified(check, caller, OF_FUNCTIONS_ONLY);
+  const page = pageAsked(check);
+  check.done();
+  const { eventInvoke } = await existing(functions, caller.acct, fn, noFunction());
+  const found = Object.entries(eventInvoke).sort(([one], [other]) => (one < other ? -1 : 1));
+  const { items, next } = cut(found, page, ([qualifier]) => qualifier);
+  const arn = arnOf(caller, fn);
+  return {
+    FunctionEventInvokeConfigs: items.map(([qualifier, each]) => eventInvokeBody(arn, qualifier, each)),
+    ...next,
+  };
 }
 
 const versionsOf = ({ acct, fn }: FunctionRecord, versions: readonly string[], functions: Reading["functions"]) =>

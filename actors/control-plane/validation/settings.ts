@@ -4,6 +4,7 @@
  * Source: Lambda quotas (of on-demand functions).
  */
 import { Refused } from "../../../subjects/errors.ts";
+import { destinationTarget } from "../../../subjects/event-invoke.ts";
 import type { Architecture, CodeSource, Settings } from "../commands.ts";
 import type { Constraints } from "./constraints.ts";
 import { environmentOf } from "./environment.ts";
@@ -18,7 +19,6 @@ const SHA256 = /^[0-9a-f]{64}$/;
 const UNSUPPORTED = [
   "CapacityProviderConfig",
   "CodeSigningConfigArn",
-  "DeadLetterConfig",
   "DurableConfig",
   "FileSystemConfigs",
   "ImageConfig",
@@ -41,6 +41,7 @@ export function settingsOf(check: Constraints): Settings {
     MemorySize: check.integer("MemorySize", { min: 128, max: 10_240 }),
     Environment: environmentOf(check),
     TracingConfig: tracingOf(check),
+    DeadLetterConfig: deadLettersOf(check),
     EphemeralStorage: ephemeralStorageOf(check),
     LoggingConfig: loggingOf(check),
   };
@@ -91,6 +92,17 @@ export const NO_SUCH_KEY =
 function tracingOf(check: Constraints): Settings["TracingConfig"] {
   const Mode = check.inside("TracingConfig")?.choice("Mode", ["Active", "PassThrough"]);
   return Mode === undefined ? undefined : { Mode };
+}
+
+/** Lambda's dead-letter targets are a queue or a topic, never a function: here a subject or a stream. */
+function deadLettersOf(check: Constraints): Settings["DeadLetterConfig"] {
+  const inside = check.inside("DeadLetterConfig");
+  if (inside === undefined) return undefined;
+  const TargetArn = inside.text("TargetArn") ?? "";
+  const target = destinationTarget(TargetArn);
+  if (TargetArn !== "" && (target === undefined || target.kind === "function"))
+    throw new Refused("InvalidParameterValueException", `The provided target ARN ${TargetArn} is invalid.`);
+  return { TargetArn };
 }
 
 function ephemeralStorageOf(check: Constraints): Settings["EphemeralStorage"] {
