@@ -94,7 +94,7 @@ interface Page {
   readonly after: string | undefined;
 }
 
-function pageAsked(check: Constraints): Page {
+export function pageAsked(check: Constraints): Page {
   const items = check.integer("MaxItems", { min: 1, max: MAX_ITEMS }) ?? PAGE;
   const marker = check.text("Marker");
   const after = marker === undefined ? undefined : Buffer.from(marker, "base64url").toString();
@@ -106,7 +106,7 @@ function pageAsked(check: Constraints): Page {
 const markerOf = (place: string): string => Buffer.from(place).toString("base64url");
 
 /** The page of a list that is in order of its places. */
-function cut<T>(list: readonly T[], { items, after }: Page, place: (item: T) => string) {
+export function cut<T>(list: readonly T[], { items, after }: Page, place: (item: T) => string) {
   const rest = after === undefined ? list : list.filter((item) => place(item) > after);
   const page = rest.slice(0, items);
   const last = page.at(-1);

@@ -121,15 +121,21 @@ function loggingOf(check: Constraints): Settings["LoggingConfig"] {
   return { ...(LogFormat === undefined ? {} : { LogFormat }), ...(LogGroup === undefined ? {} : { LogGroup }) };
 }
 
+/** Refuses by name every one of the fields that asks for something. */
+export function refuseAsking(check: Constraints, fields: readonly string[]): void {
+  for (const field of fields) if (asksForSomething(check.given(field))) refuseField(field);
+}
+
 function refuseUnsupported(check: Constraints): void {
   const packageType = check.choice("PackageType", ["Image", "Zip"]);
   if (packageType === "Image") refuseField("PackageType Image");
   if (check.inside("SnapStart")?.choice("ApplyOn", ["PublishedVersions", "None"]) === "PublishedVersions")
     refuseField("SnapStart");
-  for (const field of UNSUPPORTED) if (asksForSomething(check.given(field))) refuseField(field);
+  refuseAsking(check, UNSUPPORTED);
 }
 
-function asksForSomething(value: unknown): boolean {
+/** A field that is missing, empty, or false in all it holds asks for nothing. */
+export function asksForSomething(value: unknown): boolean {
   if (value === undefined || value === null || value === "" || value === false) return false;
   return typeof value === "object" ? Object.values(value).some(asksForSomething) : true;
 }
