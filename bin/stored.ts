@@ -19,7 +19,6 @@ export interface Shelf {
   messages(stream: string, subject: string): AsyncGenerator<Stored>;
   /** How many messages each subject of the stream holds. */
   counts(stream: string): Promise<Readonly<Record<string, number>>>;
-  message(stream: string, sequence: number): Promise<Stored | undefined>;
   /** False when it is gone already. */
   remove(stream: string, sequence: number): Promise<boolean>;
 }
@@ -34,7 +33,7 @@ export async function openShelf(connection: NatsConnection): Promise<Shelf> {
   return {
     async *messages(stream, subject) {
       const info = await manager.streams.info(stream).catch(nothingIfMissing);
-      if (!info) return;
+      if (!info || info.state.messages === 0) return;
       for (let seq = info.state.first_seq; seq <= info.state.last_seq; ) {
         const found = await next(stream, { seq, next_by_subj: subject });
         if (!found || found.seq > info.state.last_seq) return;
@@ -46,8 +45,6 @@ export async function openShelf(connection: NatsConnection): Promise<Shelf> {
       const info = await manager.streams.info(stream, { subjects_filter: ">" }).catch(nothingIfMissing);
       return info?.state.subjects ?? {};
     },
-    message: async (stream, seq) =>
-      (await manager.streams.getMessage(stream, { seq }).catch(nothingIfMissing)) ?? undefined,
     async remove(stream, sequence) {
       try {
         return await manager.streams.deleteMessage(stream, sequence);
