@@ -1,5 +1,4 @@
 /** Dead letters: what the stream DEAD keeps of events that were given up, and what may be done with them. */
-import { randomUUID } from "node:crypto";
 import { Enqueue, EnqueueQualified } from "../subjects/async.ts";
 import { Dead } from "../subjects/dead.ts";
 import * as H from "../subjects/headers.ts";
@@ -115,7 +114,7 @@ export async function cancel(session: Session, shelf: Shelf, fn: string, event: 
   const { place, stored, attempt, acceptedAt, qualifier, id } = event;
   const headers = {
     ...callersHeaders(stored),
-    [H.REQUEST_ID]: id.includes("/") ? randomUUID() : id,
+    [H.REQUEST_ID]: id,
     [H.DEAD_REASON]: "Cancelled",
     [H.ATTEMPT]: String(attempt - 1),
     [H.ACCEPTED_AT]: String(acceptedAt),

@@ -1,6 +1,7 @@
 /** The events of a function that have not come to an end: in its queue, waiting for another attempt, or due for it. */
+import { deterministicId } from "../actors/bus/identity.ts";
 import { Due, Queued, QueuedQualified, Waiting } from "../subjects/async.ts";
-import { type Contract, IllegalToken } from "../subjects/contract.ts";
+import { type Contract, IllegalToken, isToken } from "../subjects/contract.ts";
 import { Dead } from "../subjects/dead.ts";
 import * as H from "../subjects/headers.ts";
 import { ASYNC_STREAMS, DEAD_STREAM, RETRY_STREAM } from "../subjects/streams.ts";
@@ -12,7 +13,7 @@ import { headerOf, type Shelf, type Stored } from "./stored.ts";
 export type EventState = "queued" | "waiting" | "due";
 
 export interface QueuedEvent {
-  /** The request id; of an event that was published without one, its place: `ASYNC_3/17`. */
+  /** The request id: the one that was sent with it, or the one its poller gives it. */
   readonly id: string;
   readonly state: EventState;
   /** The attempt that comes next, or is being made. */
@@ -32,7 +33,7 @@ export interface Backlog {
   readonly dead: number;
 }
 
-const SCHEDULE = "Nats-Schedule";
+const LONGEST_ID = 128;
 
 interface Holding {
   readonly stream: string;
@@ -90,9 +91,9 @@ function eventIn(stored: Stored, stream: string, contract: Contract, state: Even
   const qualifier =
     headerOf(stored, H.QUALIFIER) ??
     (address.qualifier === undefined ? undefined : tokenToQualifier(address.qualifier));
-  const at = /^@at (.+)$/.exec(headerOf(stored, SCHEDULE) ?? "")?.[1];
+  const at = /^@at (.+)$/.exec(headerOf(stored, H.SCHEDULE) ?? "")?.[1];
   return {
-    id: address.requestId ?? headerOf(stored, H.REQUEST_ID) ?? `${stream}/${stored.seq}`,
+    id: address.requestId ?? requestIdOf(stored, stream),
     state,
     attempt: Number(headerOf(stored, H.ATTEMPT) ?? 1),
     qualifier,
@@ -101,6 +102,13 @@ function eventIn(stored: Stored, stream: string, contract: Contract, state: Even
     place: { stream, sequence: stored.seq },
     stored,
   };
+}
+
+/** As the poller reads or makes it: see actors/poller/intake.ts. */
+function requestIdOf(stored: Stored, stream: string): string {
+  const given = headerOf(stored, H.REQUEST_ID);
+  const isUsable = given !== undefined && isToken(given) && given.length <= LONGEST_ID;
+  return isUsable ? given : deterministicId(`${stream} ${stored.seq} ${stored.time.getTime()}`);
 }
 
 /** Token by token: a slot takes any one token. */
