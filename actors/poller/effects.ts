@@ -124,7 +124,10 @@ async function tellSuccess(desk: PollerDesk, event: EventContext): Promise<void>
 async function bury(desk: PollerDesk, event: EventContext): Promise<void> {
   const { verdict, acct, fn, qualifier, requestId } = event;
   if (verdict?.kind !== "die") return;
-  await desk.queues.store(deadSaid(event, verdict), { id: `dead-${requestId}`, stream: DEAD_STREAM });
+  await desk.queues.store(deadSaid(event, verdict), {
+    id: `dead-${requestId}-${event.acceptedAt}`,
+    stream: DEAD_STREAM,
+  });
   const { onFailure, deadLetters } = desk.settings.destinations(acct, fn, qualifier);
   if (onFailure !== undefined) await tellRecord(desk, event, onFailure);
   if (deadLetters !== undefined) {
@@ -146,7 +149,7 @@ async function tell(
   letter: { to: string; payload: string | Uint8Array; headers: Record<string, string>; id: string },
 ): Promise<void> {
   const { acct, fn, requestId } = event;
-  const addressed = { ...letter, acct, id: `${letter.id}-${requestId}-${event.attempt}` };
+  const addressed = { ...letter, acct, id: `${letter.id}-${requestId}-${event.acceptedAt}-${event.attempt}` };
   await deliver(addressed, desk.component.network, desk.queues).catch((error: unknown) => {
     desk.undelivered(event);
     desk.component.log.warn({ acct, fn, requestId, to: letter.to, why: inWords(error) }, "destination not told");

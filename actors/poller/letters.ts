@@ -28,8 +28,9 @@ export function retrySaid(event: EventContext, { at, attempt, setbacks }: Retry,
   };
 }
 
-export const retryId = ({ requestId }: EventContext, { attempt, setbacks }: Retry): string =>
-  `${requestId}-${attempt}-${setbacks}`;
+/** A dead event that was redriven has its request id again: only what it was accepted at tells its lives apart. */
+export const retryId = ({ requestId, acceptedAt }: EventContext, { attempt, setbacks }: Retry): string =>
+  `${requestId}-${acceptedAt}-${attempt}-${setbacks}`;
 
 export function deadSaid(event: EventContext, { reason }: Die): Said {
   const { acct, fn, payload, attempt, setbacks, outcome } = event;
