@@ -2,16 +2,34 @@
  * What a tenant may name as a source or a target of its functions: subjects, streams and buckets of its own. Those of the
  * platform aren't: whoever could publish to them would speak in its name, and whoever triggered on them would hear himself.
  */
-import { CODE_BUCKET, FUNCTIONS_BUCKET, LEASES_BUCKET, LOGS_STREAM, STATE_STREAM, TRIGGERS_BUCKET } from "./streams.ts";
+import {
+  ASYNC_STREAMS,
+  CODE_BUCKET,
+  DEAD_STREAM,
+  FUNCTIONS_BUCKET,
+  LEASES_BUCKET,
+  LOGS_STREAM,
+  RETRY_STREAM,
+  STATE_STREAM,
+  TRIGGERS_BUCKET,
+} from "./streams.ts";
 
 /** Printable characters, without blanks; `*` and `>` only as whole tokens. Source: NATS documentation, "Subject-Based Messaging". */
 const TOKEN = /^(?:[^\s.*>\p{Cc}]+|\*)$/u;
 /** Source: NATS ADR-6 (restricted terms). */
 const NAME = /^[A-Za-z0-9_-]+$/;
 const KEYS = /^[-/_=.a-zA-Z0-9*>]+$/;
-const PLATFORM_STREAMS = new RegExp(
-  `^(?:${LOGS_STREAM}|${STATE_STREAM}|DEAD|RETRY|SCHEDULES|ASYNC_\\d+|KV_.*|OBJ_.*)$`,
-);
+const PLATFORM_STREAMS: readonly string[] = [
+  LOGS_STREAM,
+  STATE_STREAM,
+  RETRY_STREAM,
+  DEAD_STREAM,
+  ...ASYNC_STREAMS,
+  // Where the triggers' schedules wait.
+  "SCHEDULES",
+];
+/** What is behind buckets and object stores is named as such. */
+const BEHIND_BUCKETS = /^(?:KV|OBJ)_/;
 const PLATFORM_BUCKETS: readonly string[] = [FUNCTIONS_BUCKET, TRIGGERS_BUCKET, LEASES_BUCKET, CODE_BUCKET];
 
 /** Whether one message can be published there, by a tenant. */
@@ -29,7 +47,8 @@ export function isOwnFilter(subject: string): boolean {
 export const isFilter = (subject: string): boolean =>
   subject.split(".").every((token, at, all) => TOKEN.test(token) || (token === ">" && at === all.length - 1));
 
-export const isOwnStream = (name: string): boolean => NAME.test(name) && !PLATFORM_STREAMS.test(name);
+export const isOwnStream = (name: string): boolean =>
+  NAME.test(name) && !PLATFORM_STREAMS.includes(name) && !BEHIND_BUCKETS.test(name);
 
 /** KV buckets and object stores. */
 export const isOwnBucket = (name: string): boolean => NAME.test(name) && !PLATFORM_BUCKETS.includes(name);
