@@ -108,7 +108,7 @@ export async function redrive(
 
 /**
  * Puts an event among the dead letters, as `Cancelled`, and takes it out of its queue. False when it came to its end
- * meanwhile. One that is being run right now is finished, but not tried again from this place.
+ * meanwhile. One that is being run right now is finished all the same, and tried again if it fails.
  */
 export async function cancel(session: Session, shelf: Shelf, fn: string, event: QueuedEvent): Promise<boolean> {
   const { place, stored, attempt, acceptedAt, qualifier, id } = event;

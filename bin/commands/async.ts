@@ -26,7 +26,7 @@ type Queue = z.infer<typeof Queue>;
 
 const CANCEL_HELP = `
 What is cancelled is not lost: it is kept as a dead letter with the reason Cancelled, and \`mayfly dead redrive\` brings it back.
-An event that is being run right now is finished all the same.`;
+An event that is being run right now is finished all the same, and tried again if it fails.`;
 
 export const asyncEvents = (program: Command): void => {
   const group = program.command("async").description("see, cancel, pause and resume asynchronous events");

@@ -22,7 +22,7 @@ interface Adding extends Flags {
 
 const ADD_HELP = `
 Examples:
-  mayfly trigger add audit subject:orders.created           each message, run at least once
+  mayfly trigger add audit subject:orders.created           each message heard, queued
   mayfly trigger add price 'subject:price.*' --reply        the function answers whoever asks
   mayfly trigger add bill stream:ORDERS --from start --batch 10 --in-order
   mayfly trigger add index bucket:PRICES                    each change of a key
