@@ -14,7 +14,7 @@ import { openSession } from "../session.ts";
 import { openShelf } from "../stored.ts";
 
 interface Flags {
-  readonly filter: readonly string[];
+  readonly filter?: readonly string[];
   readonly json?: true;
 }
 interface Deeds extends Flags {
@@ -34,12 +34,10 @@ may be repeated. Letters that come while it works are left for the next redrive.
 export const dead = (program: Command): void => {
   const group = program.command("dead").description("see dead letters, and run them again");
   const filtered = (command: Command) =>
-    command.option(
-      "--filter <key=value>",
-      "only those; may be repeated",
-      (text, before: string[]) => [...before, text],
-      [],
-    );
+    command.option("--filter <key=value>", "only those; may be repeated", (text, before: readonly string[] = []) => [
+      ...before,
+      text,
+    ]);
   filtered(group.command("ls").alias("list").argument("[function]"))
     .description("how many each function has; of one function, all of them")
     .option("--limit <n>", "so many at most", count, LIMIT)
@@ -70,7 +68,7 @@ export const dead = (program: Command): void => {
     .action(purge);
 };
 
-async function list(fn: string | undefined, { filter, json, limit }: Flags & { limit: number }): Promise<void> {
+async function list(fn: string | undefined, { filter = [], json, limit }: Flags & { limit: number }): Promise<void> {
   await using session = await openSession();
   const shelf = await openShelf(session.connection);
   if (fn === undefined) {
@@ -133,7 +131,7 @@ interface Redriving extends Deeds {
 
 async function redriveAction(fn: string, ids: string[], flags: Redriving): Promise<void> {
   const { dryRun, rate, toVersion, json } = flags;
-  const isMeant = choiceOf(ids, flags.filter);
+  const isMeant = choiceOf(ids, flags.filter ?? []);
   if (rate === 0) throw new Misused("a rate of 0 never begins");
   // Only the platform may delete a letter.
   await using session = await openSession("platform");
@@ -165,8 +163,8 @@ async function redriveAction(fn: string, ids: string[], flags: Redriving): Promi
 }
 
 async function purge(fn: string, ids: string[], flags: Deeds & { all?: true }): Promise<void> {
-  const isMeant = choiceOf(ids, flags.filter);
-  if (ids.length === 0 && flags.filter.length === 0 && !flags.all)
+  const isMeant = choiceOf(ids, flags.filter ?? []);
+  if (ids.length === 0 && flags.filter === undefined && !flags.all)
     throw new Misused("say which: numbers or request ids, --filter, or --all");
   const { dryRun, json } = flags;
   await using session = await openSession("platform");
