@@ -37,7 +37,7 @@ function changeable(plan: StreamPlan, { asyncDepth }: StreamOptions): Partial<St
 }
 
 /** Servers silently ignore what they don't know: the depth per subject and the schedules are then off. */
-function fixed(plan: StreamPlan, { replicas }: StreamOptions): Partial<StreamConfig> {
+function fixed(plan: StreamPlan, { replicas, asyncDepth }: StreamOptions): Partial<StreamConfig> {
   const isQueue = plan.isWorkQueue === true;
   return {
     num_replicas: replicas,
@@ -47,7 +47,7 @@ function fixed(plan: StreamPlan, { replicas }: StreamOptions): Partial<StreamCon
     duplicate_window: nanos(DUPLICATE_WINDOW_MS),
     allow_direct: true,
     ...(isQueue ? { max_consumers: MAX_CONSUMERS } : {}),
-    ...(plan.hasDepth === true ? { discard_new_per_subject: true } : {}),
+    ...(plan.hasDepth === true && asyncDepth !== undefined ? { discard_new_per_subject: true } : {}),
     ...(plan.hasSchedules === true ? { allow_msg_schedules: true } : {}),
   };
 }
