@@ -67,7 +67,7 @@ export default {
     {
       name: "one-place-knows-nats",
       severity: "error",
-      from: { path: "^(actors|subjects|config)/", pathNot: "^actors/bus/(nats|storage)\\.ts$" },
+      from: { path: "^(actors|subjects|config)/", pathNot: "^actors/bus/(nats|storage|streams|queues)\\.ts$" },
       to: { path: NATS_CLIENTS },
     },
     {

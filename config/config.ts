@@ -5,7 +5,7 @@
 import { availableParallelism, hostname, totalmem } from "node:os";
 import { z } from "zod";
 import { AccountId, DEFAULT_ACCOUNT } from "../subjects/tokens.ts";
-import { ACCOUNT_CONCURRENCY, INIT_LIMIT_MS } from "./limits.ts";
+import { ACCOUNT_CONCURRENCY, ASYNC_BACKOFF_MS, ASYNC_RETRY_DELAYS_MS, INIT_LIMIT_MS } from "./limits.ts";
 
 const MIB = 1024 * 1024;
 const ms = (standard: number) => z.coerce.number().int().positive().default(standard);
@@ -37,6 +37,14 @@ const Environment = z.object({
   MAYFLY_RESERVE_TIMEOUT: ms(60_000),
   MAYFLY_HEARTBEAT: ms(1_000),
   MAYFLY_SLOW: ms(1_000),
+  MAYFLY_ASYNC_DEPTH: z.coerce.number().int().positive().default(1_000_000),
+  MAYFLY_ASYNC_CONCURRENCY: z.coerce.number().int().positive().default(32),
+  MAYFLY_ASYNC_RETRY_DELAYS: list(ASYNC_RETRY_DELAYS_MS.join(","))
+    .transform((texts) => texts.map(Number))
+    .pipe(z.array(z.number().int().positive()).min(1)),
+  MAYFLY_ASYNC_BACKOFF_MIN: ms(ASYNC_BACKOFF_MS.min),
+  MAYFLY_ASYNC_BACKOFF_MAX: ms(ASYNC_BACKOFF_MS.max),
+  MAYFLY_ASYNC_ACK_WAIT: z.coerce.number().int().min(1000).default(30_000),
   MAYFLY_REPLICAS: z.coerce.number().int().min(1).max(5).default(1),
   MAYFLY_SANDBOX: z.enum(["auto", "bubblewrap"]).default("auto"),
   MAYFLY_LOG: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("warn"),
@@ -61,6 +69,18 @@ export type Config = Readonly<{
   heartbeatMs: number;
   /** Invocations that run longer are kept in the STATE stream. */
   slowMs: number;
+  async: Readonly<{
+    /** Events that one function (or one qualifier of it) may have queued; more are refused. */
+    depth: number;
+    /** Events of one function that run at the same time, where the function doesn't say. */
+    concurrency: number;
+    /** Waits before the second attempt, the third and so on, after errors of the function. */
+    retryDelaysMs: readonly number[];
+    /** Waits after a throttle or a fault of the platform: the first one, doubled up to the last. */
+    backoffMs: Readonly<{ min: number; max: number }>;
+    /** An event whose poller was silent for so long is given to another. */
+    ackWaitMs: number;
+  }>;
   replicas: number;
   sandbox: "auto" | "bubblewrap";
   log: "trace" | "debug" | "info" | "warn" | "error" | "silent";
@@ -98,6 +118,13 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     reserveMs: e.MAYFLY_RESERVE_TIMEOUT,
     heartbeatMs: e.MAYFLY_HEARTBEAT,
     slowMs: e.MAYFLY_SLOW,
+    async: Object.freeze({
+      depth: e.MAYFLY_ASYNC_DEPTH,
+      concurrency: e.MAYFLY_ASYNC_CONCURRENCY,
+      retryDelaysMs: e.MAYFLY_ASYNC_RETRY_DELAYS,
+      backoffMs: Object.freeze({ min: e.MAYFLY_ASYNC_BACKOFF_MIN, max: e.MAYFLY_ASYNC_BACKOFF_MAX }),
+      ackWaitMs: e.MAYFLY_ASYNC_ACK_WAIT,
+    }),
     replicas: e.MAYFLY_REPLICAS,
     sandbox: e.MAYFLY_SANDBOX,
     log: e.MAYFLY_LOG,

@@ -5,3 +5,9 @@ export const ACCOUNT_CONCURRENCY = 1000;
 
 /** Source: Lambda developer guide, "Runtime environment lifecycle": init phase of an on-demand function. */
 export const INIT_LIMIT_MS = 10_000;
+
+/** Source: Lambda developer guide, "Error handling for asynchronous invocation": before the second and the third attempt. */
+export const ASYNC_RETRY_DELAYS_MS: readonly number[] = [60_000, 120_000];
+
+/** Source: the same page: back-off after throttles and system errors, from one second to five minutes. */
+export const ASYNC_BACKOFF_MS = { min: 1000, max: 300_000 } as const;

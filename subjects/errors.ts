@@ -9,6 +9,7 @@ export const ERRORS = {
   InvalidRequestContentException: 400,
   ValidationException: 400,
   RequestMalformed: 400,
+  ResourceInUseException: 400,
   CodeStorageExceededException: 400,
   AccessDeniedException: 403,
   ResourceNotFoundException: 404,

@@ -9,6 +9,9 @@ export const LOG_TYPE = "X-Amz-Log-Type";
 export const CLIENT_CONTEXT = "X-Amz-Client-Context";
 export const TRACE_ID = "X-Amzn-Trace-Id";
 
+/** Two events with the same one, sent within two minutes, are stored once. JetStream's own. */
+export const MESSAGE_ID = "Nats-Msg-Id";
+
 /** What the caller gets back. */
 export const REQUEST_ID = "X-Amzn-RequestId";
 export const EXECUTED_VERSION = "X-Amz-Executed-Version";
@@ -20,6 +23,10 @@ export const START = "Mayfly-Start";
 export const RECEIPT = "Mayfly-Receipt";
 /** The sandbox that ran it: `<worker>/<sandbox> <isolation>`. */
 export const RAN_ON = "Mayfly-Sandbox";
+
+/** When a stored message is published again, and as what: the server's own. Source: NATS ADR-51. */
+export const SCHEDULE = "Nats-Schedule";
+export const SCHEDULE_TARGET = "Nats-Schedule-Target";
 
 /** Set on every refusal: an HTTP-like status and `<Name>: <message>`. */
 export const ERROR_CODE = "Nats-Service-Error-Code";
@@ -35,6 +42,8 @@ export const EVENT_CALL = "Mayfly-Event";
 export const ATTEMPT = "Mayfly-Attempt";
 /** Platform faults and throttles so far: they use up no attempt, but make the next wait longer. */
 export const SETBACKS = "Mayfly-Setbacks";
+/** Epoch ms before which an attempt must not begin, where the server can't keep it back itself. */
+export const NOT_BEFORE = "Mayfly-Not-Before";
 /** Epoch ms at which the event was accepted. */
 export const ACCEPTED_AT = "Mayfly-Accepted-At";
 /** On a dead letter: the version or alias the event was for; absent means the function itself. */

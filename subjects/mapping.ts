@@ -3,6 +3,7 @@
  * Field names in capitals are the Lambda API's own. Source: Lambda API reference, EventSourceMappingConfiguration.
  */
 import { z } from "zod";
+import { isFilter, isKeyFilter, isOwnBucket, isOwnFilter, isOwnStream } from "./places.ts";
 import { AccountId, Token } from "./tokens.ts";
 
 /**
@@ -21,6 +22,58 @@ export const MappingSource = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("schedule"), expression: z.string(), timeZone: z.string() }),
 ]);
 export type MappingSource = z.infer<typeof MappingSource>;
+
+const ARN = /^arn:aws[a-zA-Z-]*:nats:::(?<kind>subject|stream|bucket|objects|schedule)\/(?<rest>.+)$/s;
+
+/**
+ * What an `EventSourceArn` names; `undefined` for what is none, or belongs to the platform. `Reply` and `TimeZone` are said
+ * beside it. A schedule's expression isn't looked at.
+ */
+export function sourceNamed(
+  arn: string,
+  { reply = false, timeZone = "UTC" }: { readonly reply?: boolean; readonly timeZone?: string } = {},
+): MappingSource | undefined {
+  const { kind, rest = "" } = ARN.exec(arn)?.groups ?? {};
+  const slash = rest.indexOf("/");
+  const [name, within] = slash < 0 ? [rest, undefined] : [rest.slice(0, slash), rest.slice(slash + 1)];
+  switch (kind) {
+    case "subject":
+      return isOwnFilter(rest) ? { kind, subject: rest, reply } : undefined;
+    case "stream":
+      if (!isOwnStream(name) || (within !== undefined && !isFilter(within))) return undefined;
+      return { kind, stream: name, ...(within === undefined ? {} : { subject: within }) };
+    case "bucket":
+      if (!isOwnBucket(name) || (within !== undefined && !isKeyFilter(within))) return undefined;
+      return { kind, bucket: name, ...(within === undefined ? {} : { keys: within }) };
+    case "objects":
+      return within === undefined && isOwnBucket(name) ? { kind, bucket: name } : undefined;
+    case "schedule":
+      return { kind, expression: rest, timeZone };
+    default:
+      return undefined;
+  }
+}
+
+export function sourceArn(source: MappingSource): string {
+  const within = (name: string, more: string | undefined) => (more === undefined ? name : `${name}/${more}`);
+  const rest = (): string => {
+    switch (source.kind) {
+      case "subject":
+        return source.subject;
+      case "stream":
+        return within(source.stream, source.subject);
+      case "bucket":
+        return within(source.bucket, source.keys);
+      case "objects":
+        return source.bucket;
+      case "schedule":
+        return source.expression;
+      default:
+        return source satisfies never;
+    }
+  };
+  return `arn:aws:nats:::${source.kind}/${rest()}`;
+}
 
 export const MAPPING_STATES = [
   "Creating",
@@ -68,3 +121,5 @@ export const MappingRecord = z.object({
   modifiedAt: z.number(),
 });
 export type MappingRecord = z.infer<typeof MappingRecord>;
+
+export const mappingKey = (acct: string, uuid: string): string => `${acct}.${uuid}`;

@@ -1,5 +1,8 @@
 /** Subjects that only components publish; who holds a person's credential may listen to them. */
 export const PLATFORM_SUBJECTS: readonly string[] = [
+  "mayfly.*.dead.*",
+  "mayfly.*.retry.>",
+  "mayfly.*.wait.>",
   "mayfly.counting.>",
   "mayfly.frontend.>",
   "mayfly.history.>",
@@ -10,3 +13,6 @@ export const PLATFORM_SUBJECTS: readonly string[] = [
   "mayfly.worker.>",
   "mayfly.worker-manager.>",
 ];
+
+/** Whether a subject is none that a function's owner may have the platform publish: ours, the server's, or a reply's. */
+export const isPlatformSubject = (subject: string): boolean => /^(mayfly\.|\$|_)/.test(subject);

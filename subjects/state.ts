@@ -23,7 +23,10 @@ export type Transition = z.infer<typeof Transition>;
 
 export const State = json("mayfly.state.{actor}.{id}", Transition);
 
-/** The same body, kept in the STATE stream: everything but plain warm successes. */
-export const History = json("mayfly.history.{actor}.{id}", Transition);
+/**
+ * The same body, kept in the STATE stream: everything but plain warm successes. Its third token keeps it apart from what
+ * tenants own: no two streams may share a subject.
+ */
+export const History = json("mayfly.history.life.{actor}.{id}", Transition);
 
 export const Inspect = raw("mayfly.inspect.{actor}.{id}");

@@ -1,40 +1,86 @@
 /** Streams and buckets, as data. Names are upper-case. Replicas: 1 in the embedded default, 3 in a cluster. */
+import { Due, Queued, QueuedQualified, Waiting } from "./async.ts";
+import { Dead } from "./dead.ts";
 import { Log } from "./logs.ts";
 import { History } from "./state.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
+const HOUR_MS = 60 * 60 * 1000;
 const MIB = 1024 * 1024;
 
 export interface StreamPlan {
   readonly name: string;
   readonly subjects: readonly string[];
   readonly maxAgeMs: number;
-  readonly maxBytes: number;
+  /** Absent: as much as the disk holds. */
+  readonly maxBytes?: number;
   readonly description: string;
+  /** Each message is for one taker, and gone when it is acknowledged. Nothing in it is dropped for something newer. */
+  readonly isWorkQueue?: true;
+  /** Refuses more than the configured depth of messages on one subject. */
+  readonly hasDepth?: true;
+  /** Messages may be kept back until their time, where the server can do it. */
+  readonly hasSchedules?: true;
 }
+
+export const LOGS_STREAM = "LOGS";
+export const STATE_STREAM = "STATE";
+export const RETRY_STREAM = "RETRY";
+export const DEAD_STREAM = "DEAD";
+
+/** Events of one function always go to the same of so many streams. */
+export const ASYNC_SHARDS = 8;
+export const asyncStream = (shard: string | number): string => `ASYNC_${shard}`;
+export const ASYNC_STREAMS: readonly string[] = Array.from({ length: ASYNC_SHARDS }, (_, shard) => asyncStream(shard));
+
+/** Above the greatest age of an event: pollers end events by their age, with a reason; this is for what they missed. */
+const BACKSTOP_MS = 7 * HOUR_MS;
 
 export const STREAMS: readonly StreamPlan[] = [
   {
-    name: "LOGS",
+    name: LOGS_STREAM,
     subjects: [Log.subject()],
     maxAgeMs: DAY_MS,
     maxBytes: 256 * MIB,
     description: "function output, one line a message",
   },
   {
-    name: "STATE",
+    name: STATE_STREAM,
     subjects: [History.subject()],
     maxAgeMs: DAY_MS,
     maxBytes: 64 * MIB,
     description: "lives of actors that were not plain warm successes: answers why a call was slow",
   },
+  ...ASYNC_STREAMS.map((name, shard) => ({
+    name,
+    subjects: [Queued.subject({ shard: String(shard) }), QueuedQualified.subject({ shard: String(shard) })],
+    maxAgeMs: BACKSTOP_MS,
+    description: "events of asynchronous invokes that were accepted and have not run yet",
+    isWorkQueue: true as const,
+    hasDepth: true as const,
+  })),
+  {
+    name: RETRY_STREAM,
+    subjects: [Waiting.subject(), Due.subject()],
+    maxAgeMs: BACKSTOP_MS,
+    description: "events of asynchronous invokes that wait for another attempt",
+    isWorkQueue: true,
+    hasSchedules: true,
+  },
+  {
+    name: DEAD_STREAM,
+    subjects: [Dead.subject()],
+    maxAgeMs: 14 * DAY_MS,
+    description: "events of asynchronous invokes that were given up, with the reason",
+  },
 ];
 
-export const LOGS_STREAM = "LOGS";
-export const STATE_STREAM = "STATE";
-
-/** KV buckets. Keys of FUNCTIONS: `<acct>.<fn>` and `<acct>.<fn>.<version>`; of LEASES: `<workerId>`. */
+/**
+ * KV buckets. Keys of FUNCTIONS: `<acct>.<fn>` and `<acct>.<fn>.<version>`; of TRIGGERS: `<acct>.<uuid>`; of LEASES:
+ * `<workerId>`.
+ */
 export const FUNCTIONS_BUCKET = "FUNCTIONS";
+export const TRIGGERS_BUCKET = "TRIGGERS";
 export const LEASES_BUCKET = "LEASES";
 /** The object store of code packages, keyed by lower-case hexadecimal SHA-256 of the zip. */
 export const CODE_BUCKET = "CODE";

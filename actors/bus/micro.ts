@@ -50,7 +50,7 @@ export function showService(
   return { drain: async () => void (await Promise.all(subscriptions.map((each) => each.drain()))) };
 }
 
-function endpointStats({ name, subject, queue, requests, errors, processingUs, lastError }: EndpointStatistics) {
+function endpointStats({ name, subject, queue, requests, errors, processingUs, lastError, data }: EndpointStatistics) {
   return {
     name,
     subject,
@@ -60,5 +60,6 @@ function endpointStats({ name, subject, queue, requests, errors, processingUs, l
     last_error: lastError,
     processing_time: Math.round(processingUs * NS_PER_US),
     average_processing_time: requests === 0 ? 0 : Math.round((processingUs * NS_PER_US) / requests),
+    ...(data === undefined ? {} : { data: data() }),
   };
 }

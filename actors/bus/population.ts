@@ -24,6 +24,7 @@ import { Inspect } from "../../subjects/state.ts";
 import { askFor } from "./asking.ts";
 import type { Component } from "./component.ts";
 import { decode } from "./decode.ts";
+import { snapshotSaid } from "./inspection.ts";
 import { followed, Life } from "./life.ts";
 import type { Message, Subscription } from "./port.ts";
 import { refusalSaid } from "./replies.ts";
@@ -41,6 +42,8 @@ export interface PopulationOptions<L extends AnyActorLogic> {
   readonly brief?: {
     about(snapshot: SnapshotFrom<L>): Record<string, unknown>;
     worthKeeping(snapshot: SnapshotFrom<L>): boolean;
+    /** Answers `mayfly.inspect.<actor>.<id>` while they live. */
+    readonly isInspectable?: true;
   };
   /** An event that all of them hear every so often: one timer instead of one for each. */
   readonly tick?: { readonly everyMs: number; readonly event: EventFromLogic<L> };
@@ -79,6 +82,7 @@ export class Population<L extends AnyActorLogic> {
   listen(): this {
     const { tick } = this.#options;
     if (tick !== undefined) this.#ticking = this.#component.clock.every(tick.everyMs, () => this.sendAll(tick.event));
+    if (this.#options.brief?.isInspectable === true) this.#subscriptions.push(this.#inspectableTogether());
     for (const row of this.#options.wiring.hears) {
       const endpoint =
         row.endpoint === undefined
@@ -172,6 +176,7 @@ export class Population<L extends AnyActorLogic> {
       const event = row.toEvent(body, delivery);
       const key = row.key(body, delivery, event);
       if (key === undefined) return this.sendAll(event);
+      if (row.absent === "birth" && this.#members.has(key)) return this.#refuse(message.replyTo, twin(key));
       if (this.send(key, event) || row.absent === "ignore") return;
       if (typeof row.absent === "function") {
         const said = row.absent(delivery);
@@ -249,10 +254,16 @@ export class Population<L extends AnyActorLogic> {
   #inspectable(key: string, actor: Actor<L>): Subscription {
     const { network } = this.#component;
     return network.subscribe(Inspect.subject({ actor: this.#options.actor, id: key }), ({ replyTo }) => {
-      if (replyTo === undefined) return;
-      const { value, context, status } = actor.getSnapshot() as AnyMachineSnapshot;
-      const payload = JSON.stringify({ state: value, status, context }, shown);
-      network.publish({ subject: replyTo, payload, isAnswer: true });
+      if (replyTo !== undefined) network.publish(snapshotSaid(replyTo, actor.getSnapshot() as AnyMachineSnapshot));
+    });
+  }
+
+  /** Brief ones come and go too often for a subscription each. Silent about strangers: another process may have them. */
+  #inspectableTogether(): Subscription {
+    const { network } = this.#component;
+    return network.subscribe(Inspect.subject({ actor: this.#options.actor }), ({ subject, replyTo }) => {
+      const snapshot = this.snapshot(Inspect.address(subject).id) as AnyMachineSnapshot | undefined;
+      if (replyTo !== undefined && snapshot !== undefined) network.publish(snapshotSaid(replyTo, snapshot));
     });
   }
 
@@ -274,11 +285,8 @@ export class Population<L extends AnyActorLogic> {
   }
 }
 
-/** In a snapshot: maps as objects; of bytes only how many. */
-const shown = (_: string, value: unknown): unknown => {
-  if (value instanceof Map) return Object.fromEntries(value);
-  return value instanceof Uint8Array ? { bytes: value.length } : value;
-};
+/** The message that makes an actor is a request of its own: one that comes twice is not the first one's business. */
+const twin = (key: string): Refusal => refusal("ResourceConflictException", `${key} is under way already`);
 
 type ReservedEmit =
   | {

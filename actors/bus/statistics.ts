@@ -13,6 +13,8 @@ export interface EndpointStatistics {
   errors: number;
   processingUs: number;
   lastError: string;
+  /** What else there is to say of it. */
+  data?: () => unknown;
 }
 
 interface Open {
@@ -30,7 +32,15 @@ export class Statistics {
   }
 
   endpoint(name: string, subject: string, queue: string | undefined): EndpointStatistics {
-    const made = { name, subject, queue: queue ?? "", requests: 0, errors: 0, processingUs: 0, lastError: "" };
+    const made: EndpointStatistics = {
+      name,
+      subject,
+      queue: queue ?? "",
+      requests: 0,
+      errors: 0,
+      processingUs: 0,
+      lastError: "",
+    };
     this.endpoints.push(made);
     return made;
   }

@@ -1,12 +1,11 @@
 /**
- * What components keep: JSON in KV buckets with compare-and-set, code packages in an object store, and the streams that
- * collect logs and lives. Made here if they are missing, from the plans in subjects/streams.ts.
+ * What components keep: JSON in KV buckets with compare-and-set, and code packages in an object store.
  */
-import { DiscardPolicy, jetstreamManager, RetentionPolicy, StorageType } from "@nats-io/jetstream";
 import { type KV, type KvEntry, Kvm } from "@nats-io/kv";
 import { type ObjectStore, Objm, setSha256Backend } from "@nats-io/obj";
-import { type NatsConnection, nanos } from "nats";
-import { CODE_BUCKET, FUNCTIONS_BUCKET, LEASES_BUCKET, STREAMS } from "../../subjects/streams.ts";
+import type { NatsConnection } from "nats";
+import { CODE_BUCKET, FUNCTIONS_BUCKET, LEASES_BUCKET, TRIGGERS_BUCKET } from "../../subjects/streams.ts";
+import { makeStreams, type StreamOptions } from "./streams.ts";
 
 export interface Entry {
   readonly key: string;
@@ -49,6 +48,8 @@ export interface CodeStore {
 
 export interface Storage {
   readonly functions: Bucket;
+  /** Event source mappings. */
+  readonly triggers: Bucket;
   readonly leases: Bucket;
   readonly code: CodeStore;
 }
@@ -57,36 +58,22 @@ const WRONG_LAST_SEQUENCE = 10071;
 const MAX_CHUNK_BYTES = 512 * 1024;
 const MIB = 1024 * 1024;
 
-/** Opens everything, making what is missing. `replicas` is 1 on one server, 3 in a cluster. */
-export async function openStorage(connection: NatsConnection, { replicas }: { replicas: number }): Promise<Storage> {
+/** Opens everything, making what is missing. */
+export async function openStorage(connection: NatsConnection, options: StreamOptions): Promise<Storage> {
+  const { replicas } = options;
   setSha256Backend("native");
-  const streams = await jetstreamManager(connection);
-  for (const { name, subjects, maxAgeMs, maxBytes, description } of STREAMS) {
-    const plan = { subjects: [...subjects], max_age: nanos(maxAgeMs), max_bytes: maxBytes, description };
-    const known = await streams.streams.info(name).catch(() => undefined);
-    if (known === undefined) {
-      await streams.streams.add({
-        ...plan,
-        name,
-        num_replicas: replicas,
-        retention: RetentionPolicy.Limits,
-        storage: StorageType.File,
-        discard: DiscardPolicy.Old,
-        allow_direct: true,
-      });
-    } else {
-      await streams.streams.update(name, plan);
-    }
-  }
+  await makeStreams(connection, options);
   const kvm = new Kvm(connection);
   const objm = new Objm(connection);
-  const [functions, leases, code] = await Promise.all([
+  const [functions, triggers, leases, code] = await Promise.all([
     kvm.create(FUNCTIONS_BUCKET, { replicas, history: 5 }),
+    kvm.create(TRIGGERS_BUCKET, { replicas, history: 5 }),
     kvm.create(LEASES_BUCKET, { replicas }),
     objm.create(CODE_BUCKET, { replicas }),
   ]);
   return {
     functions: bucket(functions),
+    triggers: bucket(triggers),
     leases: bucket(leases),
     code: codeStore(code),
   };

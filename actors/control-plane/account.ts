@@ -1,5 +1,5 @@
 /** All functions of one account, read from the bucket: for what is counted over the whole account. */
-import { FunctionRecord } from "../../subjects/function.ts";
+import { FunctionRecord, functionKey } from "../../subjects/function.ts";
 import type { Bucket } from "../bus/storage.ts";
 
 /** What the operator decides of every account. */
@@ -25,8 +25,10 @@ export async function readAll<T>(bucket: Bucket, keys: readonly string[], parse:
 /** Keys of the account's functions, by name, those being deleted included. */
 export const functionKeys = (bucket: Bucket, acct: string): Promise<string[]> => bucket.keys(`${acct}.*`);
 
-export async function functionsOf(bucket: Bucket, acct: string): Promise<FunctionRecord[]> {
-  const records = await readAll(bucket, await functionKeys(bucket, acct), (value) => FunctionRecord.parse(value));
+/** Those that exist, of all or of the named ones. */
+export async function functionsOf(bucket: Bucket, acct: string, fns?: readonly string[]): Promise<FunctionRecord[]> {
+  const keys = fns?.map((fn) => functionKey(acct, fn)) ?? (await functionKeys(bucket, acct));
+  const records = await readAll(bucket, keys, (value) => FunctionRecord.parse(value));
   return records.filter((record) => record.deletingAt === undefined);
 }
 

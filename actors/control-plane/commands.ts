@@ -5,6 +5,7 @@
  * in it, so that deciding needs neither a clock nor randomness. Whether the function's state allows it is `policy.ts`.
  */
 import type { Refusal } from "../../subjects/errors.ts";
+import type { EventInvokeConfig } from "../../subjects/event-invoke.ts";
 import type { FunctionConfiguration, FunctionRecord } from "../../subjects/function.ts";
 
 /** What every command carries. `revisionIds` are fresh uuids: one for `$LATEST`, one for a version or alias. */
@@ -40,10 +41,23 @@ export type Settings = {
     | "MemorySize"
     | "Environment"
     | "TracingConfig"
+    | "DeadLetterConfig"
     | "EphemeralStorage"]?: NonNullable<FunctionConfiguration[K]>;
 } & { readonly LoggingConfig?: { readonly LogFormat?: "Text" | "JSON"; readonly LogGroup?: string } };
 
 export type Architecture = FunctionConfiguration["Architectures"][number];
+
+/** What is said of how events are handled; a side that is there and empty takes its destination away. */
+export type EventInvokeChange = Partial<
+  Pick<EventInvokeConfig, "MaximumRetryAttempts" | "MaximumEventAgeInSeconds"> & EventInvokeConfig["DestinationConfig"]
+>;
+
+/** `destinations` are the ARNs in the change: functions among them must exist. */
+interface EventInvokeAsked {
+  readonly qualifier: string;
+  readonly change: EventInvokeChange;
+  readonly destinations: readonly string[];
+}
 
 interface Asked {
   "function.create": {
@@ -80,6 +94,11 @@ interface Asked {
   "alias.delete": { alias: string };
   "concurrency.put": { reserved: number };
   "concurrency.delete": Record<never, never>;
+  "event-invoke.put": EventInvokeAsked;
+  "event-invoke.update": EventInvokeAsked;
+  "event-invoke.delete": { qualifier: string };
+  /** Of concurrency, 0 means the default. */
+  "queue.put": { concurrency: number | undefined; paused: boolean | undefined };
   "tags.add": { tags: Record<string, string> };
   "tags.remove": { keys: readonly string[] };
   /** Facts: what came of looking at the package of the revision named. */
@@ -101,6 +120,8 @@ export interface Findings {
   readonly package?: Package;
   /** The account's concurrency: its limit, what other functions have reserved, and what must stay unreserved. */
   readonly concurrency?: { readonly limit: number; readonly reservedElsewhere: number; readonly floor: number };
+  /** Of the functions among the command's destinations, those that don't exist. */
+  readonly missing?: readonly string[];
 }
 
 /** A version's own entry: made once, under a number nobody had, or replaced when its state changes. */

@@ -14,7 +14,7 @@ const timestamp = (at: number): string => new Date(at).toISOString().replace("Z"
 /** A new function's, with Lambda's defaults: Pending. */
 export function created(command: Command<"function.create">, { codeSha256, codeSize }: Package): FunctionConfiguration {
   const { fn, arn, settings, architecture, at, revisionIds } = command;
-  const { LoggingConfig: logging, Environment, ...chosen } = settings;
+  const { LoggingConfig: logging, Environment, DeadLetterConfig, ...chosen } = settings;
   return {
     FunctionName: fn,
     FunctionArn: arn,
@@ -27,6 +27,7 @@ export function created(command: Command<"function.create">, { codeSha256, codeS
     EphemeralStorage: { Size: 512 },
     ...chosen,
     ...environment(Environment),
+    ...deadLetters(DeadLetterConfig),
     LoggingConfig: { LogFormat: "Text", LogGroup: `/aws/lambda/${fn}`, ...logging },
     Architectures: [architecture],
     PackageType: "Zip",
@@ -46,12 +47,13 @@ export function changed(
   change: { settings?: Settings; package?: Package; architecture?: Architecture | undefined },
   { at, revisionIds }: Pick<Command, "at" | "revisionIds">,
 ): FunctionConfiguration {
-  const { LoggingConfig: logging, Environment: variables, ...chosen } = change.settings ?? {};
-  const { Environment: before_, ...rest } = before;
+  const { LoggingConfig: logging, Environment: variables, DeadLetterConfig: target, ...chosen } = change.settings ?? {};
+  const { Environment: before_, DeadLetterConfig: targetBefore, ...rest } = before;
   return {
     ...rest,
     ...chosen,
     ...environment(variables ?? before_),
+    ...deadLetters(target ?? targetBefore),
     LoggingConfig: { ...before.LoggingConfig, ...logging },
     ...(change.package === undefined
       ? {}
@@ -129,6 +131,7 @@ export function sameContent(one: FunctionConfiguration, other: FunctionConfigura
     each.TracingConfig.Mode,
     each.Architectures,
     each.EphemeralStorage.Size,
+    each.DeadLetterConfig?.TargetArn,
     each.LoggingConfig.LogFormat,
     each.LoggingConfig.LogGroup,
   ];
@@ -137,6 +140,10 @@ export function sameContent(one: FunctionConfiguration, other: FunctionConfigura
 
 const environment = (given: FunctionConfiguration["Environment"]) =>
   given === undefined || Object.keys(given.Variables).length === 0 ? {} : { Environment: given };
+
+/** An empty target takes it away. */
+const deadLetters = (given: FunctionConfiguration["DeadLetterConfig"]) =>
+  given === undefined || given.TargetArn === "" ? {} : { DeadLetterConfig: given };
 
 function withoutReasons(configuration: FunctionConfiguration): FunctionConfiguration {
   const {

@@ -15,6 +15,7 @@ import { unreservedFloor } from "./operations/concurrency.ts";
 import { takeIn } from "./package/intake.ts";
 import { verdictOf } from "./package/verify.ts";
 import { ADMISSION, decide } from "./policy.ts";
+import { functionsAmong } from "./validation/destinations.ts";
 
 export interface Surroundings {
   readonly storage: Storage;
@@ -146,6 +147,12 @@ async function findingsFor(storage: Storage, account: AccountOptions, command: C
       const limit = account.concurrencyLimit;
       const reservedElsewhere = reservedBy(await functionsOf(storage.functions, command.acct), command.fn);
       return { concurrency: { limit, reservedElsewhere, floor: unreservedFloor(limit) } };
+    }
+    case "event-invoke.put":
+    case "event-invoke.update": {
+      const needed = functionsAmong(command.destinations);
+      const known = (await functionsOf(storage.functions, command.acct, needed)).map(({ fn }) => fn);
+      return { missing: needed.filter((fn) => !known.includes(fn)) };
     }
     default:
       return {};

@@ -1,4 +1,4 @@
-/** The control plane: functions, versions, aliases, concurrency and tags, by the Lambda API's names. */
+/** The control plane: functions, versions, aliases, concurrency, events, mappings and tags, by the Lambda API's names. */
 import { FunctionRecord } from "../../subjects/function.ts";
 import type { Component } from "../bus/component.ts";
 import { Population } from "../bus/population.ts";

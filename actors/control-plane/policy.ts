@@ -12,7 +12,9 @@ import { decideCreateAlias, decideDeleteAlias, decideUpdateAlias } from "./opera
 import { decideDeleteConcurrency, decidePutConcurrency } from "./operations/concurrency.ts";
 import { decideCreateFunction } from "./operations/create-function.ts";
 import { decideDeleteFunction, decideDeleteVersion } from "./operations/delete-function.ts";
+import { decideDeleteEventInvoke, decidePutEventInvoke, noFunction } from "./operations/event-invoke.ts";
 import { decidePublishVersion } from "./operations/publish-version.ts";
+import { decidePutQueue } from "./operations/queue.ts";
 import { decideRefused, decideVerified } from "./operations/settle-package.ts";
 import { decideTag, decideUntag } from "./operations/tags.ts";
 import { decideUpdateCode, decideUpdateConfiguration } from "./operations/update-function.ts";
@@ -43,6 +45,7 @@ const whileItExists: Row = {
 /** Changes of what runs: one at a time, and the first one is the creation. */
 const whenAtRest: Row = { ...whileItExists, pending: isPending, updating: beingUpdated };
 const ofConcurrency: Row = { ...whileItExists, absent: missingLatest, deleting: missingLatest };
+const ofEventInvoke: Row = { ...whileItExists, absent: noFunction, deleting: noFunction };
 const ofPackage: Row = {
   absent: "moot",
   pending: "yes",
@@ -79,6 +82,10 @@ export const ADMISSION: Readonly<Record<CommandType, Row>> = {
   "alias.delete": whileItExists,
   "concurrency.put": ofConcurrency,
   "concurrency.delete": ofConcurrency,
+  "event-invoke.put": ofEventInvoke,
+  "event-invoke.update": ofEventInvoke,
+  "event-invoke.delete": ofEventInvoke,
+  "queue.put": whileItExists,
   "tags.add": { ...whileItExists, updating: beingUpdated },
   "tags.remove": whileItExists,
   "package.verified": ofPackage,
@@ -123,6 +130,13 @@ function change(
       return decidePutConcurrency(record, command, findings);
     case "concurrency.delete":
       return decideDeleteConcurrency(record);
+    case "event-invoke.put":
+    case "event-invoke.update":
+      return decidePutEventInvoke(record, command, findings);
+    case "event-invoke.delete":
+      return decideDeleteEventInvoke(record, command);
+    case "queue.put":
+      return decidePutQueue(record, command);
     case "tags.add":
       return decideTag(record, command);
     case "tags.remove":

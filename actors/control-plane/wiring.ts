@@ -1,6 +1,7 @@
 /**
  * The control plane's whole relation to the network: every operation of the Lambda API by its name. What changes a
- * function is a command for its machine; what only looks is answered from the bucket; any other name is refused.
+ * function is a command for its machine; what only looks, and wishes about event source mappings, are answered from the
+ * buckets; any other name is refused.
  */
 import { Api } from "../../subjects/api.ts";
 import { Refused } from "../../subjects/errors.ts";
@@ -15,19 +16,31 @@ import { readCreateAlias, readDeleteAlias, readUpdateAlias } from "./operations/
 import { readDeleteConcurrency, readPutConcurrency } from "./operations/concurrency.ts";
 import { readCreateFunction } from "./operations/create-function.ts";
 import { readDeleteFunction } from "./operations/delete-function.ts";
+import { readDeleteEventInvoke, readPutEventInvoke, readUpdateEventInvoke } from "./operations/event-invoke.ts";
+import {
+  createMapping,
+  deleteMapping,
+  getMapping,
+  listMappings,
+  type MappingAsked,
+  updateMapping,
+} from "./operations/event-source-mappings.ts";
 import {
   getAlias,
+  getEventInvokeConfig,
   getFunction,
   getFunctionConcurrency,
   getFunctionConfiguration,
+  getQueueConfig,
   listTags,
   type Reading,
 } from "./operations/get-function.ts";
-import { listAliases, listFunctions, listVersions } from "./operations/list-functions.ts";
+import { listAliases, listEventInvokeConfigs, listFunctions, listVersions } from "./operations/list-functions.ts";
 import { readPublishVersion } from "./operations/publish-version.ts";
+import { readPutQueue } from "./operations/queue.ts";
 import { readTagResource, readUntagResource } from "./operations/tags.ts";
 import { readUpdateCode, readUpdateConfiguration } from "./operations/update-function.ts";
-import { readRequest } from "./request.ts";
+import { type Request, readRequest } from "./request.ts";
 import type { Constraints } from "./validation/constraints.ts";
 import { arnOf, type Caller } from "./validation/names.ts";
 
@@ -46,6 +59,10 @@ const CHANGES: Readonly<Record<string, (check: Constraints, caller: Caller) => W
   DeleteAlias: readDeleteAlias,
   PutFunctionConcurrency: readPutConcurrency,
   DeleteFunctionConcurrency: readDeleteConcurrency,
+  PutFunctionEventInvokeConfig: readPutEventInvoke,
+  UpdateFunctionEventInvokeConfig: readUpdateEventInvoke,
+  DeleteFunctionEventInvokeConfig: readDeleteEventInvoke,
+  PutFunctionQueueConfig: readPutQueue,
   TagResource: readTagResource,
   UntagResource: readUntagResource,
 };
@@ -58,11 +75,23 @@ const LOOKS: Readonly<Record<string, (reading: Reading, account: AccountOptions)
   GetAlias: getAlias,
   ListAliases: listAliases,
   GetFunctionConcurrency: getFunctionConcurrency,
+  GetFunctionEventInvokeConfig: getEventInvokeConfig,
+  ListFunctionEventInvokeConfigs: listEventInvokeConfigs,
+  GetFunctionQueueConfig: getQueueConfig,
   ListTags: listTags,
   GetAccountSettings: getAccountSettings,
 };
 
-const OPERATIONS: readonly string[] = [...Object.keys(CHANGES), ...Object.keys(LOOKS)];
+/** Wishes about mappings, and looks at them. */
+const MAPPINGS: Readonly<Record<string, (asked: MappingAsked) => Promise<object>>> = {
+  CreateEventSourceMapping: createMapping,
+  GetEventSourceMapping: getMapping,
+  UpdateEventSourceMapping: updateMapping,
+  DeleteEventSourceMapping: deleteMapping,
+  ListEventSourceMappings: listMappings,
+};
+
+const OPERATIONS: readonly string[] = [CHANGES, LOOKS, MAPPINGS].flatMap((each) => Object.keys(each));
 
 /** One machine per function: the key is also its id on the wire, so it is a token. */
 export const functionId = (acct: string, fn: string): string => `${acct}-${fn}`;
@@ -89,17 +118,24 @@ export function commandWiring({ account, ids }: Surroundings): Wiring<typeof fun
 }
 
 /** `elsewhere` names operations that another component answers. */
-export function lookWiring({ account, storage }: Surroundings, elsewhere: ReadonlySet<string>): readonly Responds[] {
-  const looks = Object.entries(LOOKS).map(([operation, look]) => ({
+export function lookWiring(
+  { account, storage, ids }: Surroundings,
+  elsewhere: ReadonlySet<string>,
+): readonly Responds[] {
+  const { functions, triggers } = storage;
+  const row = (operation: string, answer: (request: Request, at: number) => Promise<object>): Responds => ({
     contract: Api,
     subject: Api.subject({ operation }),
     queue: QUEUE,
     endpoint: operation,
-    answer: ({ address, data }: Question) => {
-      const request = readRequest(address.acct ?? "", data, account);
-      return look({ ...request, functions: storage.functions }, account);
-    },
-  }));
+    answer: ({ address, data, at }: Question) => answer(readRequest(address.acct ?? "", data, account), at),
+  });
+  const looks = Object.entries(LOOKS).map(([operation, look]) =>
+    row(operation, (request) => look({ ...request, functions }, account)),
+  );
+  const mappings = Object.entries(MAPPINGS).map(([operation, work]) =>
+    row(operation, (request, at) => work({ ...request, functions, triggers, ids, at })),
+  );
   const unknown = {
     contract: Api,
     subject: Api.subject(),
@@ -110,5 +146,5 @@ export function lookWiring({ account, storage }: Surroundings, elsewhere: Readon
       throw new Refused("UnknownOperationException", `The operation ${operation} is not known here.`);
     },
   };
-  return [...looks, unknown];
+  return [...looks, ...mappings, unknown];
 }

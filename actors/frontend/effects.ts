@@ -1,8 +1,13 @@
 /** What an invocation asks of its front end: metadata, and leases. */
 
-import { Refused, refusal } from "../../subjects/errors.ts";
+import { Enqueue, EnqueueQualified } from "../../subjects/async.ts";
+import { type Refusal, Refused, refusal } from "../../subjects/errors.ts";
 import { poolId } from "../../subjects/function.ts";
+import * as H from "../../subjects/headers.ts";
+import { qualifierToToken } from "../../subjects/tokens.ts";
 import type { Population } from "../bus/population.ts";
+import type { Said } from "../bus/port.ts";
+import { QueueFull, type WorkQueues } from "../bus/queues.ts";
 import type { Catalogue } from "./catalogue.ts";
 import type { leasesMachine } from "./leases/machine.ts";
 import { type InvocationContext, type InvocationEvent, invocationMachine, leasesOf } from "./machine.ts";
@@ -10,6 +15,7 @@ import { type InvocationContext, type InvocationEvent, invocationMachine, leases
 export interface Desk {
   readonly catalogue: Catalogue;
   readonly leases: Population<typeof leasesMachine>;
+  readonly queues: Pick<WorkQueues, "store">;
   readonly frontendId: string;
   readonly tickMs: number;
 }
@@ -41,6 +47,15 @@ export const invocationLogic = (desk: () => Desk) =>
       leave: ({ context }: Acting) => {
         desk().leases.send(leasesOf(context), { type: "invocation.left", requestId: context.requestId });
       },
+      enqueue: ({ context, self }: Acting) => {
+        const { event } = context;
+        desk()
+          .queues.store(eventSaid(context), event?.id === undefined ? {} : { id: event.id })
+          .then(
+            () => self.send({ type: "event.stored" }),
+            (error: unknown) => self.send({ type: "event.notStored", refusal: whyNotStored(error) }),
+          );
+      },
       finish: ({ context }: Acting) => {
         const { requestId, result } = context;
         desk().leases.send(leasesOf(context), {
@@ -57,3 +72,27 @@ const reasonOf = (error: unknown) =>
   error instanceof Refused
     ? error.refusal
     : refusal("ServiceException", error instanceof Error ? error.message : String(error));
+
+/** The request id that the caller is told travels with the event: each of its attempts runs under it. */
+function eventSaid({ acct, fn, qualifier, requestId, payload, traceId, clientContext }: InvocationContext): Said {
+  return {
+    subject:
+      qualifier === undefined
+        ? Enqueue.subject({ acct, fn })
+        : EnqueueQualified.subject({ acct, fn, qualifier: qualifierToToken(qualifier) }),
+    payload,
+    headers: {
+      [H.REQUEST_ID]: requestId,
+      ...(traceId === undefined ? {} : { [H.TRACE_ID]: traceId }),
+      ...(clientContext === undefined ? {} : { [H.CLIENT_CONTEXT]: clientContext }),
+    },
+  };
+}
+
+const whyNotStored = (error: unknown): Refusal =>
+  error instanceof QueueFull
+    ? refusal("TooManyRequestsException", "the function's queue of events is full", "CallerRateLimitExceeded")
+    : refusal(
+        "ServiceException",
+        `the event was not stored: ${error instanceof Error ? error.message : String(error)}`,
+      );

@@ -2,6 +2,7 @@
 import { Retire } from "../../subjects/worker-manager.ts";
 import type { Component } from "../bus/component.ts";
 import { Population } from "../bus/population.ts";
+import type { WorkQueues } from "../bus/queues.ts";
 import type { Bucket } from "../bus/storage.ts";
 import { say } from "../bus/wiring.ts";
 import { openCatalogue } from "./catalogue.ts";
@@ -15,6 +16,8 @@ import { invocationWiring } from "./wiring.ts";
 export interface FrontendOptions {
   readonly component: Component;
   readonly functions: Bucket;
+  /** Where events for later go. */
+  readonly queues: Pick<WorkQueues, "store">;
   readonly accounts: readonly string[];
   readonly region: string;
   readonly limits: InvocationInput["limits"];
@@ -45,7 +48,7 @@ export async function startFrontend(options: FrontendOptions): Promise<Frontend>
   };
   const catalogue = await openCatalogue(options.functions, options.region, retire);
   component.add({ drain: async () => catalogue.stop() });
-  const desk: Desk = { catalogue, leases, frontendId, tickMs };
+  const desk: Desk = { catalogue, leases, queues: options.queues, frontendId, tickMs };
   const invocations: Population<typeof invocationMachine> = new Population(component, {
     actor: "invocation",
     logic: invocationLogic(() => desk),
@@ -58,12 +61,11 @@ export async function startFrontend(options: FrontendOptions): Promise<Frontend>
     tick: { everyMs: limits.tickMs, event: { type: "invocation.ticked" } },
     brief: {
       about: ({ context }) => aboutOf(context),
-      worthKeeping: ({ value, context: { result } }) =>
+      worthKeeping: ({ value, context: { result, event } }) =>
         value === "refused" ||
-        result === undefined ||
-        result.cold ||
-        result.outcome !== "ok" ||
-        result.runUs > slowMs * 1000,
+        (result === undefined
+          ? event === undefined
+          : result.cold || result.outcome !== "ok" || result.runUs > slowMs * 1000),
     },
   });
   leases.listen();

@@ -7,11 +7,12 @@
  *   admitting       waits for a token of Counting (its own front end's leases have one, when the function is warm)
  *   reserving       waits for a sandbox
  *   running         a worker has it, and answers the caller itself
+ *   enqueuing       an event for later: it is being stored, nothing of it runs here
  *   done · refused  answered
  * Hears  invocation.requested (its birth) · metadata.found · metadata.missing · lease.admitted · lease.granted · lease.refused · lease.failed
- *        worker.finished · worker.lost · invocation.ticked
+ *        event.stored · event.notStored · worker.finished · worker.lost · invocation.ticked
  * Says   invoke (to the worker) · answered · reply / refuse
- * Does   look · arrive · leave · finish (effects.ts)
+ * Does   look · arrive · leave · finish · enqueue (effects.ts)
  *
  * Promise: every request is answered before its deadline, with a result or a named error.
  */
@@ -35,6 +36,8 @@ export interface InvocationInput {
   readonly clientContext: string | undefined;
   readonly tail: boolean;
   readonly dryRun: boolean;
+  /** To be stored for later. `id`: two events with the same one are stored once. */
+  readonly event?: { readonly id: string | undefined } | undefined;
   /** What is wrong with the request itself. */
   readonly refused: Refusal | undefined;
   /** From the cache, when it was there. */
@@ -65,6 +68,8 @@ export type InvocationEvent =
   | { type: "lease.granted"; sandbox: Sandbox }
   | { type: "lease.refused"; refusal: Refusal }
   | { type: "lease.failed"; functionError: string }
+  | { type: "event.stored" }
+  | { type: "event.notStored"; refusal: Refusal }
   | { type: "worker.finished"; result: Finished }
   | { type: "worker.lost"; workerId: string }
   | { type: "invocation.ticked" };
@@ -88,6 +93,7 @@ export const invocationMachine = setup({
       ticks * limits.tickMs >= (spec?.timeoutMs ?? 0) + limits.initMs + limits.graceMs,
     isWrong: ({ context }) => context.refused !== undefined,
     isKnown: ({ context }) => context.spec !== undefined,
+    isEvent: ({ context }) => context.event !== undefined,
     isDryRun: ({ context }) => context.dryRun,
     hasRun: ({ event }) => event.type === "worker.finished" && event.result.outcome !== "refused",
     mayTryAgain: ({ context }) => context.attempts < MAX_REFUSED_ATTEMPTS,
@@ -98,6 +104,7 @@ export const invocationMachine = setup({
     arrive: given,
     leave: given,
     finish: given,
+    enqueue: given,
     remember: assign({ spec: ({ context, event }) => (event.type === "metadata.found" ? event.spec : context.spec) }),
     take: assign(({ context, event }) =>
       event.type === "lease.granted" ? { sandbox: event.sandbox, attempts: context.attempts + 1, ticks: 0 } : {},
@@ -110,7 +117,7 @@ export const invocationMachine = setup({
       to: replyTo,
       ...(result?.outcome === "function-error" ? { error: `${result.errorType ?? "Unhandled"}` } : {}),
     })),
-    sayDryRun: emit(({ context }) => ({
+    sayAccepted: emit(({ context }) => ({
       type: "reply" as const,
       to: context.replyTo,
       payload: "",
@@ -134,6 +141,9 @@ export const invocationMachine = setup({
     refuseLate: emit(({ context }) =>
       refuse(context, refusal("ServiceException", "no sandbox became free in time; all workers are busy")),
     ),
+    refuseUnstored: emit(({ context }) =>
+      refuse(context, refusal("ServiceException", "the event was not stored in time; it may still run")),
+    ),
     refuseSilent: emit(({ context }) =>
       refuse(context, refusal("ServiceException", `worker ${context.sandbox?.workerId} did not answer in time`)),
     ),
@@ -155,7 +165,8 @@ export const invocationMachine = setup({
     authenticating: {
       always: [
         { guard: "isWrong", target: "refused", actions: "refuseAsWrong" },
-        { guard: and(["isKnown", "isDryRun"]), target: "done", actions: "sayDryRun" },
+        { guard: and(["isKnown", "isDryRun"]), target: "done", actions: "sayAccepted" },
+        { guard: and(["isKnown", "isEvent"]), target: "enqueuing" },
         { guard: "isKnown", target: "admitting" },
         { target: "looking" },
       ],
@@ -190,6 +201,17 @@ export const invocationMachine = setup({
         "lease.failed": { target: "done", actions: "sayInitError" },
         "invocation.ticked": [
           { guard: "hasNoSandboxInTime", target: "refused", actions: ["leave", "refuseLate"] },
+          { actions: "tick" },
+        ],
+      },
+    },
+    enqueuing: {
+      entry: "enqueue",
+      on: {
+        "event.stored": { target: "done", actions: "sayAccepted" },
+        "event.notStored": { target: "refused", actions: "refuseAsTold" },
+        "invocation.ticked": [
+          { guard: "hasNoSandboxInTime", target: "refused", actions: "refuseUnstored" },
           { actions: "tick" },
         ],
       },

@@ -4,12 +4,15 @@ import { type Refusal, refusal } from "../../subjects/errors.ts";
 /** Bytes of a synchronous request or response: 6 MiB and 100. */
 export const MAX_PAYLOAD_BYTES = 6_291_556;
 
+/** Bytes of an event. Source: Lambda quotas, "Invocation payload", asynchronous. */
+export const MAX_EVENT_BYTES = 1_048_576;
+
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
 /** A payload must be JSON, as Lambda demands; an empty one is passed on as `{}`. */
-export function checkPayload(payload: Uint8Array): Refusal | undefined {
-  if (payload.length > MAX_PAYLOAD_BYTES) {
-    const text = `Request must be smaller than ${MAX_PAYLOAD_BYTES} bytes for the InvokeFunction operation`;
+export function checkPayload(payload: Uint8Array, maxBytes = MAX_PAYLOAD_BYTES): Refusal | undefined {
+  if (payload.length > maxBytes) {
+    const text = `Request must be smaller than ${maxBytes} bytes for the InvokeFunction operation`;
     return refusal("RequestTooLargeException", text);
   }
   if (payload.length === 0) return undefined;
@@ -42,16 +45,11 @@ export function checkClientContext(encoded: string): Refusal | undefined {
 }
 
 export function checkInvocationType(type: string): Refusal | undefined {
-  if (type === "RequestResponse" || type === "DryRun") return undefined;
-  return type === "Event"
-    ? refusal(
-        "InvalidParameterValueException",
-        "Invocation type Event is not available on this subject yet: asynchronous invokes are not built",
-      )
-    : refusal(
-        "ValidationException",
-        `1 validation error detected: Value '${type}' at 'invocationType' failed to satisfy constraint: Member must satisfy enum value set: [Event, RequestResponse, DryRun]`,
-      );
+  if (type === "RequestResponse" || type === "DryRun" || type === "Event") return undefined;
+  return refusal(
+    "ValidationException",
+    `1 validation error detected: Value '${type}' at 'invocationType' failed to satisfy constraint: Member must satisfy enum value set: [Event, RequestResponse, DryRun]`,
+  );
 }
 
 /** More attempts than this at finding a free sandbox, and the platform is at fault. */

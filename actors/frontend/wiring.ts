@@ -1,14 +1,16 @@
 /** An invocation's relation to the network: it begins with a caller's message and ends with the worker's word. */
+import { EventCall, RunEvent } from "../../subjects/async.ts";
 import type { Refusal } from "../../subjects/errors.ts";
 import * as H from "../../subjects/headers.ts";
 import { Invoke, InvokeQualified } from "../../subjects/invoke.ts";
 import { WorkerLost } from "../../subjects/placement.ts";
 import { tokenToQualifier } from "../../subjects/tokens.ts";
 import { type Call, Finished, InvokeSandbox } from "../../subjects/worker.ts";
+import { deterministicId } from "../bus/identity.ts";
 import type { Clock, Said } from "../bus/port.ts";
 import { type Delivery, hear, hearRaw, type Wiring } from "../bus/wiring.ts";
 import type { InvocationContext, InvocationEvent, invocationMachine } from "./machine.ts";
-import { checkClientContext, checkInvocationType, checkPayload } from "./policy.ts";
+import { checkClientContext, checkInvocationType, checkPayload, MAX_EVENT_BYTES, MAX_PAYLOAD_BYTES } from "./policy.ts";
 
 type Request = Extract<InvocationEvent, { type: "invocation.requested" }>["request"];
 
@@ -25,10 +27,21 @@ export function invocationWiring(options: FrontendWiring): Wiring<typeof invocat
   const birth = {
     queue: "frontend",
     absent: "birth" as const,
-    key: (_: unknown, __: Delivery, event: InvocationEvent) => (event as { request: Request }).request.requestId,
+    // The request id of an event for later is the event's, which may run here at the same moment.
+    key: (_: unknown, __: Delivery, event: InvocationEvent) => {
+      const { request } = event as { request: Request };
+      return request.event === undefined ? request.requestId : requestId();
+    },
     toEvent: (_: unknown, delivery: Delivery): InvocationEvent => ({
       type: "invocation.requested",
-      request: requestOf(delivery, requestId()),
+      request: requestOf(delivery, requestId),
+    }),
+  };
+  const event = {
+    ...birth,
+    toEvent: (_: unknown, delivery: Delivery): InvocationEvent => ({
+      type: "invocation.requested",
+      request: eventOf(delivery),
     }),
   };
   return {
@@ -36,6 +49,7 @@ export function invocationWiring(options: FrontendWiring): Wiring<typeof invocat
       ...accounts.flatMap((acct) => [
         hearRaw(Invoke, { ...birth, at: { acct }, endpoint: "invoke" }),
         hearRaw(InvokeQualified, { ...birth, at: { acct }, endpoint: "invoke-qualified" }),
+        hearRaw(RunEvent, { ...event, at: { acct }, endpoint: "run-event" }),
       ]),
       hear(Finished, {
         at: { frontendId },
@@ -49,12 +63,14 @@ export function invocationWiring(options: FrontendWiring): Wiring<typeof invocat
 }
 
 /** What a caller's message asks for. */
-function requestOf({ address, message, replyTo, us }: Delivery, requestId: string): Request {
+function requestOf({ address, message, replyTo, us }: Delivery, newId: () => string): Request {
   const qualifier = address.qualifier === undefined ? undefined : tokenToQualifier(address.qualifier);
   const invocationType = message.header(H.INVOCATION_TYPE) ?? "RequestResponse";
   const clientContext = message.header(H.CLIENT_CONTEXT);
+  const isEvent = invocationType === "Event";
+  const eventId = isEvent ? message.header(H.MESSAGE_ID) : undefined;
   return {
-    requestId,
+    requestId: eventId === undefined ? newId() : idOf(message.subject, eventId),
     acct: address.acct ?? "",
     fn: address.fn ?? "",
     qualifier,
@@ -65,13 +81,41 @@ function requestOf({ address, message, replyTo, us }: Delivery, requestId: strin
     clientContext,
     tail: message.header(H.LOG_TYPE) === "Tail",
     dryRun: invocationType === "DryRun",
+    event: isEvent ? { id: eventId } : undefined,
     refused: wrong(message.data, invocationType, clientContext),
   };
 }
 
+/** What a poller or a trigger wants run under an id of its own. Throws what the bus answers as `RequestMalformed`. */
+function eventOf({ address, message, replyTo, us }: Delivery): Request {
+  const { requestId, qualifier, traceId, clientContext } = EventCall.parse(
+    JSON.parse(message.header(H.EVENT_CALL) ?? "{}"),
+  );
+  return {
+    requestId,
+    acct: address.acct ?? "",
+    fn: address.fn ?? "",
+    qualifier,
+    replyTo,
+    payload: message.data,
+    arrivedUs: us,
+    traceId,
+    clientContext,
+    tail: false,
+    dryRun: false,
+    event: undefined,
+    refused: wrong(message.data, "RequestResponse", clientContext),
+  };
+}
+
+/** An event that is sent again, because its first answer was lost, is told the same id: it was stored once. */
+function idOf(subject: string, eventId: string): string {
+  return deterministicId(`${subject} ${eventId}`);
+}
+
 const wrong = (payload: Uint8Array, invocationType: string, clientContext: string | undefined): Refusal | undefined =>
   checkInvocationType(invocationType) ??
-  checkPayload(payload) ??
+  checkPayload(payload, invocationType === "Event" ? MAX_EVENT_BYTES : MAX_PAYLOAD_BYTES) ??
   (clientContext === undefined ? undefined : checkClientContext(clientContext));
 
 function invokeSaid(invocation: InvocationContext, frontendId: string, nowUs: number): Said | undefined {

@@ -3,6 +3,15 @@ import type { Command } from "commander";
 import { Refused } from "../../subjects/errors.ts";
 import { Configuration, callApi, findFunction } from "../api.ts";
 import { type Change, changesOf, SETTINGS } from "../config-changes.ts";
+import {
+  EVENT_KEYS,
+  type EventFlags,
+  type EventKey,
+  setEvents,
+  unsetEvents,
+  withEventOptions,
+} from "../event-settings.ts";
+import { Misused } from "../failure.ts";
 import { differs } from "../package/plan.ts";
 import { say, sayJson } from "../print.ts";
 import { openSession, type Session } from "../session.ts";
@@ -12,24 +21,47 @@ const WAIT_MS = 60_000;
 /** How often somebody else may change the function between our reading and writing it. */
 const ATTEMPTS = 5;
 
+const EVENTS_HELP = `
+How asynchronous events are handled can be set for a version or alias too, with name:qualifier; "none" takes a destination
+away. The dead letters stay in Mayfly whatever the destinations are: mayfly dead ls.`;
+
 export const config = (program: Command): void => {
   const group = program.command("config").description("change a function's configuration");
-  const verb = (name: "set" | "unset", argument: string, description: string) =>
+  withEventOptions(
     group
-      .command(name)
+      .command("set")
       .argument("<function>")
-      .argument(argument, `${SETTINGS.join(", ")}, env.NAME`)
-      .description(description)
-      .option("--json", "the new configuration as JSON")
-      .action(async (fn: string, words: string[], { json }: { json?: true }) => {
-        const change = changesOf(words, name);
-        await using session = await openSession();
-        const now = await applyChange(session, fn, change);
-        if (json) sayJson(now);
-        else say(`${fn}: ${words.join(" ")}${name === "unset" ? " removed" : ""}`);
-      });
-  verb("set", "<key=value...>", "such as: mayfly config set hello memory=256 timeout=10 env.GREETING=Hi reserved=5");
-  verb("unset", "<keys...>", "back to the default, such as: mayfly config unset hello env.GREETING reserved");
+      .argument("[key=value...]", `${SETTINGS.join(", ")}, env.NAME`)
+      .description("such as: mayfly config set hello memory=256 timeout=10 env.GREETING=Hi reserved=5 --retries 1"),
+  )
+    .option("--json", "the new configuration as JSON")
+    .addHelpText("after", EVENTS_HELP)
+    .action(async (fn: string, words: string[], { json, ...events }: EventFlags & { json?: true }) => {
+      const told = Object.entries(events).map(([name, value]) => `${name} ${value}`);
+      if (words.length + told.length === 0) throw new Misused("say what to set");
+      const change = changesOf(words, "set");
+      await using session = await openSession();
+      const now = words.length === 0 ? {} : await applyChange(session, fn, change);
+      const handling = await setEvents(session, fn, events);
+      if (json) sayJson({ ...now, ...handling });
+      else say(`${fn}: ${[...words, ...told].join(" ")}`);
+    });
+  group
+    .command("unset")
+    .argument("<function>")
+    .argument("<keys...>", `${[...SETTINGS, ...EVENT_KEYS].join(", ")}, env.NAME`)
+    .description("back to the default, such as: mayfly config unset hello env.GREETING reserved retries")
+    .option("--json", "the new configuration as JSON")
+    .action(async (fn: string, words: string[], { json }: { json?: true }) => {
+      const isOfEvents = (word: string): word is EventKey => EVENT_KEYS.includes(word as EventKey);
+      const [events, others] = [words.filter(isOfEvents), words.filter((word) => !isOfEvents(word))];
+      const change = changesOf(others, "unset");
+      await using session = await openSession();
+      const now = others.length === 0 ? {} : await applyChange(session, fn, change);
+      const handling = await unsetEvents(session, fn, events);
+      if (json) sayJson({ ...now, ...handling });
+      else say(`${fn}: ${words.join(" ")} removed`);
+    });
 };
 
 /** Written with the revision it was read at, so that nobody else's variables are lost. */

@@ -2,9 +2,11 @@
 import { readFile } from "node:fs/promises";
 import { buffer } from "node:stream/consumers";
 import type { Command } from "commander";
+import { enqueueEvent } from "../async-invocation.ts";
 import { EXIT, Misused } from "../failure.ts";
 import { invokeFunction } from "../invocation.ts";
-import { remark, sayJson } from "../print.ts";
+import { parsedOr } from "../payload.ts";
+import { remark, say, sayJson } from "../print.ts";
 import { receiptText } from "../receipt.ts";
 import { openSession } from "../session.ts";
 
@@ -13,10 +15,13 @@ interface Flags {
   readonly log?: true;
   readonly quiet?: true;
   readonly json?: true;
+  readonly async?: true;
 }
 
 const HELP = `
 The payload is JSON: given as it is, as @file, or - for stdin. Without one the function gets an empty event.
+With --async it is run later, at least once: errors are retried as \`mayfly config set\` says, and an event that is given up
+is kept: \`mayfly async show <function>\`, \`mayfly dead ls <function>\`.
 Exit codes: 0 it answered, 1 it failed (its error is on stdout), 2 wrong usage, 3 the platform refused, 4 not running.`;
 
 export const invoke = (program: Command): void =>
@@ -28,6 +33,7 @@ export const invoke = (program: Command): void =>
     .option("--qualifier <version|alias>", "default: $LATEST")
     .option("-l, --log", "also show what the call wrote to its log (last 4 KiB)")
     .option("-q, --quiet", "no receipt on stderr")
+    .option("--async", "only put the event into the function's queue, and print its request id")
     .option("--json", "answer and receipt as one JSON object")
     .addHelpText("after", HELP)
     .action(invokeAction);
@@ -36,10 +42,17 @@ async function invokeAction(target: string, given: string | undefined, flags: Fl
   const [fn = "", named] = target.split(":");
   const sent = await readPayload(given);
   await using session = await openSession();
+  if (flags.async) {
+    const event = { fn, qualifier: flags.qualifier ?? named, payload: sent };
+    const requestId = await enqueueEvent(session, event);
+    if (flags.json) sayJson({ requestId });
+    else say(requestId);
+    return;
+  }
   const call = { fn, qualifier: flags.qualifier ?? named, payload: sent, tail: flags.log === true };
   const { payload, receipt } = await invokeFunction(session, call);
   if (flags.json) {
-    sayJson({ payload: parsed(payload), ...receipt });
+    sayJson({ payload: parsedOr(new TextDecoder().decode(payload)), ...receipt });
   } else {
     process.stdout.write(payload);
     if (process.stdout.isTTY && payload.at(-1) !== NEWLINE) process.stdout.write("\n");
@@ -58,13 +71,4 @@ async function readPayload(given: string | undefined): Promise<Uint8Array> {
   return readFile(given.slice(1)).catch((cause: unknown) => {
     throw new Misused(`${given.slice(1)} can't be read: ${cause instanceof Error ? cause.message : cause}`, { cause });
   });
-}
-
-function parsed(data: Uint8Array): unknown {
-  const text = new TextDecoder().decode(data);
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
 }

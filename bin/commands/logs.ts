@@ -1,10 +1,11 @@
 /** `mayfly logs <function>`: what a function wrote, from the LOGS stream; with `-f` also what it will write. */
 import { DeliverPolicy, type JsMsg, jetstream } from "@nats-io/jetstream";
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
 import { IllegalToken } from "../../subjects/contract.ts";
 import { Log } from "../../subjects/logs.ts";
 import { LOGS_STREAM } from "../../subjects/streams.ts";
 import { DEFAULT_ACCOUNT } from "../../subjects/tokens.ts";
+import { duration } from "../durations.ts";
 import { Misused } from "../failure.ts";
 import { dim, say } from "../print.ts";
 import { openSession } from "../session.ts";
@@ -73,13 +74,4 @@ function subjectOf(fn: string): string {
     if (error instanceof IllegalToken) throw new Misused(`"${fn}" is no function's name`, { cause: error });
     throw error;
   }
-}
-
-const UNIT_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-function duration(text: string): number {
-  const [, amount, unit = ""] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
-  const unitMs = UNIT_MS[unit];
-  if (unitMs === undefined) throw new InvalidArgumentError("It must be like 30s, 10m, 2h or 1d.");
-  return Number(amount) * unitMs;
 }

@@ -4,7 +4,9 @@ import { startControlPlane } from "../../actors/control-plane/index.ts";
 import { startCounting } from "../../actors/counting/index.ts";
 import { startFrontend } from "../../actors/frontend/index.ts";
 import { startPlacement } from "../../actors/placement/index.ts";
+import { startPoller } from "../../actors/poller/index.ts";
 import { startWorkerManager } from "../../actors/worker-manager/index.ts";
+import { hasFeature, serverFeatures } from "../../config/nats/features.ts";
 import { type Process, type Started, shortId, uuid } from "./context.ts";
 import { runWorker } from "./worker.ts";
 
@@ -13,6 +15,8 @@ const POOL_TICK_MS = 250;
 const GRACE_MS = 2000;
 const DEADLINE_TICK_MS = 250;
 const SILENT_TICKS = 4;
+const COUNT_MS = 3000;
+const BACKLOG_IDLE_MS = 30_000;
 /** More than a sandbox may take to be made and to initialise. */
 const START_LIMIT_MS = 90_000;
 
@@ -71,12 +75,31 @@ export const COMPONENTS = {
     await startFrontend({
       component,
       functions: process.storage.functions,
+      queues: process.queues,
       accounts,
       region,
       limits: { reserveMs, initMs, graceMs: GRACE_MS, tickMs: DEADLINE_TICK_MS },
       tickMs: LEASE_TICK_MS,
       slowMs,
       requestId: uuid,
+    });
+    return started(component);
+  },
+  poller: async (process) => {
+    const component = process.component("poller", "runs asynchronous events, retries them, buries the dead");
+    const { accounts, region, reserveMs, initMs, async } = process.config;
+    await startPoller({
+      component,
+      functions: process.storage.functions,
+      queues: process.queues,
+      accounts,
+      region,
+      standard: async,
+      hasSchedules: hasFeature(process.connection.info?.version ?? "", serverFeatures.schedules),
+      ackWaitMs: async.ackWaitMs,
+      overheadMs: reserveMs + initMs + 2 * GRACE_MS,
+      countMs: COUNT_MS,
+      idleMs: BACKLOG_IDLE_MS,
     });
     return started(component);
   },
@@ -89,4 +112,11 @@ export type ComponentName = keyof typeof COMPONENTS;
 export const SINGLE: ReadonlySet<ComponentName> = new Set<ComponentName>(["counting", "placement", "worker-manager"]);
 
 /** In the order they are started: who is asked before who asks. */
-export const PLANE: readonly ComponentName[] = ["control-plane", "placement", "counting", "worker-manager", "frontend"];
+export const PLANE: readonly ComponentName[] = [
+  "control-plane",
+  "placement",
+  "counting",
+  "worker-manager",
+  "frontend",
+  "poller",
+];

@@ -7,6 +7,7 @@ import { type Logger, pino } from "pino";
 import { Component } from "../../actors/bus/component.ts";
 import { connectNats, natsNetwork } from "../../actors/bus/nats.ts";
 import { type Clock, type Network, systemClock } from "../../actors/bus/port.ts";
+import { natsQueues, type WorkQueues } from "../../actors/bus/queues.ts";
 import { openStorage, type Storage } from "../../actors/bus/storage.ts";
 import type { Config } from "../../config/config.ts";
 import type { Home } from "../embedded/home.ts";
@@ -22,6 +23,7 @@ export interface Process {
   readonly connection: NatsConnection;
   readonly network: Network;
   readonly storage: Storage;
+  readonly queues: WorkQueues;
   readonly config: Config;
   readonly home: Home;
   readonly clock: Clock;
@@ -45,13 +47,14 @@ export const uuid = (): string => randomUUID();
 
 export async function openProcess(name: string, login: NatsLogin, config: Config, home: Home): Promise<Process> {
   const connection = await connectNats({ ...login, name: `mayfly ${name}` });
-  const storage = await openStorage(connection, { replicas: config.replicas });
+  const storage = await openStorage(connection, { replicas: config.replicas, asyncDepth: config.async.depth });
   const network = natsNetwork(connection);
   const log = pino({ level: config.log, base: { pid: process.pid } });
   return {
     connection,
     network,
     storage,
+    queues: await natsQueues(connection),
     config,
     home,
     clock: systemClock,

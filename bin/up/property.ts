@@ -2,18 +2,27 @@
 import type { PlatformProperty } from "../../config/nats/people.ts";
 import type { Stamp } from "../../config/nats/stamping.ts";
 import { PLATFORM_SUBJECTS } from "../../subjects/platform.ts";
-import { CODE_BUCKET, FUNCTIONS_BUCKET, LEASES_BUCKET, LOGS_STREAM, STATE_STREAM } from "../../subjects/streams.ts";
+import {
+  ASYNC_SHARDS,
+  ASYNC_STREAMS,
+  CODE_BUCKET,
+  DEAD_STREAM,
+  FUNCTIONS_BUCKET,
+  LEASES_BUCKET,
+  LOGS_STREAM,
+  RETRY_STREAM,
+  STATE_STREAM,
+  TRIGGERS_BUCKET,
+} from "../../subjects/streams.ts";
 import { DEFAULT_ACCOUNT } from "../../subjects/tokens.ts";
 
 export const platformProperty: PlatformProperty = {
   subjects: PLATFORM_SUBJECTS,
-  queues: ["frontend", "control-plane", "control-plane-unknown"],
-  streams: [LOGS_STREAM, STATE_STREAM],
-  buckets: [FUNCTIONS_BUCKET, LEASES_BUCKET],
+  queues: ["frontend", "poller", "control-plane", "control-plane-unknown"],
+  streams: [LOGS_STREAM, STATE_STREAM, DEAD_STREAM],
+  workQueues: [...ASYNC_STREAMS, RETRY_STREAM],
+  buckets: [FUNCTIONS_BUCKET, TRIGGERS_BUCKET, LEASES_BUCKET],
   objectStores: [CODE_BUCKET],
 };
-
-/** Events of one function always go to the same of so many streams. */
-const ASYNC_SHARDS = 8;
 
 export const embeddedStamp: Stamp = { account: DEFAULT_ACCOUNT, asyncShards: ASYNC_SHARDS };

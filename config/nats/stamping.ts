@@ -20,11 +20,15 @@ export interface Stamp {
 export function stampingMappings({ account, asyncShards }: Stamp): SubjectMappings {
   const stamped = `mayfly.${account}`;
   const shard = `{{partition(${asyncShards},1)}}`;
+  // What the platform enqueues names its tenant; the function alone decides the shard, as above.
+  const sameShard = `{{partition(${asyncShards},2)}}`;
   return {
     "mayfly.invoke.*": `${stamped}.invoke.{{wildcard(1)}}`,
     "mayfly.invoke.*.*": `${stamped}.invoke.{{wildcard(1)}}.{{wildcard(2)}}`,
     "mayfly.api.*": `${stamped}.api.{{wildcard(1)}}`,
     "mayfly.async.*": `${stamped}.async.${shard}.{{wildcard(1)}}`,
     "mayfly.async.*.*": `${stamped}.async.${shard}.{{wildcard(1)}}.{{wildcard(2)}}`,
+    "mayfly.*.enqueue.*": `mayfly.{{wildcard(1)}}.async.${sameShard}.{{wildcard(2)}}`,
+    "mayfly.*.enqueue.*.*": `mayfly.{{wildcard(1)}}.async.${sameShard}.{{wildcard(2)}}.{{wildcard(3)}}`,
   };
 }

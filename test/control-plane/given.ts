@@ -29,6 +29,8 @@ const code = { zipBase64: "UEs=" };
 export const commandOf = (type: CommandType, revisionId = ""): Command => command(WISHES[type](revisionId));
 
 const fn = "f";
+const change = { MaximumRetryAttempts: 1 };
+const handling = { fn, qualifier: "$LATEST", change, destinations: [] };
 const WISHES: { readonly [T in CommandType]: (revisionId: string) => Wish<T> } = {
   "function.create": () => ({
     type: "function.create",
@@ -76,6 +78,10 @@ const WISHES: { readonly [T in CommandType]: (revisionId: string) => Wish<T> } =
   "alias.delete": () => ({ type: "alias.delete", fn, alias: "live" }),
   "concurrency.put": () => ({ type: "concurrency.put", fn, reserved: 1 }),
   "concurrency.delete": () => ({ type: "concurrency.delete", fn }),
+  "event-invoke.put": () => ({ type: "event-invoke.put", ...handling }),
+  "event-invoke.update": () => ({ type: "event-invoke.update", ...handling }),
+  "event-invoke.delete": () => ({ type: "event-invoke.delete", fn, qualifier: "$LATEST" }),
+  "queue.put": () => ({ type: "queue.put", fn, concurrency: undefined, paused: true }),
   "tags.add": () => ({ type: "tags.add", fn, tags: { a: "b" } }),
   "tags.remove": () => ({ type: "tags.remove", fn, keys: ["a"] }),
   "package.verified": (revisionId) => ({ type: "package.verified", fn, revisionId }),

@@ -56,6 +56,9 @@ const moot = {
   deleting: "nothing",
 };
 
+/** None of these records has settings for its events. */
+const missing = { ...always, pending: GONE, active: GONE, updating: GONE, failed: GONE };
+
 const MATRIX: Record<CommandType, Record<LifeState, string>> = {
   "function.create": {
     absent: "writes",
@@ -77,6 +80,10 @@ const MATRIX: Record<CommandType, Record<LifeState, string>> = {
   "alias.delete": ifThere,
   "concurrency.put": always,
   "concurrency.delete": ifThere,
+  "event-invoke.put": always,
+  "event-invoke.update": missing,
+  "event-invoke.delete": missing,
+  "queue.put": always,
   "tags.add": { ...always, updating: CONFLICT },
   "tags.remove": always,
   "package.verified": { ...moot, pending: "writes", updating: "writes" },

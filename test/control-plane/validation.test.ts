@@ -126,7 +126,6 @@ describe("CreateFunction", () => {
     { PackageType: "Image" },
     { SnapStart: { ApplyOn: "PublishedVersions" } },
     { KMSKeyArn: "arn:aws:kms:us-east-1:000000000000:key/1" },
-    { DeadLetterConfig: { TargetArn: "arn:aws:sqs:us-east-1:000000000000:q" } },
     { LoggingConfig: { LogFormat: "JSON", ApplicationLogLevel: "DEBUG" } },
   ])("%o is refused by name, not taken and ignored", (body) => {
     expect(create(body)).toMatchObject({

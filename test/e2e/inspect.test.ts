@@ -123,13 +123,13 @@ describe.skipIf(program === undefined)(
           "get",
           "STATE",
           "--last-for",
-          "mayfly.history.invocation.>",
+          "mayfly.history.life.invocation.>",
           "--json",
         ).catch(() => "{}");
         return stream;
       };
       await connection.request("mayfly.invoke.hello", "{}", { timeout: 10_000 });
-      expect(await lives()).toContain("mayfly.history.invocation.");
+      expect(await lives()).toContain("mayfly.history.life.invocation.");
     });
   },
 );

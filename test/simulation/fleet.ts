@@ -89,6 +89,7 @@ export class Fleet {
       await startFrontend({
         component,
         functions,
+        queues: { store: async () => ({ isDuplicate: false }) },
         accounts: [acct],
         region: "us-east-1",
         limits: { reserveMs: 10_000, initMs: 1000, graceMs: 2000, tickMs: 250 },

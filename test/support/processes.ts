@@ -2,13 +2,15 @@
 import { readdir, readFile } from "node:fs/promises";
 import type { Home } from "../../bin/embedded/home.ts";
 
-/** The pids of those whose command line has all the words. */
-export async function pidsOf(home: Home, ...words: string[]): Promise<number[]> {
+/** The pids of those whose command line has all the words: with none, all of the system's processes. */
+export async function pidsOf({ root }: Home, ...words: string[]): Promise<number[]> {
   const found = await Promise.all(
     (await allPids()).map(async (pid) => {
-      const command = (await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")).split("\0");
-      const environment = await readFile(`/proc/${pid}/environ`, "utf8").catch(() => "");
-      const ours = environment.includes(`MAYFLY_HOME=${home.root}`) || command.some((word) => word.includes(home.root));
+      const read = async (file: string) => (await readFile(`/proc/${pid}/${file}`, "utf8").catch(() => "")).split("\0");
+      const command = await read("cmdline");
+      const ours = [...command, ...(await read("environ"))].some(
+        (word) => word === `MAYFLY_HOME=${root}` || word.includes(`${root}/`),
+      );
       return ours && words.every((word) => command.some((each) => each.endsWith(word))) ? [pid] : [];
     }),
   );
@@ -36,5 +38,22 @@ export async function kill(home: Home, ...words: string[]): Promise<void> {
   process.kill(pid, "SIGKILL");
 }
 
+/** As if the power had gone: nobody of them gets to say anything. */
+export async function killAll(home: Home): Promise<void> {
+  for (let alive = await pidsOf(home); alive.length > 0; alive = await pidsOf(home)) {
+    for (const pid of alive) {
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch {
+        // It has ended by itself meanwhile.
+      }
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
 const allPids = async (): Promise<number[]> =>
-  (await readdir("/proc")).filter((each) => /^\d+$/.test(each)).map(Number);
+  (await readdir("/proc"))
+    .filter((each) => /^\d+$/.test(each))
+    .map(Number)
+    .filter((pid) => pid !== process.pid);

@@ -9,6 +9,7 @@ import type { Command, Decision, Wish } from "../commands.ts";
 import { functionNotFound, wrongRevision } from "../refusals.ts";
 import type { Constraints } from "../validation/constraints.ts";
 import { type Caller, unqualified } from "../validation/names.ts";
+import { withoutSettingsOf } from "./event-invoke.ts";
 
 const NAME = "(?!^[0-9]+$)([a-zA-Z0-9-_]+)";
 const VERSION = "(\\$LATEST|[0-9]+)";
@@ -79,7 +80,7 @@ export function decideUpdateAlias(record: FunctionRecord, command: Command<"alia
 export function decideDeleteAlias(record: FunctionRecord, { alias }: Command<"alias.delete">): Decision {
   const { [alias]: deleted, ...aliases } = record.aliases;
   if (deleted === undefined) return { kind: "answer", body: {} };
-  return { kind: "write", record: { ...record, aliases }, body: {} };
+  return { kind: "write", record: { ...withoutSettingsOf(record, alias), aliases }, body: {} };
 }
 
 const withAlias = (record: FunctionRecord, arn: string, alias: Alias): Decision => ({

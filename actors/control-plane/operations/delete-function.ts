@@ -9,6 +9,7 @@ import { LATEST } from "../../../subjects/tokens.ts";
 import type { Command, Decision, Wish } from "../commands.ts";
 import type { Constraints } from "../validation/constraints.ts";
 import { type Caller, functionNamed } from "../validation/names.ts";
+import { withoutSettingsOf } from "./event-invoke.ts";
 
 const NUMBER = /^[0-9]+$/;
 
@@ -46,7 +47,7 @@ export function decideDeleteVersion(record: FunctionRecord, { version }: Command
         `Version ${version} can't be deleted: aliases point to it: ${pointing.map((alias) => alias.Name).join(", ")}`,
       ),
     };
-  const { published, publishing, ...rest } = record;
+  const { published, publishing, ...rest } = withoutSettingsOf(record, version);
   return {
     kind: "write",
     record: {

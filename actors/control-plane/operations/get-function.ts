@@ -1,6 +1,6 @@
 /**
  * What is asked of one function without changing it: GetFunction, GetFunctionConfiguration, GetFunctionConcurrency,
- * GetAlias, ListTags. Answered straight from the bucket. Source: Lambda API reference and recorded answers of Lambda
+ * GetFunctionEventInvokeConfig, GetFunctionQueueConfig, GetAlias, ListTags. Answered straight from the bucket. Source: Lambda API reference and recorded answers of Lambda
  */
 import { type Refusal, Refused } from "../../../subjects/errors.ts";
 import { aliasOf, FunctionConfiguration, FunctionRecord, functionKey, versionKey } from "../../../subjects/function.ts";
@@ -12,6 +12,8 @@ import type { Constraints } from "../validation/constraints.ts";
 import { arnOf, type Caller, functionNamed, unqualified } from "../validation/names.ts";
 import { aliasBody, readAliasName } from "./aliases.ts";
 import { FUNCTIONS_ONLY } from "./concurrency.ts";
+import { eventInvokeBody, eventInvokeOf, noEventInvokeConfig, noFunction } from "./event-invoke.ts";
+import { queueBody } from "./queue.ts";
 import { taggedFunction } from "./tags.ts";
 
 export interface Reading {
@@ -44,6 +46,21 @@ export async function getFunctionConcurrency({ check, caller, functions }: Readi
   const refused = functionNotFound(`${arnOf(caller, fn)}:${LATEST}`);
   const { reservedConcurrency } = await existing(functions, caller.acct, fn, refused);
   return reservedConcurrency === undefined ? {} : { ReservedConcurrentExecutions: reservedConcurrency };
+}
+
+export async function getEventInvokeConfig({ check, caller, functions }: Reading): Promise<object> {
+  const { fn, qualifier = LATEST } = functionNamed(check, caller);
+  const record = await existing(functions, caller.acct, fn, noFunction());
+  const arn = arnOf(caller, fn);
+  const config = eventInvokeOf(record, qualifier);
+  if (config !== undefined) return eventInvokeBody(arn, qualifier, config);
+  const { name, message } = noEventInvokeConfig(arn, qualifier);
+  throw new Refused(name, message);
+}
+
+export async function getQueueConfig({ check, caller, functions }: Reading): Promise<object> {
+  const fn = unqualified(check, caller, FUNCTIONS_ONLY);
+  return queueBody(await existing(functions, caller.acct, fn, functionNotFound(arnOf(caller, fn))));
 }
 
 export async function getAlias({ check, caller, functions }: Reading): Promise<object> {

@@ -1,5 +1,5 @@
 /**
- * ListFunctions, ListVersionsByFunction, ListAliases: by pages. A marker is the name after which the next page begins, so
+ * ListFunctions, ListVersionsByFunction, ListAliases, ListFunctionEventInvokeConfigs: by pages. A marker is the name after which the next page begins, so
  * that a page stays right when functions come and go in between. Source: Lambda API reference and recorded answers of Lambda
  */
 import { Refused } from "../../../subjects/errors.ts";
@@ -10,6 +10,7 @@ import { functionNotFound } from "../refusals.ts";
 import type { Constraints } from "../validation/constraints.ts";
 import { arnOf, unqualified } from "../validation/names.ts";
 import { aliasBody } from "./aliases.ts";
+import { eventInvokeBody, noFunction } from "./event-invoke.ts";
 import { existing, type Reading } from "./get-function.ts";
 
 const PAGE = 50;
@@ -65,6 +66,21 @@ export async function listAliases({ check, caller, functions }: Reading): Promis
   return { Aliases: items.map((alias) => aliasBody(arn, alias)), ...next };
 }
 
+/** By qualifier: `$LATEST` first. */
+export async function listEventInvokeConfigs({ check, caller, functions }: Reading): Promise<object> {
+  const fn = unqualified(check, caller, OF_FUNCTIONS_ONLY);
+  const page = pageAsked(check);
+  check.done();
+  const { eventInvoke } = await existing(functions, caller.acct, fn, noFunction());
+  const found = Object.entries(eventInvoke).sort(([one], [other]) => (one < other ? -1 : 1));
+  const { items, next } = cut(found, page, ([qualifier]) => qualifier);
+  const arn = arnOf(caller, fn);
+  return {
+    FunctionEventInvokeConfigs: items.map(([qualifier, each]) => eventInvokeBody(arn, qualifier, each)),
+    ...next,
+  };
+}
+
 const versionsOf = ({ acct, fn }: FunctionRecord, versions: readonly string[], functions: Reading["functions"]) =>
   readAll(
     functions,
@@ -78,7 +94,7 @@ interface Page {
   readonly after: string | undefined;
 }
 
-function pageAsked(check: Constraints): Page {
+export function pageAsked(check: Constraints): Page {
   const items = check.integer("MaxItems", { min: 1, max: MAX_ITEMS }) ?? PAGE;
   const marker = check.text("Marker");
   const after = marker === undefined ? undefined : Buffer.from(marker, "base64url").toString();
@@ -90,7 +106,7 @@ function pageAsked(check: Constraints): Page {
 const markerOf = (place: string): string => Buffer.from(place).toString("base64url");
 
 /** The page of a list that is in order of its places. */
-function cut<T>(list: readonly T[], { items, after }: Page, place: (item: T) => string) {
+export function cut<T>(list: readonly T[], { items, after }: Page, place: (item: T) => string) {
   const rest = after === undefined ? list : list.filter((item) => place(item) > after);
   const page = rest.slice(0, items);
   const last = page.at(-1);

@@ -65,6 +65,21 @@ export class Constraints {
     return this.#read(field, "true or false", (given) => typeof given === "boolean") === true;
   }
 
+  /** A point in time: epoch seconds, or a text of RFC 3339. In epoch milliseconds. */
+  instant(field: string): number | undefined {
+    const isInstant = (given: unknown) =>
+      Number.isFinite(given) || (typeof given === "string" && !Number.isNaN(Date.parse(given)));
+    const value = this.#read(field, "a timestamp", isInstant) as number | string | undefined;
+    return typeof value === "number" ? value * 1000 : value === undefined ? undefined : Date.parse(value);
+  }
+
+  /** Structures in a list; the problems of each are collected with the others. */
+  list(field: string): readonly Constraints[] | undefined {
+    const isList = (given: unknown) => Array.isArray(given) && given.every(isObject);
+    const value = this.#read(field, "a list of objects", isList) as readonly Body[] | undefined;
+    return value?.map((each, at) => new Constraints(each, `${this.#path(field)}.${at + 1}.member.`, this.#problems));
+  }
+
   choice<const T extends string>(field: string, choices: readonly T[]): T | undefined {
     const value = this.text(field);
     if (value !== undefined && !choices.includes(value as T))

@@ -4,6 +4,7 @@
  * Source: Lambda quotas (of on-demand functions).
  */
 import { Refused } from "../../../subjects/errors.ts";
+import { destinationTarget } from "../../../subjects/event-invoke.ts";
 import type { Architecture, CodeSource, Settings } from "../commands.ts";
 import type { Constraints } from "./constraints.ts";
 import { environmentOf } from "./environment.ts";
@@ -18,7 +19,6 @@ const SHA256 = /^[0-9a-f]{64}$/;
 const UNSUPPORTED = [
   "CapacityProviderConfig",
   "CodeSigningConfigArn",
-  "DeadLetterConfig",
   "DurableConfig",
   "FileSystemConfigs",
   "ImageConfig",
@@ -41,6 +41,7 @@ export function settingsOf(check: Constraints): Settings {
     MemorySize: check.integer("MemorySize", { min: 128, max: 10_240 }),
     Environment: environmentOf(check),
     TracingConfig: tracingOf(check),
+    DeadLetterConfig: deadLettersOf(check),
     EphemeralStorage: ephemeralStorageOf(check),
     LoggingConfig: loggingOf(check),
   };
@@ -93,6 +94,17 @@ function tracingOf(check: Constraints): Settings["TracingConfig"] {
   return Mode === undefined ? undefined : { Mode };
 }
 
+/** Lambda's dead-letter targets are a queue or a topic, never a function: here a subject or a stream. */
+function deadLettersOf(check: Constraints): Settings["DeadLetterConfig"] {
+  const inside = check.inside("DeadLetterConfig");
+  if (inside === undefined) return undefined;
+  const TargetArn = inside.text("TargetArn") ?? "";
+  const target = destinationTarget(TargetArn);
+  if (TargetArn !== "" && (target === undefined || target.kind === "function"))
+    throw new Refused("InvalidParameterValueException", `The provided target ARN ${TargetArn} is invalid.`);
+  return { TargetArn };
+}
+
 function ephemeralStorageOf(check: Constraints): Settings["EphemeralStorage"] {
   const inside = check.inside("EphemeralStorage");
   if (inside === undefined) return undefined;
@@ -109,15 +121,21 @@ function loggingOf(check: Constraints): Settings["LoggingConfig"] {
   return { ...(LogFormat === undefined ? {} : { LogFormat }), ...(LogGroup === undefined ? {} : { LogGroup }) };
 }
 
+/** Refuses by name every one of the fields that asks for something. */
+export function refuseAsking(check: Constraints, fields: readonly string[]): void {
+  for (const field of fields) if (asksForSomething(check.given(field))) refuseField(field);
+}
+
 function refuseUnsupported(check: Constraints): void {
   const packageType = check.choice("PackageType", ["Image", "Zip"]);
   if (packageType === "Image") refuseField("PackageType Image");
   if (check.inside("SnapStart")?.choice("ApplyOn", ["PublishedVersions", "None"]) === "PublishedVersions")
     refuseField("SnapStart");
-  for (const field of UNSUPPORTED) if (asksForSomething(check.given(field))) refuseField(field);
+  refuseAsking(check, UNSUPPORTED);
 }
 
-function asksForSomething(value: unknown): boolean {
+/** A field that is missing, empty, or false in all it holds asks for nothing. */
+export function asksForSomething(value: unknown): boolean {
   if (value === undefined || value === null || value === "" || value === false) return false;
   return typeof value === "object" ? Object.values(value).some(asksForSomething) : true;
 }

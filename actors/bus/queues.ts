@@ -1,0 +1,172 @@
+/**
+ * Work queues on JetStream: what is stored in one is for one taker, who takes it, keeps it while he works on it, and
+ * acknowledges it or gives it back. Beside queues it publishes into any stream, acknowledged by that stream.
+ */
+import { AckPolicy, type ConsumerMessages, type JsMsg, jetstream, jetstreamManager } from "@nats-io/jetstream";
+import { headers, type NatsConnection, nanos, type Subscription } from "nats";
+import { type Message, NoAnswer, type Said } from "./port.ts";
+
+/** A message out of a queue: until it is acknowledged or given back it is the taker's, as long as he says so in time. */
+export interface Taken extends Message {
+  readonly stream: string;
+  readonly sequence: number;
+  /** Epoch milliseconds. */
+  readonly storedAt: number;
+  /** From 1. */
+  readonly deliveries: number;
+  /** Done: it leaves the queue. */
+  done(): void;
+  /** Still at work: the time to acknowledge it begins again. */
+  keep(): void;
+  /** Not done: it is delivered again, at once or after so many milliseconds, which it waits in the taker's share. */
+  giveBack(delayMs?: number): void;
+}
+
+/** The queue holds as many messages of the subject as it may. */
+export class QueueFull extends Error {
+  override readonly name = "QueueFull";
+}
+
+export interface Storing {
+  /** Two with the same id within two minutes are stored once. */
+  readonly id?: string;
+  /** The only stream that may store it. */
+  readonly stream?: string;
+}
+
+export interface Taking {
+  readonly stream: string;
+  /** The subjects of the messages to take; wildcards allowed. No two takers of other names may overlap. */
+  readonly subject: string;
+  /** The takers of one name share what is there. */
+  readonly name: string;
+  /** Taken and not yet acknowledged, by all takers of the name together. */
+  readonly atMost: number;
+  readonly ackWaitMs: number;
+  /** The server forgets the name when nobody took for so long; messages stay. */
+  readonly forgottenAfterMs: number;
+}
+
+export interface Stored {
+  /** It was there already. */
+  readonly isDuplicate: boolean;
+}
+
+export interface StreamState {
+  /** In it now. */
+  readonly messages: number;
+  /** Ever stored in it. */
+  readonly lastSequence: number;
+}
+
+export interface WorkQueues {
+  /** Resolves when a stream has stored it. Throws `QueueFull`; `NoAnswer` when no stream said so. */
+  store(said: Said, storing?: Storing): Promise<Stored>;
+  /** How many messages there are of each subject that matches. */
+  backlog(stream: string, subject: string): Promise<ReadonlyMap<string, number>>;
+  state(stream: string): Promise<StreamState>;
+  /** Takes as they come, until `stop`. `lost` is called once when the taking ended by itself. `taken` must not throw. */
+  take(
+    taking: Taking,
+    taken: (message: Taken) => void,
+    lost: (why: string) => void,
+  ): Promise<{ stop(): Promise<void> }>;
+}
+
+const STORE_MS = 5000;
+const MAX_PER_SUBJECT = 10077;
+const CONSUMER_EXISTS = 10148;
+const NANOS_PER_MS = 1_000_000;
+
+export async function natsQueues(connection: NatsConnection): Promise<WorkQueues> {
+  const client = jetstream(connection);
+  const manager = await jetstreamManager(connection);
+  return {
+    async store({ subject, payload, headers: said = {} }, { id, stream } = {}) {
+      const sent = headers();
+      for (const [name, value] of Object.entries(said)) sent.set(name, value);
+      try {
+        const { duplicate } = await client.publish(subject, payload, {
+          headers: sent,
+          timeout: STORE_MS,
+          ...(id === undefined ? {} : { msgID: id }),
+          ...(stream === undefined ? {} : { expect: { streamName: stream } }),
+        });
+        return { isDuplicate: duplicate };
+      } catch (error) {
+        const why = `${subject}: ${error instanceof Error ? error.message : String(error)}`;
+        throw codeOf(error) === MAX_PER_SUBJECT ? new QueueFull(why) : new NoAnswer(why);
+      }
+    },
+    async backlog(stream, subject) {
+      const { state } = await manager.streams.info(stream, { subjects_filter: subject });
+      return new Map(Object.entries(state.subjects ?? {}));
+    },
+    async state(stream) {
+      const { state } = await manager.streams.info(stream);
+      return { messages: state.messages, lastSequence: state.last_seq };
+    },
+    async take(taking, taken, lost) {
+      const { stream, name, subject, atMost, ackWaitMs, forgottenAfterMs } = taking;
+      const changing = { ack_wait: nanos(ackWaitMs), max_ack_pending: atMost };
+      await manager.consumers
+        .add(stream, {
+          ...changing,
+          durable_name: name,
+          filter_subject: subject,
+          ack_policy: AckPolicy.Explicit,
+          inactive_threshold: nanos(forgottenAfterMs),
+        })
+        .catch((error: unknown) => {
+          if (codeOf(error) !== CONSUMER_EXISTS) throw error;
+          return manager.consumers.update(stream, name, changing);
+        });
+      const consumer = await client.consumers.get(stream, name);
+      const messages = await consumer.consume({
+        max_messages: atMost,
+        abort_on_missing_resource: true,
+        callback: (message) => taken(takenFrom(message)),
+      });
+      let isStopped = false;
+      void messages.closed().then((why) => {
+        if (!isStopped) lost(why instanceof Error ? why.message : "the server ended it");
+      });
+      return {
+        async stop() {
+          isStopped = true;
+          await subscriptionOf(messages)?.drain();
+          await messages.close();
+        },
+      };
+    },
+  };
+}
+
+/**
+ * The client's own way to stop drops what the server has sent already: nobody's until its time to acknowledge is over.
+ * Drained first, it is still delivered. The client drains this subscription itself when the connection is drained, but
+ * doesn't offer it.
+ */
+function subscriptionOf(messages: ConsumerMessages): Subscription | undefined {
+  return "sub" in messages ? (messages.sub as Subscription) : undefined;
+}
+
+function takenFrom(message: JsMsg): Taken {
+  const { stream, streamSequence: sequence, timestampNanos, deliveryCount: deliveries } = message.info;
+  return {
+    subject: message.subject,
+    data: message.data,
+    replyTo: undefined,
+    header: (name) => message.headers?.get(name) || undefined,
+    stream,
+    sequence,
+    storedAt: Math.floor(timestampNanos / NANOS_PER_MS),
+    deliveries,
+    done: () => message.ack(),
+    keep: () => message.working(),
+    giveBack: (delayMs) => message.nak(delayMs),
+  };
+}
+
+const codeOf = (error: unknown): unknown =>
+  typeof error === "object" && error !== null && "code" in error ? error.code : undefined;

@@ -1,0 +1,53 @@
+/** Makes the streams that are missing, from the plans in subjects/streams.ts, and brings the others up to date. */
+import { DiscardPolicy, jetstreamManager, RetentionPolicy, StorageType, type StreamConfig } from "@nats-io/jetstream";
+import { type NatsConnection, nanos } from "nats";
+import { STREAMS, type StreamPlan } from "../../subjects/streams.ts";
+
+export interface StreamOptions {
+  /** 1 on one server, 3 in a cluster. */
+  readonly replicas: number;
+  /** Messages that one subject of a queue with a depth may hold. */
+  readonly asyncDepth?: number;
+}
+
+const DUPLICATE_WINDOW_MS = 120_000;
+/** A consumer for each function with a backlog; servers from 2.15 on take 1000 unless told otherwise. */
+const MAX_CONSUMERS = 5000;
+
+export async function makeStreams(connection: NatsConnection, options: StreamOptions): Promise<void> {
+  const { streams } = await jetstreamManager(connection);
+  // One after the other: a subject moves from one stream to the next only when the first has let go of it.
+  for (const plan of STREAMS) {
+    const changing = changeable(plan, options);
+    const known = await streams.info(plan.name).catch(() => undefined);
+    if (known !== undefined) await streams.update(plan.name, changing);
+    else await streams.add({ ...changing, ...fixed(plan, options), name: plan.name });
+  }
+}
+
+/** What a stream may be given later, too. */
+function changeable(plan: StreamPlan, { asyncDepth }: StreamOptions): Partial<StreamConfig> {
+  return {
+    subjects: [...plan.subjects],
+    max_age: nanos(plan.maxAgeMs),
+    max_bytes: plan.maxBytes ?? -1,
+    description: plan.description,
+    ...(plan.hasDepth === true && asyncDepth !== undefined ? { max_msgs_per_subject: asyncDepth } : {}),
+  };
+}
+
+/** Servers silently ignore what they don't know: the depth per subject and the schedules are then off. */
+function fixed(plan: StreamPlan, { replicas, asyncDepth }: StreamOptions): Partial<StreamConfig> {
+  const isQueue = plan.isWorkQueue === true;
+  return {
+    num_replicas: replicas,
+    retention: isQueue ? RetentionPolicy.Workqueue : RetentionPolicy.Limits,
+    storage: StorageType.File,
+    discard: plan.hasDepth === true ? DiscardPolicy.New : DiscardPolicy.Old,
+    duplicate_window: nanos(DUPLICATE_WINDOW_MS),
+    allow_direct: true,
+    ...(isQueue ? { max_consumers: MAX_CONSUMERS } : {}),
+    ...(plan.hasDepth === true && asyncDepth !== undefined ? { discard_new_per_subject: true } : {}),
+    ...(plan.hasSchedules === true ? { allow_msg_schedules: true } : {}),
+  };
+}
