@@ -4,7 +4,10 @@
  */
 const NATS_CLIENTS = "^node_modules/(@nats-io/|nats/)";
 const ACTOR = "^actors/([^/]+)/";
-const PURE = ["machine", "policy"].flatMap((role) => [`${ACTOR}${role}\\.ts$`, `${ACTOR}leases/${role}\\.ts$`]);
+const PURE = ["machine", "policy"].flatMap((role) => [
+  `${ACTOR}${role}\\.ts$`,
+  `${ACTOR}(leases|backlog)/${role}\\.ts$`,
+]);
 
 /** @type {import("dependency-cruiser").IConfiguration} */
 export default {

@@ -20,11 +20,10 @@ import {
   type SnapshotFrom,
 } from "xstate";
 import { type Refusal, Refused, refusal } from "../../subjects/errors.ts";
-import { Inspect } from "../../subjects/state.ts";
 import { askFor } from "./asking.ts";
 import type { Component } from "./component.ts";
 import { decode } from "./decode.ts";
-import { snapshotSaid } from "./inspection.ts";
+import { inspectable } from "./inspection.ts";
 import { followed, Life } from "./life.ts";
 import type { Message, Subscription } from "./port.ts";
 import { refusalSaid } from "./replies.ts";
@@ -82,7 +81,7 @@ export class Population<L extends AnyActorLogic> {
   listen(): this {
     const { tick } = this.#options;
     if (tick !== undefined) this.#ticking = this.#component.clock.every(tick.everyMs, () => this.sendAll(tick.event));
-    if (this.#options.brief?.isInspectable === true) this.#subscriptions.push(this.#inspectableTogether());
+    if (this.#options.brief?.isInspectable === true) this.#subscriptions.push(this.#inspectable());
     for (const row of this.#options.wiring.hears) {
       const endpoint =
         row.endpoint === undefined
@@ -126,7 +125,7 @@ export class Population<L extends AnyActorLogic> {
     const { actor: noun, brief } = this.#options;
     const life = new Life(noun, key, this.#component, brief !== undefined);
     const actor = createActor(this.#logic, { input, id: key } as never) as Actor<L>;
-    const inspected = brief === undefined ? this.#inspectable(key, actor) : undefined;
+    const inspected = brief === undefined ? this.#inspectable(key) : undefined;
     this.#members.set(key, { actor, life, inspected });
     actor.on("*", (emitted) => this.#said(key, emitted as EmittedFrom<L>));
     actor.subscribe({
@@ -251,20 +250,10 @@ export class Population<L extends AnyActorLogic> {
     this.send(key, await askFor(this.#component.network, row, emitted));
   }
 
-  #inspectable(key: string, actor: Actor<L>): Subscription {
-    const { network } = this.#component;
-    return network.subscribe(Inspect.subject({ actor: this.#options.actor, id: key }), ({ replyTo }) => {
-      if (replyTo !== undefined) network.publish(snapshotSaid(replyTo, actor.getSnapshot() as AnyMachineSnapshot));
-    });
-  }
-
-  /** Brief ones come and go too often for a subscription each. Silent about strangers: another process may have them. */
-  #inspectableTogether(): Subscription {
-    const { network } = this.#component;
-    return network.subscribe(Inspect.subject({ actor: this.#options.actor }), ({ subject, replyTo }) => {
-      const snapshot = this.snapshot(Inspect.address(subject).id) as AnyMachineSnapshot | undefined;
-      if (replyTo !== undefined && snapshot !== undefined) network.publish(snapshotSaid(replyTo, snapshot));
-    });
+  /** Of one actor; without a key, of any. */
+  #inspectable(key?: string): Subscription {
+    const snapshotOf = (id: string) => this.snapshot(id) as AnyMachineSnapshot | undefined;
+    return inspectable(this.#component.network, { actor: this.#options.actor, key, snapshotOf });
   }
 
   #failed(key: string, error: unknown): void {

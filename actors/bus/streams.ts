@@ -6,7 +6,7 @@ import { STREAMS, type StreamPlan } from "../../subjects/streams.ts";
 export interface StreamOptions {
   /** 1 on one server, 3 in a cluster. */
   readonly replicas: number;
-  /** Messages that one subject of a queue with a depth may hold. */
+  /** Messages that one subject of a queue with a depth may hold; absent, as many as come. */
   readonly asyncDepth?: number;
 }
 
@@ -32,7 +32,9 @@ function changeable(plan: StreamPlan, { asyncDepth }: StreamOptions): Partial<St
     max_age: nanos(plan.maxAgeMs),
     max_bytes: plan.maxBytes ?? -1,
     description: plan.description,
-    ...(plan.hasDepth === true && asyncDepth !== undefined ? { max_msgs_per_subject: asyncDepth } : {}),
+    ...(plan.hasDepth === true && asyncDepth !== undefined
+      ? { max_msgs_per_subject: asyncDepth, discard_new_per_subject: true }
+      : {}),
   };
 }
 
@@ -47,7 +49,6 @@ function fixed(plan: StreamPlan, { replicas, asyncDepth }: StreamOptions): Parti
     duplicate_window: nanos(DUPLICATE_WINDOW_MS),
     allow_direct: true,
     ...(isQueue ? { max_consumers: MAX_CONSUMERS } : {}),
-    ...(plan.hasDepth === true && asyncDepth !== undefined ? { discard_new_per_subject: true } : {}),
     ...(plan.hasSchedules === true ? { allow_msg_schedules: true } : {}),
   };
 }

@@ -1,7 +1,7 @@
 /** The poller: one actor for each event in hand, and one for each function with a backlog. */
 import { Queued } from "../../subjects/async.ts";
 import { Inspect } from "../../subjects/state.ts";
-import { ASYNC_STREAMS } from "../../subjects/streams.ts";
+import { RETRY_STREAM } from "../../subjects/streams.ts";
 import type { Component } from "../bus/component.ts";
 import { Population } from "../bus/population.ts";
 import type { Taken, WorkQueues } from "../bus/queues.ts";
@@ -15,7 +15,7 @@ import { eventLogic } from "./effects.ts";
 import { earlyMs, eventFrom } from "./intake.ts";
 import type { EventContext, eventMachine } from "./machine.ts";
 import { openSettings, type Standard } from "./settings.ts";
-import { Tally } from "./tally.ts";
+import { nothing, Tally } from "./tally.ts";
 import { eventWiring } from "./wiring.ts";
 
 export interface PollerOptions {
@@ -41,6 +41,11 @@ export interface Poller {
   readonly backlogs: Population<typeof backlogMachine>;
 }
 
+interface InHand {
+  readonly message: Taken;
+  readonly sinceUs: number;
+}
+
 /** Of the time to acknowledge, after which an event in hand says that it is still worked on. */
 const KEEP_SHARE = 3;
 /** An event whose request id another one has just now waits so long for it. */
@@ -58,9 +63,9 @@ export async function startPoller(options: PollerOptions): Promise<Poller> {
   });
   component.add({ drain: async () => settings.stop() });
 
-  const inHand = new Map<string, Taken>();
+  const inHand = new Map<string, InHand>();
   const ends = component.statistics.endpoint("events", Queued.subject(), undefined);
-  ends.data = () => ({ functions: Object.fromEntries(tally.byFunction()) });
+  ends.data = () => ({ functions: functions() });
   const events: Population<typeof eventMachine> = new Population(component, {
     actor: "event",
     logic: eventLogic({
@@ -70,7 +75,7 @@ export async function startPoller(options: PollerOptions): Promise<Poller> {
       region: options.region,
       hasSchedules: options.hasSchedules,
       overheadMs: options.overheadMs,
-      message: (requestId) => inHand.get(requestId),
+      message: (requestId) => inHand.get(requestId)?.message,
       undelivered: ({ acct, fn }) => tally.count(acct, fn, "undelivered"),
     }),
     wiring: eventWiring,
@@ -81,10 +86,12 @@ export async function startPoller(options: PollerOptions): Promise<Poller> {
       isInspectable: true,
     },
     ended: (requestId, { value, context: { acct, fn } }) => {
+      const sinceUs = inHand.get(requestId)?.sinceUs ?? clock.us();
       inHand.delete(requestId);
       if (value === "succeeded" || value === "dead") {
         tally.count(acct, fn, value);
         ends.requests += 1;
+        ends.processingUs += clock.us() - sinceUs;
         if (value === "dead") ends.errors += 1;
       }
       if (value === "retrying") tally.count(acct, fn, "retried");
@@ -97,12 +104,13 @@ export async function startPoller(options: PollerOptions): Promise<Poller> {
     if (tooEarlyMs > 0) return message.giveBack(tooEarlyMs);
     const event = eventFrom(message);
     const { requestId, acct, fn, stream, sequence } = event;
-    const twin = inHand.get(requestId);
+    const twin = inHand.get(requestId)?.message;
     if (message.deliveries > 1 || twin !== undefined) tally.count(acct, fn, "duplicates");
     // The same message once more, because we were late to say that we work on it: it is worked on.
     if (twin?.stream === stream && twin.sequence === sequence) return;
     if (twin !== undefined) return message.giveBack(TWIN_MS);
-    inHand.set(requestId, message);
+    if (stream !== RETRY_STREAM && message.deliveries === 1) tally.count(acct, fn, "taken");
+    inHand.set(requestId, { message, sinceUs: clock.us() });
     events.spawn(requestId, event);
     // Its backlog is gone when it came while that one closed.
     if (!known.send(backlogKey(acct, fn), { type: "event.taken", id: requestId })) {
@@ -134,6 +142,18 @@ export async function startPoller(options: PollerOptions): Promise<Poller> {
   events.listen();
   known.listen();
 
+  /** What waits is known from the last count of the streams. */
+  const functions = () => {
+    const all = Object.fromEntries(
+      [...tally.byFunction()].map(([name, counters]) => [name, { ...counters, waiting: 0, running: 0 }]),
+    );
+    for (const [, { context }] of known.snapshots()) {
+      const { acct, fn, depth, running } = context;
+      const ended = all[`${acct}.${fn}`] ?? nothing();
+      all[`${acct}.${fn}`] = { ...ended, waiting: Math.max(0, depth - running.length), running: running.length };
+    }
+    return all;
+  };
   const counted = (counts: ReadonlyMap<string, Count>) => {
     for (const [key, { acct, fn }] of counts) if (accounts.includes(acct)) known.spawn(key, inputOf(acct, fn));
     for (const [key] of known.snapshots()) {
@@ -149,8 +169,7 @@ export async function startPoller(options: PollerOptions): Promise<Poller> {
       queue: "poller",
       answer: async () => {
         const running = events.snapshots().filter(([, { value }]) => value !== "waiting").length;
-        const functions = Object.fromEntries(tally.byFunction());
-        return { since, ...(await tally.totals(running)), streams: ASYNC_STREAMS.length, functions };
+        return { since, ...(await tally.totals(running)), functions: functions() };
       },
     },
   ]);

@@ -7,6 +7,8 @@ import { ASYNC_STREAMS, RETRY_STREAM } from "../../subjects/streams.ts";
 import type { WorkQueues } from "../bus/queues.ts";
 
 export interface Counters {
+  /** Taken out of a queue for the first time; neither attempts nor what waits for one count. */
+  taken: number;
   succeeded: number;
   dead: number;
   /** Attempts that led to another one. */
@@ -23,7 +25,7 @@ export interface Totals extends Counters {
   readonly running: number;
 }
 
-const nothing = (): Counters => ({ succeeded: 0, dead: 0, retried: 0, duplicates: 0, undelivered: 0 });
+export const nothing = (): Counters => ({ taken: 0, succeeded: 0, dead: 0, retried: 0, duplicates: 0, undelivered: 0 });
 
 export class Tally {
   readonly #queues: Pick<WorkQueues, "state">;

@@ -10,6 +10,8 @@ import { type CountingEvent, countingMachine } from "../../actors/counting/machi
 import { leasesMachine } from "../../actors/frontend/leases/machine.ts";
 import { type InvocationEvent, invocationMachine } from "../../actors/frontend/machine.ts";
 import { leaseMachine } from "../../actors/placement/machine.ts";
+import { backlogMachine, type Source } from "../../actors/poller/backlog/machine.ts";
+import { eventMachine } from "../../actors/poller/machine.ts";
 import { sandboxMachine } from "../../actors/sandbox/machine.ts";
 import { workerMachine } from "../../actors/worker/machine.ts";
 import { poolMachine } from "../../actors/worker-manager/machine.ts";
@@ -21,7 +23,9 @@ import type { Scene } from "../support/given.ts";
 import {
   beat,
   call,
+  givenBacklog,
   givenCounting,
+  givenEvent,
   givenInvocation,
   givenLease,
   givenLeases,
@@ -29,6 +33,7 @@ import {
   givenSandbox,
   givenWorker,
   INVOCATION_LIMITS,
+  RULES,
   spec,
   TICK_MS,
 } from "../support/machines.ts";
@@ -259,8 +264,11 @@ const invocation: Row<typeof invocationMachine, unknown> = {
     admitting: arrived,
     reserving: () => arrived().when({ type: "lease.admitted" }),
     running: () => arrived().when({ type: "lease.admitted" }, granted),
+    enqueuing: () => givenInvocation({ event: { id: undefined } }),
   },
   kinds: {
+    "event.stored": "fact",
+    "event.notStored": "fact",
     "invocation.requested": "fact",
     "invocation.ticked": "fact",
     "metadata.found": "fact",
@@ -281,6 +289,55 @@ const invocation: Row<typeof invocationMachine, unknown> = {
       answers.map((said) => ("refusal" in said ? `refused: ${said.refusal.name}` : said.type)).join(", ") || undefined
     );
   },
+};
+
+const slot = { type: "slot.granted", at: 0, rules: RULES } as const;
+const ended = (code: number) =>
+  ({ type: "run.ended", outcome: { kind: "refused", code, name: "No", message: "no" }, at: 0, rules: RULES }) as const;
+const ok = { kind: "ok", payload: new Uint8Array(), executedVersion: "1" } as const;
+const notStored = { type: "notStored", why: "no" } as const;
+const queuedEvent: Row<typeof eventMachine, string> = {
+  machine: eventMachine,
+  reach: {
+    waiting: () => givenEvent(),
+    running: () => givenEvent().when(slot),
+    succeeding: () => givenEvent().when(slot, { type: "run.ended", outcome: ok, at: 0, rules: RULES }),
+    "deferring.storing": () => givenEvent().when(slot, ended(429)),
+    "deferring.pausing": () => givenEvent().when(slot, ended(429), notStored),
+    "burying.storing": () => givenEvent().when(slot, ended(404)),
+    "burying.pausing": () => givenEvent().when(slot, ended(404), notStored),
+  },
+  kinds: {
+    "slot.granted": "tells",
+    "event.recalled": "tells",
+    "run.ended": "fact",
+    stored: "fact",
+    notStored: "fact",
+    "event.ticked": "fact",
+  },
+  commands: [slot, { type: "event.recalled" }],
+  answer: () => undefined,
+};
+
+const source: Source = { stream: "ASYNC_0", subject: "s", name: "s1" };
+const configured = (limit: number, isPaused: boolean) => ({ type: "backlog.configured", limit, isPaused }) as const;
+const backlog: Row<typeof backlogMachine, string> = {
+  machine: backlogMachine,
+  reach: {
+    active: () => givenBacklog(),
+    idle: () => givenBacklog().when({ type: "backlog.counted", depth: 0, sources: [source] }),
+    paused: () => givenBacklog({ isPaused: true }),
+  },
+  kinds: {
+    "backlog.configured": "tells",
+    "backlog.close": "tells",
+    "backlog.stirred": "fact",
+    "backlog.counted": "fact",
+    "event.taken": "fact",
+    "event.ended": "fact",
+  },
+  commands: [configured(2, false), configured(3, false), configured(2, true), { type: "backlog.close" }],
+  answer: () => undefined,
 };
 
 const STEP_MS = 50;
@@ -450,6 +507,44 @@ chart("leases of a front end", leases, (cells) =>
     "ending.waiting × leases.recalled: nothing to do",
     "ending.waiting × leases.recount: says held",
     "ending.waiting × leases.superseded: nothing to do",
+  ]
+`),
+);
+chart("event", queuedEvent, (cells) =>
+  expect(cells).toMatchInlineSnapshot(`
+  [
+    "waiting × slot.granted: → running",
+    "waiting × event.recalled: → returned",
+    "running × slot.granted: nothing to do",
+    "running × event.recalled: nothing to do",
+    "succeeding × slot.granted: nothing to do",
+    "succeeding × event.recalled: nothing to do",
+    "deferring.storing × slot.granted: nothing to do",
+    "deferring.storing × event.recalled: nothing to do",
+    "deferring.pausing × slot.granted: nothing to do",
+    "deferring.pausing × event.recalled: nothing to do",
+    "burying.storing × slot.granted: nothing to do",
+    "burying.storing × event.recalled: nothing to do",
+    "burying.pausing × slot.granted: nothing to do",
+    "burying.pausing × event.recalled: nothing to do",
+  ]
+`),
+);
+chart("backlog of a function", backlog, (cells) =>
+  expect(cells).toMatchInlineSnapshot(`
+  [
+    "active × backlog.configured: nothing to do",
+    "active × backlog.configured: noted",
+    "active × backlog.configured: → paused",
+    "active × backlog.close: → gone",
+    "idle × backlog.configured: nothing to do",
+    "idle × backlog.configured: → active",
+    "idle × backlog.configured: → paused",
+    "idle × backlog.close: → gone",
+    "paused × backlog.configured: → active",
+    "paused × backlog.configured: → active",
+    "paused × backlog.configured: nothing to do",
+    "paused × backlog.close: → gone",
   ]
 `),
 );

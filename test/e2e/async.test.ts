@@ -7,8 +7,10 @@ import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { Kvm } from "@nats-io/kv";
 import { headers, type NatsConnection } from "nats";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { RunEvent } from "../../subjects/async.ts";
 import type { EventInvokeConfig, QueueConfig } from "../../subjects/event-invoke.ts";
 import { type FunctionRecord, functionKey } from "../../subjects/function.ts";
+import { EVENT_CALL } from "../../subjects/headers.ts";
 import type { Transition } from "../../subjects/state.ts";
 import { DEAD_STREAM, FUNCTIONS_BUCKET } from "../../subjects/streams.ts";
 import { DEFAULT_ACCOUNT } from "../../subjects/tokens.ts";
@@ -192,6 +194,39 @@ describe("an event", () => {
   });
 });
 
+test("a run under an id that is under way already is refused by name, not left unanswered", async () => {
+  const run = randomUUID();
+  const sent = headers();
+  sent.set(EVENT_CALL, JSON.stringify({ requestId: run, attempt: 1 }));
+  const ask = () =>
+    platform.request(RunEvent.subject({ acct: DEFAULT_ACCOUNT, fn: "waits" }), event(run, { ms: 500 }), {
+      headers: sent,
+      timeout: 10_000,
+    });
+  const [first, second] = await Promise.all([ask(), ask()]);
+  expect([first, second].map((reply) => reply.headers?.get("Nats-Service-Error-Code"))).toContain("409");
+  expect([first, second].map((reply) => reply.string())).toContain('"waited"');
+  await ran(run);
+});
+
+test("an event in hand and its backlog answer who inspects them", async () => {
+  const sent = headers();
+  const id = randomUUID();
+  sent.set("X-Amzn-RequestId", id);
+  nats.publish("mayfly.async.waits", event(id, { ms: 1500 }), { headers: sent });
+  await ran(id);
+  const inspect = async (subject: string) =>
+    (await nats.request(subject, "", { timeout: 2000 })).json<{ state: string; context: object }>();
+  expect(await inspect(`mayfly.inspect.event.${id}`)).toMatchObject({
+    state: "running",
+    context: { fn: "waits", attempt: 1 },
+  });
+  expect(await inspect(`mayfly.inspect.backlog.${DEFAULT_ACCOUNT}-waits`)).toMatchObject({
+    state: "active",
+    context: { running: [id] },
+  });
+});
+
 describe("an event whose function fails", () => {
   test("is tried three times under one request id, then dead-lettered with what went wrong", async () => {
     const run = randomUUID();
@@ -337,14 +372,18 @@ test("a paused function's events are kept until it is resumed", async () => {
 });
 
 test("what was accepted is accounted for: succeeded, dead, waiting or running", async () => {
-  const services = await nats.request("$SRV.PING.mayfly-poller", "", { timeout: 2000 });
-  const { id } = services.json<{ id: string }>();
-  const seen = async () =>
-    (await nats.request(`mayfly.inspect.poller.${id}`, "", { timeout: 2000 })).json<Record<string, number>>();
-  await expect.poll(async () => (await seen()).waiting).toBe(0);
-  const { accepted = 0, succeeded = 0, dead = 0, running = 0 } = await seen();
-  expect(accepted).toBeGreaterThan(5);
-  expect(succeeded + dead + running).toBe(accepted);
+  const service = (await nats.request("$SRV.PING.mayfly-poller", "", { timeout: 2000 })).json<{ id: string }>();
+  const counted = async () =>
+    (await nats.request(`mayfly.inspect.poller.${service.id}`, "", { timeout: 2000 })).json<Record<string, number>>();
+  const before = (await counted()).accepted ?? 0;
+  const run = randomUUID();
+  for (let each = 0; each < 50; each++) nats.publish("mayfly.async.hello", event(run));
+  for (let each = 0; each < 3; each++) nats.publish("mayfly.async.nobody", event(run));
+  await expect.poll(async () => (await counted()).accepted).toBe(before + 53);
+  await expect.poll(async () => (await counted()).waiting, { timeout: 5000 }).toBe(0);
+  const { accepted = 0, succeeded = 0, dead = 0, waiting = 0, running = 0 } = await counted();
+  expect(succeeded + dead + waiting + running).toBe(accepted);
+  await ran(run, 50);
 });
 
 test("events that wait for another attempt when everything is killed run after the restart", async () => {

@@ -51,6 +51,32 @@ describe("a request", () => {
   });
 });
 
+describe("an event for later", () => {
+  const event = () => givenInvocation({ event: { id: undefined } });
+
+  test("is stored before its caller is answered, and nothing of it runs here", () => {
+    expect(event()).toMatchObject({ state: "enqueuing", told: ["enqueue"], said: [] });
+    expect(event().when({ type: "event.stored" })).toMatchObject({
+      isOver: true,
+      said: [{ type: "reply", to: "reply.q1", payload: "", headers: { [REQUEST_ID]: "q1" } }],
+    });
+  });
+
+  test("that is not stored is refused with the reason", () => {
+    expect(event().when({ type: "event.notStored", refusal: no }).said).toMatchObject([
+      refused("TooManyRequestsException"),
+    ]);
+  });
+
+  test("for a function that isn't there is refused", () => {
+    const missing = refusal("ResourceNotFoundException", "Function not found");
+    const unknown = givenInvocation({ event: { id: undefined }, spec: undefined });
+    expect(unknown.when({ type: "metadata.missing", refusal: missing }).said).toMatchObject([
+      refused("ResourceNotFoundException"),
+    ]);
+  });
+});
+
 describe("an invocation", () => {
   test("goes to the sandbox it was granted, and ends when the worker says so, which has answered the caller itself", () => {
     const invocation = running();

@@ -3,6 +3,7 @@ import {
   checkClientContext,
   checkInvocationType,
   checkPayload,
+  MAX_EVENT_BYTES,
   MAX_PAYLOAD_BYTES,
 } from "../../actors/frontend/policy.ts";
 
@@ -25,6 +26,8 @@ test("a payload has Lambda's limit to the byte", () => {
   const text = (length: number) => bytes(`"${"x".repeat(length - 2)}"`);
   expect(checkPayload(text(MAX_PAYLOAD_BYTES))).toBeUndefined();
   expect(checkPayload(text(MAX_PAYLOAD_BYTES + 1))).toMatchObject({ name: "RequestTooLargeException" });
+  expect(checkPayload(text(MAX_EVENT_BYTES), MAX_EVENT_BYTES)).toBeUndefined();
+  expect(checkPayload(text(MAX_EVENT_BYTES + 1), MAX_EVENT_BYTES)).toMatchObject({ name: "RequestTooLargeException" });
 });
 
 test("a client context is base64 of JSON, of a limited length", () => {
@@ -35,6 +38,6 @@ test("a client context is base64 of JSON, of a limited length", () => {
 });
 
 test("only Lambda's invocation types are taken", () => {
-  expect([checkInvocationType("RequestResponse"), checkInvocationType("DryRun")]).toEqual([undefined, undefined]);
+  for (const type of ["RequestResponse", "DryRun", "Event"]) expect(checkInvocationType(type)).toBeUndefined();
   expect(checkInvocationType("Soon")).toMatchObject({ name: "ValidationException" });
 });

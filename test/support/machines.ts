@@ -5,6 +5,9 @@ import { leasesMachine } from "../../actors/frontend/leases/machine.ts";
 import type { Told } from "../../actors/frontend/leases/policy.ts";
 import { type InvocationInput, invocationMachine } from "../../actors/frontend/machine.ts";
 import { type LeaseInput, leaseMachine } from "../../actors/placement/machine.ts";
+import { type BacklogInput, backlogMachine } from "../../actors/poller/backlog/machine.ts";
+import { type EventInput, eventMachine } from "../../actors/poller/machine.ts";
+import type { Rules } from "../../actors/poller/policy.ts";
 import {
   type ProcessCommand,
   type SandboxEvent,
@@ -120,7 +123,7 @@ export const givenLeases = () =>
 export const INVOCATION_LIMITS = { reserveMs: 60_000, initMs: 10_000, graceMs: 2000, tickMs: 250 };
 
 export const givenInvocation = (change: Partial<InvocationInput> = {}) =>
-  given<typeof invocationMachine, "look" | "arrive" | "leave" | "finish">(
+  given<typeof invocationMachine, "look" | "arrive" | "leave" | "finish" | "enqueue">(
     (record) =>
       invocationMachine.provide({
         actions: {
@@ -128,6 +131,7 @@ export const givenInvocation = (change: Partial<InvocationInput> = {}) =>
           arrive: () => record("arrive"),
           leave: () => record("leave"),
           finish: () => record("finish"),
+          enqueue: () => record("enqueue"),
         },
       }),
     {
@@ -147,4 +151,63 @@ export const givenInvocation = (change: Partial<InvocationInput> = {}) =>
       limits: INVOCATION_LIMITS,
       ...change,
     },
+  );
+
+export const RULES: Rules = {
+  retries: 2,
+  maxAgeMs: 21_600_000,
+  isClosed: false,
+  retryDelaysMs: [60_000, 120_000],
+  backoffMs: { min: 1000, max: 300_000 },
+};
+
+export const givenEvent = (change: Partial<EventInput> = {}) =>
+  given<typeof eventMachine, string>(
+    (record) =>
+      eventMachine.provide({
+        actions: {
+          run: () => record("run"),
+          succeed: () => record("succeed"),
+          defer: () => record("defer"),
+          bury: () => record("bury"),
+          acknowledge: () => record("acknowledge"),
+          giveBack: () => record("giveBack"),
+          keep: () => record("keep"),
+        },
+      }),
+    {
+      requestId: "q1",
+      acct: DEFAULT_ACCOUNT,
+      fn: "hello",
+      qualifier: undefined,
+      payload: new Uint8Array(),
+      attempt: 1,
+      setbacks: 0,
+      acceptedAt: 0,
+      traceId: undefined,
+      clientContext: undefined,
+      stream: "ASYNC_0",
+      sequence: 1,
+      ...change,
+    },
+  );
+
+export const BACKLOG_IDLE_MS = 30_000;
+
+export const givenBacklog = (change: Partial<BacklogInput> = {}) =>
+  given<typeof backlogMachine, string>(
+    (record) =>
+      backlogMachine.provide({
+        actions: {
+          open: ({ context }) => record(`open ${Object.keys(context.sources).join("+")}`),
+          close: () => record("close"),
+          grant: ({ context }) => {
+            for (const id of context.granted) record(`grant ${id}`);
+          },
+          recall: ({ context }) => {
+            for (const id of context.waiting) record(`recall ${id}`);
+          },
+        },
+      }),
+    { acct: DEFAULT_ACCOUNT, fn: "hello", limit: 2, isPaused: false, idleMs: BACKLOG_IDLE_MS, ...change },
   );

@@ -5,6 +5,8 @@ import { countingMachine } from "../../actors/counting/machine.ts";
 import { leasesMachine } from "../../actors/frontend/leases/machine.ts";
 import { invocationMachine } from "../../actors/frontend/machine.ts";
 import { leaseMachine } from "../../actors/placement/machine.ts";
+import { backlogMachine } from "../../actors/poller/backlog/machine.ts";
+import { eventMachine } from "../../actors/poller/machine.ts";
 import { sandboxMachine } from "../../actors/sandbox/machine.ts";
 import { workerMachine } from "../../actors/worker/machine.ts";
 import { poolMachine } from "../../actors/worker-manager/machine.ts";
@@ -24,6 +26,8 @@ export const CHARTS: readonly Chart[] = [
     file: "frontend/leases/machine.ts",
     machine: leasesMachine,
   },
+  { title: "An event of an asynchronous invoke", file: "poller/machine.ts", machine: eventMachine },
+  { title: "The backlog of a function's events", file: "poller/backlog/machine.ts", machine: backlogMachine },
   { title: "The concurrency of an account", file: "counting/machine.ts", machine: countingMachine },
   { title: "The pool of a function version's sandboxes", file: "worker-manager/machine.ts", machine: poolMachine },
   { title: "A worker as placement sees it", file: "placement/machine.ts", machine: leaseMachine },

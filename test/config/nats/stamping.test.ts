@@ -58,6 +58,20 @@ test("an event is stored in its function's shard, whatever its qualifier, and is
   expect(new Set(shardOf.values())).toEqual(new Set(["0", "1", "2", "3", "4", "5", "6", "7"]));
 });
 
+test("what the platform enqueues for a tenant goes where the tenant's own events go", async () => {
+  const { platform, person } = await setting();
+  const manager = await jetstreamManager(platform);
+  await manager.streams.add({ name: "ASYNC", subjects: ["mayfly.*.async.>"] });
+  for (const name of Array.from({ length: 32 }, (_, i) => `fn-${i}`)) {
+    await person.request(`mayfly.async.${name}`, "{}");
+    await jetstream(platform).publish(`mayfly.000000000000.enqueue.${name}`, "{}");
+    await jetstream(platform).publish(`mayfly.000000000000.enqueue.${name}.live`, "{}");
+    await person.request(`mayfly.async.${name}.live`, "{}");
+  }
+  const { state } = await manager.streams.info("ASYNC", { subjects_filter: ">" });
+  expect(Object.values(state.subjects ?? {})).toEqual(Array(64).fill(2));
+});
+
 test("a person may publish and answer on subjects of their own", async () => {
   const { person, platform } = await setting();
   person.subscribe("orders.price", { callback: (_error, message) => void message.respond("42") });
