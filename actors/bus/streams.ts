@@ -39,7 +39,7 @@ function changeable(plan: StreamPlan, { asyncDepth }: StreamOptions): Partial<St
 }
 
 /** Servers silently ignore what they don't know: the depth per subject and the schedules are then off. */
-function fixed(plan: StreamPlan, { replicas, asyncDepth }: StreamOptions): Partial<StreamConfig> {
+function fixed(plan: StreamPlan, { replicas }: StreamOptions): Partial<StreamConfig> {
   const isQueue = plan.isWorkQueue === true;
   return {
     num_replicas: replicas,
