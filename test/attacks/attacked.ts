@@ -49,8 +49,8 @@ export interface Attacked extends AsyncDisposable {
   logUntil(fn: string, until: RegExp): Promise<string[]>;
   /** Fails unless the neighbour answers from the sandbox it always had, and nothing of the system had to be started again. */
   isUnharmed(): Promise<void>;
-  /** Host pids of what runs in the function's sandboxes now, by the group they are limited in. */
-  processes(fn: string): Promise<number[]>;
+  /** Host pids of what has `mark` on its command line. */
+  processes(mark: string): Promise<number[]>;
   remove(fn: string): Promise<void>;
 }
 
@@ -108,11 +108,10 @@ export async function startAttacked(env: Readonly<Record<string, string>> = {}):
       expect(sandboxOf(reply)).toBe(sandboxOf(first.reply));
       expect(system.output()).not.toContain("starting it again");
     },
-    processes: async (fn) => {
-      const marks = await Promise.all(
-        (await readdir("/proc")).filter((each) => /^\d+$/.test(each)).map(async (pid) => [pid, await environ(pid)]),
-      );
-      return marks.filter(([, text]) => text?.includes(`AWS_LAMBDA_FUNCTION_NAME=${fn}\0`)).map(([pid]) => Number(pid));
+    async processes(mark) {
+      const pids = (await readdir("/proc")).filter((each) => /^\d+$/.test(each));
+      const words = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")));
+      return pids.filter((_, index) => words[index]?.includes(mark)).map(Number);
     },
     async remove(fn) {
       await api(platform, "DeleteFunction", { FunctionName: fn });
@@ -149,5 +148,3 @@ function parsed(reply: Msg): unknown {
 }
 
 const sandboxOf = (reply: Msg): string => reply.headers?.get("Mayfly-Sandbox") ?? "none";
-
-const environ = (pid: string): Promise<string> => readFile(`/proc/${pid}/environ`, "utf8").catch(() => "");
