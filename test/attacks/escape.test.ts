@@ -17,20 +17,33 @@ describe.skipIf(!canIsolate)("a function that wants out", () => {
   afterEach(() => attacked.isUnharmed());
 
   const find = (...words: string[]): string[] =>
-    spawnSync("find", [attacked.system.home.root, ...words], { encoding: "utf8" }).stdout.split("\n").filter(Boolean);
+    spawnSync("find", [attacked.system.home.root, ...words], { encoding: "utf8" })
+      .stdout.split("\n")
+      .filter(Boolean);
 
   /** Deploys a zip as it is; gives the error of its deployment or of its first call, or the answer. */
   const unpacked = async (name: string, entries: readonly HandMadeEntry[]): Promise<string> => {
     const platform = await attacked.system.connect("platform");
-    const code = { name: "index.js", content: "exports.handler = async () => require('fs').readFileSync('/var/task/door', 'utf8')" };
+    const code = {
+      name: "index.js",
+      content: "exports.handler = async () => require('fs').readFileSync('/var/task/door', 'utf8')",
+    };
     const ZipFile = Buffer.from(handMadeZip([code, ...entries])).toString("base64");
     try {
-      await api(platform, "CreateFunction", { FunctionName: name, Role: ROLE, Runtime: "nodejs24.x", Handler: "index.handler", Code: { ZipFile } });
+      await api(platform, "CreateFunction", {
+        FunctionName: name,
+        Role: ROLE,
+        Runtime: "nodejs24.x",
+        Handler: "index.handler",
+        Code: { ZipFile },
+      });
     } catch (error) {
       return String(error);
     }
     for (;;) {
-      const { State, StateReasonCode, StateReason } = await api(platform, "GetFunctionConfiguration", { FunctionName: name });
+      const { State, StateReasonCode, StateReason } = await api(platform, "GetFunctionConfiguration", {
+        FunctionName: name,
+      });
       if (State === "Failed") return `${StateReasonCode}: ${StateReason}`;
       if (State !== "Pending") break;
     }
@@ -58,7 +71,9 @@ describe.skipIf(!canIsolate)("a function that wants out", () => {
   });
 
   test("by set-id files in its package leaves none on the host, and one it makes gives it nothing", async () => {
-    expect(await unpacked("set-id", [{ name: "door", content: "#!/bin/sh\nid -u\n", mode: 0o106755 }])).toContain("id -u");
+    expect(await unpacked("set-id", [{ name: "door", content: "#!/bin/sh\nid -u\n", mode: 0o106755 }])).toContain(
+      "id -u",
+    );
     expect(find("-perm", "/7022", "-type", "f", "-path", "*/code/*")).toEqual([]);
     const fn = await attacked.node(`
       const fs = require("node:fs");
@@ -91,11 +106,15 @@ describe.skipIf(!canIsolate)("a function that wants out", () => {
     const before = await Promise.all([process.execPath, "/usr/bin/env"].map((path) => stat(path)));
     expect((await attacked.invoke(fn)).value).toEqual([]);
     const after = await Promise.all([process.execPath, "/usr/bin/env"].map((path) => stat(path)));
-    expect(after.map(({ mode, size, mtimeMs }) => [mode, size, mtimeMs])).toEqual(before.map(({ mode, size, mtimeMs }) => [mode, size, mtimeMs]));
+    expect(after.map(({ mode, size, mtimeMs }) => [mode, size, mtimeMs])).toEqual(
+      before.map(({ mode, size, mtimeMs }) => [mode, size, mtimeMs]),
+    );
   });
 
-  test.skipIf(PYTHON === undefined)("by the kernel: devices, mounts, namespaces, keyrings, tracing and terminals are refused", async () => {
-    const fn = await attacked.python(`
+  test.skipIf(PYTHON === undefined)(
+    "by the kernel: devices, mounts, namespaces, keyrings, tracing and terminals are refused",
+    async () => {
+      const fn = await attacked.python(`
 import ctypes, errno, fcntl, os, pty
 libc = ctypes.CDLL(None, use_errno=True)
 def call(number, *args):
@@ -121,12 +140,13 @@ calls = {} if not x64 else {
     'unshare': call(272, 0x10000000), 'setns': call(308, os.open('/proc/1/ns/mnt', 0), 0), 'keyctl': call(250, 0, -3, 1), 'ptrace': call(101, 16, 1, 0, 0),
     'chroot': call(161, b'/tmp'), 'handle': call(304, 0, 0, 0), 'kexec': call(246, 0, 0, 0, 0), 'module': call(175, 0, 0, b''), 'swapon': call(167, b'/tmp/x', 0), 'hostname': call(170, b'evil', 4), 'quota': call(179, 0, 0, 0, 0), 'acct': call(163, b'/tmp/x'), 'iopl': call(172, 3)}
 return { **calls, 'tiocsti': tiocsti(), 'tty': tty(), 'sysctl': put('/proc/sys/kernel/core_pattern', '|/tmp/x'), 'sysrq': put('/proc/sysrq-trigger', 'h'), 'userns': put('/proc/sys/user/max_user_namespaces', '9'), 'uid_map': put('/proc/self/uid_map', '0 0 1'), 'setgroups': put('/proc/self/setgroups', 'allow') }`);
-    const { value, error } = await attacked.invoke(fn);
-    expect(error).toBeUndefined();
-    const done = Object.entries(value as object).filter(([, came]) => came === "done");
-    expect(done).toEqual([]);
-    expect(Object.keys(value as object).length).toBeGreaterThan(6);
-  });
+      const { value, error } = await attacked.invoke(fn);
+      expect(error).toBeUndefined();
+      const done = Object.entries(value as object).filter(([, came]) => came === "done");
+      expect(done).toEqual([]);
+      expect(Object.keys(value as object).length).toBeGreaterThan(6);
+    },
+  );
 
   test("by signals reaches its own processes only", async () => {
     const fn = await attacked.node(`
@@ -143,14 +163,17 @@ return { **calls, 'tiocsti': tiocsti(), 'tty': tty(), 'sysctl': put('/proc/sys/k
   });
 
   test("by a daemon left behind does not outlive its sandbox's time-out or death", async () => {
-    const fn = await attacked.node(`
+    const fn = await attacked.node(
+      `
       const { spawn } = require("node:child_process");
       const daemon = () => spawn("/bin/sh", ["-c", "trap '' TERM HUP INT; while :; do sleep 0.2; done", event.mark], { detached: true, stdio: "ignore" }).unref();
       daemon(); daemon();
       if (event.end === "exit") process.exit(0);
       if (event.end === "abort") process.abort();
       if (event.end === "hang") for (;;);
-      return "left";`, { timeout: 1 });
+      return "left";`,
+      { timeout: 1 },
+    );
     for (const end of ["exit", "abort", "hang"]) {
       const mark = `daemon-of-the-attack-${end}`;
       expect((await attacked.invoke(fn, { mark, end })).error?.errorType).toMatch(/Runtime.ExitError|Sandbox.Timedout/);
@@ -187,10 +210,15 @@ return { **calls, 'tiocsti': tiocsti(), 'tty': tty(), 'sysctl': put('/proc/sys/k
       await new Promise((later) => setTimeout(later, event.ms));
       return found;`;
     const poisoner = await attacked.node(body);
-    const [first, second] = await Promise.all([attacked.invoke(poisoner, { ms: 300 }), attacked.invoke(poisoner, { ms: 300 })]);
+    const [first, second] = await Promise.all([
+      attacked.invoke(poisoner, { ms: 300 }),
+      attacked.invoke(poisoner, { ms: 300 }),
+    ]);
     expect([first.value, second.value, first.error, second.error].filter(Boolean)).toEqual([[], []]);
     await attacked.remove(poisoner);
-    const next = await attacked.node(`return ["/tmp", "/dev/shm"].map((path) => require("node:fs").readdirSync(path));`);
+    const next = await attacked.node(
+      `return ["/tmp", "/dev/shm"].map((path) => require("node:fs").readdirSync(path));`,
+    );
     expect((await attacked.invoke(next)).value).toEqual([[], []]);
   });
 

@@ -24,9 +24,12 @@ describe.skipIf(!canIsolate)("a function that wants everything", () => {
     return attack;
   };
 
-  test.skipIf(PYTHON === undefined)("processes: a fork bomb ends at the limit, and nothing of it is left after the time-out", async ({ skip }) => {
-    if (!limited) skip("without groups nothing limits a bomb");
-    const fn = await attacked.python(`
+  test.skipIf(PYTHON === undefined)(
+    "processes: a fork bomb ends at the limit, and nothing of it is left after the time-out",
+    async ({ skip }) => {
+      if (!limited) skip("without groups nothing limits a bomb");
+      const fn = await attacked.python(
+        `
 import os, time
 made = 0
 while True:
@@ -36,18 +39,24 @@ while True:
         made += 1
     except OSError as error:
         if event.get('tell'): return [made, error.strerror]
-        time.sleep(0.05)`, { timeout: 2, memory: 512 });
-    expect((await underWay(fn)).error?.errorType).toBe("Sandbox.Timedout");
-    await expect.poll(async () => (await attacked.processes("fork-bomb-of-the-attack")).length, { timeout: 10_000 }).toBe(0);
-    const { value } = await attacked.invoke(fn, { tell: true });
-    const [made, why] = value as [number, string];
-    expect(made).toBeLessThanOrEqual(1024);
-    expect(why).toBe("Resource temporarily unavailable");
-  });
+        time.sleep(0.05)`,
+        { timeout: 2, memory: 512 },
+      );
+      expect((await underWay(fn)).error?.errorType).toBe("Sandbox.Timedout");
+      await expect
+        .poll(async () => (await attacked.processes("fork-bomb-of-the-attack")).length, { timeout: 10_000 })
+        .toBe(0);
+      const { value } = await attacked.invoke(fn, { tell: true });
+      const [made, why] = value as [number, string];
+      expect(made).toBeLessThanOrEqual(1024);
+      expect(why).toBe("Resource temporarily unavailable");
+    },
+  );
 
   test.skipIf(PYTHON === undefined)("threads: a bomb of them ends at the limit too", async ({ skip }) => {
     if (!limited) skip("without groups nothing limits a bomb");
-    const fn = await attacked.python(`
+    const fn = await attacked.python(
+      `
 import os, threading
 threading.stack_size(64 * 1024)
 stop = threading.Event()
@@ -58,7 +67,9 @@ try:
 except RuntimeError as error:
     why = str(error)
 stop.set()
-return [made, why]`, { memory: 512 });
+return [made, why]`,
+      { memory: 512 },
+    );
     const [made, why] = (await underWay(fn)).value as [number, string];
     expect(made).toBeLessThanOrEqual(1024);
     expect(why).toBe("can't start new thread");
@@ -66,7 +77,9 @@ return [made, why]`, { memory: 512 });
 
   const hog = `const hoard = []; for (;;) hoard.push(Buffer.alloc(1 << 20, 1));`;
 
-  test("memory: a hog is killed and told so as Lambda tells it, and the next call gets a new process", async ({ skip }) => {
+  test("memory: a hog is killed and told so as Lambda tells it, and the next call gets a new process", async ({
+    skip,
+  }) => {
     if (!limited) skip("without groups nothing limits memory");
     const fn = await attacked.node(`if (event.hog) { ${hog} } return "back";`, { memory: 128 });
     const { error, reply } = await underWay(fn, { hog: true });
@@ -78,17 +91,23 @@ return [made, why]`, { memory: 512 });
 
   test("memory: a hog in a child harms at most its own sandbox", async ({ skip }) => {
     if (!limited) skip("without groups nothing limits memory");
-    const fn = await attacked.node(`
+    const fn = await attacked.node(
+      `
       const child = require("node:child_process").spawnSync("/var/lang/bin/node", ["-e", ${JSON.stringify(hog)}]);
-      return child.signal ?? child.status;`, { memory: 192 });
+      return child.signal ?? child.status;`,
+      { memory: 192 },
+    );
     const { value, error } = await underWay(fn);
     expect([value, error?.errorType]).toEqual(error ? [undefined, "Runtime.OutOfMemory"] : ["SIGKILL", undefined]);
   });
 
-  test.skipIf(PYTHON === undefined)("memory: files and segments that belong to nobody count as the sandbox's", async ({ skip }) => {
-    if (!limited) skip("without groups nothing limits memory");
-    for (const act of ["memfd", "shm", "pipes"]) {
-      const fn = await attacked.python(`
+  test.skipIf(PYTHON === undefined)(
+    "memory: files and segments that belong to nobody count as the sandbox's",
+    async ({ skip }) => {
+      if (!limited) skip("without groups nothing limits memory");
+      for (const act of ["memfd", "shm", "pipes"]) {
+        const fn = await attacked.python(
+          `
 import ctypes, fcntl, os
 libc = ctypes.CDLL(None, use_errno=True)
 libc.shmat.restype = ctypes.c_void_p
@@ -107,15 +126,19 @@ for n in range(400):
             try: os.write(w, block)
             except BlockingIOError: pass
         except OSError: return 'refused'
-return 'hoarded'`, { memory: 128 });
-      const { value, error } = await underWay(fn);
-      expect(value ?? error?.errorType, act).toMatch(/^(Runtime.OutOfMemory|refused)$/);
-      await attacked.remove(fn);
-    }
-  });
+return 'hoarded'`,
+          { memory: 128 },
+        );
+        const { value, error } = await underWay(fn);
+        expect(value ?? error?.errorType, act).toMatch(/^(Runtime.OutOfMemory|refused)$/);
+        await attacked.remove(fn);
+      }
+    },
+  );
 
   test("disk: /tmp ends at the function's EphemeralStorage, in bytes and in files", async () => {
-    const fn = await attacked.node(`
+    const fn = await attacked.node(
+      `
       const fs = require("node:fs");
       const fd = fs.openSync("/tmp/fill", "w");
       const block = Buffer.alloc(1 << 20, 1);
@@ -124,10 +147,28 @@ return 'hoarded'`, { memory: 128 });
       fs.rmSync("/tmp/fill");
       let files = 0;
       try { for (;;) { fs.writeFileSync("/tmp/" + files, ""); files += 1; } } catch (error) { var filesEnd = error.code; }
-      return { full, filesEnd, MiB: written >> 20, bounded: files < 600 * 256 };`, { memory: 1024, timeout: 30 });
+      return { full, filesEnd, MiB: written >> 20, bounded: files < 600 * 256 };`,
+      { memory: 1024, timeout: 30 },
+    );
     await configure(await attacked.system.connect("platform"), fn, { EphemeralStorage: { Size: 512 } });
     const { value } = await underWay(fn);
     expect(value).toEqual({ full: "ENOSPC", filesEnd: "ENOSPC", MiB: 512, bounded: true });
+  });
+
+  test("disk: /tmp in a function of little memory ends with that memory, and with its own process", async ({
+    skip,
+  }) => {
+    if (!limited) skip("without groups nothing limits memory");
+    const fn = await attacked.node(
+      `
+      const fs = require("node:fs");
+      const fd = fs.openSync("/tmp/fill", "w");
+      const block = Buffer.alloc(1 << 20, 1);
+      if (event.fill) for (;;) fs.writeSync(fd, block);
+      return fs.readdirSync("/tmp");`,
+      { memory: 128 },
+    );
+    expect((await underWay(fn, { fill: true })).error?.errorType).toBe("Runtime.OutOfMemory");
   });
 
   test("disk: shared memory and everything else that can be written ends far below", async () => {
@@ -192,14 +233,17 @@ return [attempt(act) for act in (
   });
 
   test("log: lines without end are cut, and so is the tail the caller asked for", async () => {
-    const fn = await attacked.node(`
+    const fn = await attacked.node(
+      `
       const { writeSync } = require("node:fs");
       const piece = Buffer.alloc(1 << 16, "x");
       let MiB = 0;
       const put = (fd) => { try { return writeSync(fd, piece); } catch (error) { if (error.code !== "EAGAIN") throw error; return 0; } };
       for (let n = 0; n < 64 << 20; ) n += put(1);
       console.log("y".repeat(3 << 20));
-      return "written";`, { timeout: 20 });
+      return "written";`,
+      { timeout: 20 },
+    );
     const { value, reply } = await attacked.invoke(fn, {}, { "X-Amz-Log-Type": "Tail" });
     expect(value).toBe("written");
     expect(Buffer.from(reply.headers?.get("X-Amz-Log-Result") ?? "", "base64").length).toBeLessThanOrEqual(4096);
@@ -210,16 +254,22 @@ return [attempt(act) for act in (
   test("answers: one that is too large is refused by name, one without end is stopped at the time-out", async () => {
     const large = await attacked.node(`return "x".repeat(7 << 20);`, { memory: 512 });
     expect((await underWay(large)).error?.errorType).toBe("Function.ResponseSizeTooLarge");
-    const endless = await attacked.node(`
+    const endless = await attacked.node(
+      `
       let written = 0;
       const pump = () => { stream.write(Buffer.alloc(1 << 20)); written += 1; setTimeout(pump, 20); };
       pump();
-      return new Promise(() => {});`.replace(/stream/g, "process.stdout"), { timeout: 2 });
+      return new Promise(() => {});`.replace(/stream/g, "process.stdout"),
+      { timeout: 2 },
+    );
     expect((await underWay(endless)).error?.errorType).toBe("Sandbox.Timedout");
   });
 
   test("answers: an error of many megabytes is answered, with itself or a named one", async () => {
-    const fn = await attacked.node(`throw Object.assign(new Error("x".repeat(event.chars)), { name: "E".repeat(10_000) });`, { memory: 512 });
+    const fn = await attacked.node(
+      `throw Object.assign(new Error("x".repeat(event.chars)), { name: "E".repeat(10_000) });`,
+      { memory: 512 },
+    );
     for (const chars of [1 << 20, 6 << 20]) {
       const { error, refused } = await underWay(fn, { chars });
       expect(refused).toBeUndefined();

@@ -66,7 +66,10 @@ describe.skipIf(!canIsolate)("a function that forges frames", () => {
 
   test.each([
     ["announces four gigabytes", "Buffer.from([0xff, 0xff, 0xff, 0xff, 0x13])"],
-    ["announces one byte more than is allowed", "(() => { const head = Buffer.alloc(5); head.writeUInt32BE(6291556 + 65536 + 1); head[4] = 0x13; return head; })()"],
+    [
+      "announces one byte more than is allowed",
+      "(() => { const head = Buffer.alloc(5); head.writeUInt32BE(6291556 + 65536 + 1); head[4] = 0x13; return head; })()",
+    ],
     ["announces nothing", "Buffer.alloc(4)"],
     ["uses a type that isn't there", 'frame(0x7f, "x")'],
     ["speaks the worker's own words", 'frame(0x01, "{}")'],
@@ -104,9 +107,11 @@ describe.skipIf(!canIsolate)("a function that forges frames", () => {
       ready: 'put(frame(0x11)); return "own";',
       "ready twice": 'put(frame(0x11)); put(frame(0x11)); return "own";',
       "init failed": 'put(frame(0x12, short("Forged"), "{}")); await later(1000); return "own";',
-      "init failed at length": 'put(frame(0x12, short("Forged"), Buffer.alloc(6 << 20, "x"))); await later(1000); return "own";',
-      ended: 'put(frame(0x16, JSON.stringify({ code: 0, signal: null }))); process.exit(9);',
-      "ended by a signal of its own": 'put(frame(0x16, JSON.stringify({ code: null, signal: "x".repeat(100000) }))); process.exit(9);',
+      "init failed at length":
+        'put(frame(0x12, short("Forged"), Buffer.alloc(6 << 20, "x"))); await later(1000); return "own";',
+      ended: "put(frame(0x16, JSON.stringify({ code: 0, signal: null }))); process.exit(9);",
+      "ended by a signal of its own":
+        'put(frame(0x16, JSON.stringify({ code: null, signal: "x".repeat(100000) }))); process.exit(9);',
     };
     for (const [name, act] of Object.entries(acts)) {
       const fn = await forger(act);
@@ -119,7 +124,9 @@ describe.skipIf(!canIsolate)("a function that forges frames", () => {
   });
 
   test("what it says of itself can't become another header, another log line's beginning or a broken answer", async () => {
-    const fn = await forger(`put(failure(mine, "Bad\\r\\nX-Amz-Executed-Version: 99\\r\\n", '{"errorType":"x"}')); await later(500);`);
+    const fn = await forger(
+      `put(failure(mine, "Bad\\r\\nX-Amz-Executed-Version: 99\\r\\n", '{"errorType":"x"}')); await later(500);`,
+    );
     const { reply, refused } = await attacked.invoke(fn);
     expect(refused).toBeUndefined();
     expect(reply.headers?.get("X-Amz-Executed-Version")).toBe("$LATEST");
@@ -128,7 +135,9 @@ describe.skipIf(!canIsolate)("a function that forges frames", () => {
   });
 
   test("an error of bytes that grow when they are read is answered by name", async () => {
-    const fn = await forger(`put(failure(mine, "Grows", Buffer.alloc(6 << 20, 0xff))); await later(1000);`, { memory: 512 });
+    const fn = await forger(`put(failure(mine, "Grows", Buffer.alloc(6 << 20, 0xff))); await later(1000);`, {
+      memory: 512,
+    });
     const { value, refused, error } = await attacked.invoke(fn);
     expect(value).toBeUndefined();
     expect(refused).toBeUndefined();
@@ -165,7 +174,12 @@ describe.skipIf(!canIsolate)("a function that forges frames", () => {
       const end = Date.now() + 1500;
       while (Date.now() < end) put(bytes);
       return "flooded";`;
-    for (const each of ['frame(0x11)', 'response("nobody", "1")', 'frame(0x15, Buffer.alloc(10, 0), short(""), "x")', 'frame(0x16, "{\\"code\\":0,\\"signal\\":null}")']) {
+    for (const each of [
+      "frame(0x11)",
+      'response("nobody", "1")',
+      'frame(0x15, Buffer.alloc(10, 0), short(""), "x")',
+      'frame(0x16, "{\\"code\\":0,\\"signal\\":null}")',
+    ]) {
       const fn = await forger(flood(each), { timeout: 2 });
       const attack = attacked.invoke(fn);
       for (let n = 0; n < 10; n++) await attacked.isUnharmed();

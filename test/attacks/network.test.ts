@@ -1,6 +1,6 @@
 /** Attacks that want to talk: to the host, to its NATS, to a cloud's metadata, to another sandbox, to anybody. */
 import { createSocket } from "node:dgram";
-import { connect, createServer, type AddressInfo } from "node:net";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { networkInterfaces } from "node:os";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { canIsolate } from "../sandbox/drivers/hosted.ts";
@@ -110,7 +110,9 @@ describe.skipIf(!canIsolate)("a function that wants to talk", () => {
     const open = attacked.invoke(fn, { port, ms: 1500 });
     const fromHost = () =>
       new Promise<string>((tell) => {
-        connect(port, "127.0.0.1", () => tell("reached")).on("error", (error: NodeJS.ErrnoException) => tell(error.code ?? ""));
+        connect(port, "127.0.0.1", () => tell("reached")).on("error", (error: NodeJS.ErrnoException) =>
+          tell(error.code ?? ""),
+        );
       });
     const [inside, outside] = await Promise.all([attacked.invoke(other, { port }), fromHost()]);
     expect([inside.value, outside]).toEqual(["ECONNREFUSED", "ECONNREFUSED"]);

@@ -1,7 +1,7 @@
 /** Attacks that want to know: what belongs to the host, to the platform, and to another function on the same worker. */
 import { randomUUID } from "node:crypto";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
@@ -88,8 +88,10 @@ describe.skipIf(!canIsolate)("a function that wants to read", () => {
     expect(JSON.stringify(value)).not.toContain(HOST_SECRET);
   });
 
-  test.skipIf(PYTHON === undefined)("the memory of others finds nobody else's: the only other process is the sandbox's own first one, confined as it is itself", async () => {
-    const fn = await attacked.python(`
+  test.skipIf(PYTHON === undefined)(
+    "the memory of others finds nobody else's: the only other process is the sandbox's own first one, confined as it is itself",
+    async () => {
+      const fn = await attacked.python(`
 import ctypes, os
 libc = ctypes.CDLL(None, use_errno=True)
 pids = sorted(int(n) for n in os.listdir('/proc') if n.isdigit())
@@ -111,9 +113,15 @@ for target in range(1, 64):
 first = dict(line.split(':\\t') for line in open('/proc/1/status').read().splitlines() if ':\\t' in line)
 return { 'others': [p for p in pids if p not in (1, os.getpid())], 'peeks': peeks, 'opened': [o for o in opened if not o.endswith(' 1')],
     'first': [first[name] for name in ('Seccomp', 'NoNewPrivs', 'CapEff', 'CapBnd')] }`);
-    const none = "0".repeat(16);
-    expect((await attacked.invoke(fn)).value).toEqual({ others: [], peeks: [], opened: [], first: ["2", "1", none, none] });
-  });
+      const none = "0".repeat(16);
+      expect((await attacked.invoke(fn)).value).toEqual({
+        others: [],
+        peeks: [],
+        opened: [],
+        first: ["2", "1", none, none],
+      });
+    },
+  );
 
   test("the kernel's memory and messages finds them empty or shut", async () => {
     const fn = await attacked.node(`
@@ -129,7 +137,11 @@ return { 'others': [p for p in pids if p not in (1, os.getpid())], 'peeks': peek
   test("the host's sockets, named and abstract, reaches none", async () => {
     const names = [join(folder, "named.sock"), `\0mayfly-bait-${process.pid}`];
     let caught = 0;
-    const baits = names.map((name) => createServer((socket) => void (caught += 1, socket.end())).listen(name));
+    const caughtOne = (socket: Socket) => {
+      caught += 1;
+      socket.end();
+    };
+    const baits = names.map((name) => createServer(caughtOne).listen(name));
     try {
       const fn = await attacked.node(`
         const { connect } = require("node:net");
@@ -142,7 +154,7 @@ return { 'others': [p for p in pids if p not in (1, os.getpid())], 'peeks': peek
     }
   });
 
-  test("the neighbour by becoming its function finds another sandbox's /tmp, code and processes out of sight", async () => {
+  test("a sandbox that runs beside it finds its /tmp, code and processes out of sight", async () => {
     const other = await attacked.node(`
       const fs = require("node:fs");
       fs.writeFileSync("/tmp/left-by-other", "x"); fs.writeFileSync("/dev/shm/left-by-other", "x");
@@ -161,9 +173,7 @@ return { 'others': [p for p in pids if p not in (1, os.getpid())], 'peeks': peek
     expect((await attacked.invoke(crashed)).error).toMatchObject({ errorType: "Runtime.ExitError" });
     const fn = await attacked.node(`return require("node:fs").readdirSync("/tmp");`);
     expect((await attacked.invoke(fn)).value).toEqual([]);
-    const pattern = await readFile("/proc/sys/kernel/core_pattern", "utf8");
     const limits = await attacked.node(`return require("node:fs").readFileSync("/proc/self/limits", "utf8");`);
-    expect((await attacked.invoke(limits)).value).toMatch(/Max core file size\s+[01]\s+[01]\s/);
-    expect(pattern).not.toBe("");
+    expect((await attacked.invoke(limits)).value).toMatch(/Max core file size\s+1\s+1\s/);
   });
 });

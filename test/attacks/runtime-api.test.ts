@@ -43,7 +43,7 @@ const attacks = {
     ]);
   },
   async others() {
-    const seen = await Promise.all(["127.0.0.2", "169.254.100.1", "10.0.0.1", "0.0.0.0"].map((each) => new Promise((tell) => {
+    const seen = await Promise.all(["127.0.0.2", "169.254.100.1", "10.0.0.1", "::1"].map((each) => new Promise((tell) => {
       http.get({ host: each, port, path: "/2018-06-01/ping" }, (response) => tell(response.statusCode)).on("error", (error) => tell(error.code));
     })));
     const ports = [];
