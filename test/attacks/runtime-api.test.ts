@@ -54,6 +54,8 @@ const attacks = {
 (async () => {
   for (;;) {
     const next = await call("GET", base + "/invocation/next");
+    // What was cut short may still be under way.
+    if (next.status !== 200) { await new Promise((later) => setTimeout(later, 10)); continue; }
     const id = next.headers["lambda-runtime-aws-request-id"];
     const { attack } = JSON.parse(next.body);
     if (attack === "twice") {
