@@ -17,9 +17,13 @@
  * An empty content type means `application/json`. An empty request id in a log means that no invocation was running.
  * `response` and `error` end the invocation and say that the next event is welcome.
  *
- * The other end is code of a stranger: the decoder promises bounded memory and a named error, whatever arrives. What it
+ * The other end is code of a stranger: the decoder promises bounded memory, few frames to act on and a named error,
+ * whatever arrives. `ready`, `initError` and `exit` are sent once at most. No event is sent before the last one's answer
+ * was heard, so a second answer in the same piece can only be forged, and a flood of them ends with it. What the decoder
  * can't judge is left to the reader: whether a request id is the one that runs, whether a payload is JSON or too large.
  */
+
+import { isUtf8 } from "node:buffer";
 
 /** Payload bytes of the greatest request or buffered response (6 MiB and 100 bytes, as Lambda has it). */
 export const maxPayloadBytes = 6_291_556;
@@ -80,7 +84,7 @@ export type RuntimeFrame =
 /** Why the stream can't be read any further. There is no way to find the next frame after one of these. */
 export class FrameError extends Error {
   override readonly name = "FrameError";
-  readonly reason: "oversized" | "unknown" | "malformed";
+  readonly reason: "oversized" | "unknown" | "malformed" | "unexpected";
 
   constructor(reason: FrameError["reason"], detail: string) {
     super(`${reason} frame: ${detail}`);
@@ -89,6 +93,15 @@ export class FrameError extends Error {
 }
 
 const lengthBytes = 4;
+
+const typeNames: ReadonlyMap<number, RuntimeFrame["type"]> = new Map([
+  [0x11, "ready"],
+  [0x12, "initError"],
+  [0x13, "response"],
+  [0x14, "error"],
+  [0x15, "log"],
+  [0x16, "exit"],
+]);
 
 /** The frame that turns a booted runtime into a function. */
 export function encodeInit(init: RuntimeInit): Buffer {
@@ -126,10 +139,13 @@ export class FrameDecoder {
   #pending = Buffer.alloc(0);
   #filled = 0;
   #error: FrameError | null = null;
+  #answersInPiece = 0;
+  readonly #saidOnce = new Set<RuntimeFrame["type"]>();
 
   push(chunk: Buffer): { readonly frames: readonly RuntimeFrame[]; readonly error: FrameError | null } {
     const frames: RuntimeFrame[] = [];
     if (this.#error) return { frames, error: this.#error };
+    this.#answersInPiece = 0;
     try {
       const rest = this.#filled > 0 ? this.#finishPending(chunk, frames) : chunk;
       this.#cut(rest, frames);
@@ -152,7 +168,7 @@ export class FrameDecoder {
     const body = this.#pending.subarray(lengthBytes, total);
     this.#pending = Buffer.alloc(0);
     this.#filled = 0;
-    frames.push(parseFrame(body));
+    frames.push(this.#parse(body));
     return rest;
   }
 
@@ -161,10 +177,23 @@ export class FrameDecoder {
     while (chunk.length - at >= lengthBytes) {
       const end = at + lengthBytes + announcedLength(chunk, at);
       if (end > chunk.length) break;
-      frames.push(parseFrame(chunk.subarray(at + lengthBytes, end)));
+      frames.push(this.#parse(chunk.subarray(at + lengthBytes, end)));
       at = end;
     }
     if (at < chunk.length) this.#keep(chunk.subarray(at), chunk.length - at);
+  }
+
+  /** Judged by its type before it is read, so that refusing costs nothing. */
+  #parse(frame: Buffer): RuntimeFrame {
+    const type = typeNames.get(frame[0] ?? 0);
+    if (type === "response" || type === "error") {
+      this.#answersInPiece += 1;
+      if (this.#answersInPiece > 1) throw new FrameError("unexpected", "an answer without an event");
+    } else if (type !== undefined && type !== "log") {
+      if (this.#saidOnce.has(type)) throw new FrameError("unexpected", `a second ${type}`);
+      this.#saidOnce.add(type);
+    }
+    return parseFrame(frame);
   }
 
   /** Stores bytes until `upTo` are held; gives those left over. The store doubles, so that single bytes stay cheap. */
@@ -196,7 +225,7 @@ function parseFrame(frame: Buffer): RuntimeFrame {
       return { type: "ready" };
     case 0x12: {
       const [errorType, at] = shortText(frame, 1);
-      return { type: "initError", errorType, payload: frame.subarray(at) };
+      return { type: "initError", errorType, payload: textual(frame.subarray(at)) };
     }
     case 0x13: {
       const [requestId, afterId] = shortText(frame, 1);
@@ -206,7 +235,7 @@ function parseFrame(frame: Buffer): RuntimeFrame {
     case 0x14: {
       const [requestId, afterId] = shortText(frame, 1);
       const [errorType, at] = shortText(frame, afterId);
-      return { type: "error", requestId, errorType, payload: frame.subarray(at) };
+      return { type: "error", requestId, errorType, payload: textual(frame.subarray(at)) };
     }
     case 0x15:
       return parseLog(frame);
@@ -216,6 +245,10 @@ function parseFrame(frame: Buffer): RuntimeFrame {
       throw new FrameError("unknown", `type ${frame[0]}`);
   }
 }
+
+/** Bytes that are no text become three times as many when they are read as one: never more than a payload may have. */
+const textual = (bytes: Buffer): Buffer =>
+  isUtf8(bytes) ? bytes : Buffer.from(bytes.toString("utf8")).subarray(0, maxPayloadBytes);
 
 function parseLog(frame: Buffer): RuntimeFrame {
   const textlessBytes = 1 + 1 + 8 + 1;

@@ -6,17 +6,19 @@ import {
   FrameDecoder,
   logLevels,
   maxFrameBytes,
+  maxPayloadBytes,
   type RuntimeFrame,
 } from "../../actors/sandbox/frames.ts";
 import { encodeRuntimeFrame, rawFrame } from "./runtime-frames.ts";
 
 const shortText = fc.string({ unit: "binary", maxLength: 60 }).filter((text) => text.isWellFormed());
 const payload = fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes));
+const text = shortText.map((each) => Buffer.from(each));
 const anyFrame: fc.Arbitrary<RuntimeFrame> = fc.oneof(
   fc.constant({ type: "ready" as const }),
-  fc.record({ type: fc.constant("initError" as const), errorType: shortText, payload }),
+  fc.record({ type: fc.constant("initError" as const), errorType: shortText, payload: text }),
   fc.record({ type: fc.constant("response" as const), requestId: shortText, contentType: shortText, payload }),
-  fc.record({ type: fc.constant("error" as const), requestId: shortText, errorType: shortText, payload }),
+  fc.record({ type: fc.constant("error" as const), requestId: shortText, errorType: shortText, payload: text }),
   fc.record({
     type: fc.constant("log" as const),
     level: fc.constantFrom(...logLevels),
@@ -30,6 +32,14 @@ const anyFrame: fc.Arbitrary<RuntimeFrame> = fc.oneof(
     signal: fc.option(fc.constantFrom("SIGKILL", "SIGSEGV")),
   }),
 );
+
+/** What a runtime may say between two events: logs, and the rest once, in whatever order. */
+const turnOf = ({ type }: RuntimeFrame) => (type === "response" || type === "error" ? "answer" : type);
+const conversation = (maxLength: number) =>
+  fc.uniqueArray(anyFrame, {
+    maxLength,
+    comparator: (one, other) => one.type !== "log" && turnOf(one) === turnOf(other),
+  });
 
 /** Cuts bytes at the given places and pushes the pieces. */
 function pushInPieces(bytes: Buffer, cuts: readonly number[]): { frames: RuntimeFrame[]; decoder: FrameDecoder } {
@@ -49,7 +59,7 @@ function pushInPieces(bytes: Buffer, cuts: readonly number[]): { frames: Runtime
 describe("the decoder", () => {
   test("gives the same frames however the bytes are cut", () => {
     fc.assert(
-      fc.property(fc.array(anyFrame, { maxLength: 8 }), fc.array(fc.nat(4000), { maxLength: 30 }), (sent, cuts) => {
+      fc.property(conversation(8), fc.array(fc.nat(4000), { maxLength: 30 }), (sent, cuts) => {
         const { frames } = pushInPieces(Buffer.concat(sent.map(encodeRuntimeFrame)), cuts);
         expect(frames).toEqual(sent);
       }),
@@ -58,7 +68,7 @@ describe("the decoder", () => {
 
   test("gives every frame when bytes come one at a time", () => {
     fc.assert(
-      fc.property(fc.array(anyFrame, { maxLength: 4 }), (sent) => {
+      fc.property(conversation(4), (sent) => {
         const bytes = Buffer.concat(sent.map(encodeRuntimeFrame));
         const everywhere = Array.from(bytes, (_byte, index) => index);
         expect(pushInPieces(bytes, everywhere).frames).toEqual(sent);
@@ -100,6 +110,29 @@ describe("the decoder", () => {
     const { frames, error } = new FrameDecoder().push(Buffer.concat([rawFrame(0x11), rawFrame(0x7f), rawFrame(0x11)]));
     expect(frames).toEqual([{ type: "ready" }]);
     expect(error).toMatchObject({ name: "FrameError", reason: "unknown" });
+  });
+
+  test.each([
+    ["a second ready", rawFrame(0x11)],
+    ["a second init error", rawFrame(0x12, Buffer.from("\x01E{}"))],
+    ["a second exit", rawFrame(0x16, Buffer.from('{"code":0,"signal":null}'))],
+    ["a second answer in the same piece", rawFrame(0x13, Buffer.of(0, 0))],
+  ])("calls %s unexpected, after it gave the first", (_what, bytes) => {
+    const { frames, error } = new FrameDecoder().push(Buffer.concat([bytes, bytes, bytes]));
+    expect(frames).toHaveLength(1);
+    expect(error).toMatchObject({ reason: "unexpected" });
+  });
+
+  test("gives an answer in each of two pieces: between them an event may have been sent", () => {
+    const bytes = rawFrame(0x13, Buffer.of(0, 0));
+    expect(pushInPieces(Buffer.concat([bytes, bytes]), [bytes.length]).frames).toHaveLength(2);
+  });
+
+  test("gives an error that is no text as a text, and as long as a payload may be", () => {
+    const { frames } = new FrameDecoder().push(rawFrame(0x14, Buffer.of(0, 0), Buffer.alloc(maxPayloadBytes, 0xff)));
+    const [error] = frames;
+    expect(error?.type === "error" && error.payload.length).toBe(maxPayloadBytes);
+    expect(error?.type === "error" && error.payload.toString("utf8", 0, 3)).toBe("\ufffd");
   });
 
   test("refuses a frame by its announced length, before its bytes come", () => {

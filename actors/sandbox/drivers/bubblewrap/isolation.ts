@@ -48,7 +48,7 @@ export function isolationOf(premises: Premises): Isolation {
   };
 }
 
-function lacksOf({ cgroups, uids, tmps, prlimit }: Premises): string[] {
+function lacksOf({ cgroups, uids, tmps, prlimit, bwrap }: Premises): string[] {
   const names = (["memory", "cpu"] as const).filter((name) => !cgroups.limits[name]).join(" and ");
   return [
     ...(names
@@ -60,6 +60,11 @@ function lacksOf({ cgroups, uids, tmps, prlimit }: Premises): string[] {
     ...(tmps
       ? []
       : ["/tmp is not kept when a sandbox starts again. Start the worker in a mount namespace of its own."]),
+    ...(bwrap.isTheirs
+      ? [
+          "Functions can keep this worker from starting sandboxes, because bubblewrap belongs to the user they run as. Install it for all users, or start the worker in a mount namespace of its own.",
+        ]
+      : []),
     ...(prlimit
       ? []
       : ["Processes, open files and core dumps are not limited: prlimit was not found. Install util-linux."]),

@@ -4,6 +4,11 @@ import { descriptors, type LifeSpec } from "./life.ts";
 import type { Premises } from "./premises.ts";
 
 const OPEN_FILES = 1024;
+/**
+ * No core dumps. The kernel starts a host's core handler (`core_pattern` with a pipe) as the host's root whatever the
+ * limit is, also 0; at 1 it neither starts one nor finds room for a file. Source: linux/fs/coredump.c.
+ */
+const CORE_BYTES = 1;
 /** Processes of the sandbox's host user besides the function's: bubblewrap inside, and outside with its launcher. */
 const OWN_INSIDE = 1;
 const OWN_IN_ALL = 4;
@@ -21,7 +26,7 @@ export function launch(
   // environment it is put into.
   const bubblewrap = [bwrap.path, "--setenv", "MAYFLY", name, "--args", `${descriptors.args}`, "--"];
   if (!prlimit) return { launcher: bubblewrap, command: spec.command };
-  const limits = [prlimit, "--core=0", `--nofile=${OPEN_FILES}`];
+  const limits = [prlimit, `--core=${CORE_BYTES}`, `--nofile=${OPEN_FILES}`];
   if (uid === undefined && seenInside(prlimit, spec)) {
     return { launcher: bubblewrap, command: [...limits, `--nproc=${spec.pids + OWN_INSIDE}`, "--", ...spec.command] };
   }

@@ -3,7 +3,7 @@
  * watchdog that clears all of that away should the worker die.
  */
 import { readFileSync } from "node:fs";
-import { chmod, copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Cgroups } from "../cgroups/cgroup.ts";
@@ -39,7 +39,12 @@ export interface BubblewrapOptions {
 export interface Premises {
   readonly name: string;
   readonly folder: string;
-  readonly bwrap: { readonly path: string; readonly version: string };
+  readonly bwrap: {
+    readonly path: string;
+    readonly version: string;
+    /** A function could change its mode, so that this worker can start no more sandboxes. */
+    readonly isTheirs: boolean;
+  };
   /** util-linux's, undefined where it is missing. */
   readonly prlimit: string | undefined;
   readonly host: HostFacts;
@@ -113,8 +118,8 @@ export async function openPremises(given: BubblewrapOptions): Promise<Premises> 
     }
     const staging = tmps && new Staging(join(folder, "views"));
     const prlimit = await findProgram("prlimit");
-    const path = uids ? await runnableByAll(bwrap.path, staging, folder) : bwrap.path;
-    const program = { path, version: bwrap.version };
+    const { path, isTheirs } = await startable(bwrap.path, { uids, staging, folder });
+    const program = { path, version: bwrap.version, isTheirs };
     return { name, folder, bwrap: program, prlimit, host, seccompFile, cgroups, uids, tmps, staging, close };
   } catch (error) {
     await close();
@@ -122,14 +127,22 @@ export async function openPremises(given: BubblewrapOptions): Promise<Premises> 
   }
 }
 
-/** Bubblewrap is started as the sandbox's user, who can't walk to one that lies in root's own folders. */
-async function runnableByAll(program: string, staging: Staging | undefined, folder: string): Promise<string> {
-  if (await isReachableByAll(program)) return program;
-  if (staging) return staging.hold(program);
+/**
+ * A path at which sandboxes' users may start bubblewrap and not harm it. A user of its own can't walk to one in root's
+ * folders. The worker's own user could change one that belongs to it: bubblewrap is the first process inside, and a
+ * file's owner may change its mode by way of /proc/1/exe, unless it was started from a place that can't be written.
+ */
+async function startable(
+  program: string,
+  { uids, staging, folder }: Pick<Premises, "uids" | "staging" | "folder">,
+): Promise<{ path: string; isTheirs: boolean }> {
+  const isTheirs = !uids && (await stat(program)).uid === process.geteuid?.();
+  if (!isTheirs && (!uids || (await isReachableByAll(program)))) return { path: program, isTheirs };
+  if (staging) return { path: await staging.hold(program), isTheirs: false };
   const copy = join(folder, "bwrap");
   await copyFile(program, copy);
   await chmod(copy, 0o755);
-  return copy;
+  return { path: copy, isTheirs };
 }
 
 const readOwn = (file: string): Promise<string> => readFile(`/proc/self/${file}`, "utf8");
