@@ -9,6 +9,7 @@ import type { FunctionSpec } from "../../subjects/function.ts";
 import type { Call } from "../../subjects/worker.ts";
 import type { Booted, Enclosure, SandboxDriver } from "./drivers/driver.ts";
 import { encodeEvent, encodeInit, FrameDecoder, type RuntimeFrame, type RuntimeInit } from "./frames.ts";
+import { LogAllowance } from "./log-allowance.ts";
 import { LogTail } from "./log-tail.ts";
 import { type ProcessCommand, type SandboxEvent, type SandboxInput, sandboxMachine } from "./machine.ts";
 import { initError, MAX_RESPONSE_BYTES, responseTooLarge } from "./policy.ts";
@@ -66,6 +67,7 @@ class SandboxProcess {
   readonly #sandbox: SandboxInput;
   readonly #tell: (event: SandboxEvent) => void;
   readonly #tail = new LogTail();
+  readonly #allowance = new LogAllowance();
   #enclosure: Enclosure | undefined;
   #furnishing: Furnishing | undefined;
   #booted: Booted | undefined;
@@ -227,6 +229,8 @@ class SandboxProcess {
 
   #log(text: string): void {
     this.#tail.add(text);
+    if (!this.#allowance.admits(text.length, this.#world.us())) return;
+    this.#tellMissing();
     this.#world.log(this.#sandbox, text);
     this.#loggedBytes += text.length + LINE_BYTES;
     if (this.#loggedBytes > LOG_WINDOW_BYTES) void this.#waitForLog();
@@ -242,7 +246,14 @@ class SandboxProcess {
     for (const stream of streams) stream.resume();
   }
 
+  /** Beside what is let through, and at the end of an invocation. */
+  #tellMissing(): void {
+    const missing = this.#allowance.missing();
+    if (missing !== undefined) this.#world.log(this.#sandbox, missing);
+  }
+
   #usage() {
+    this.#tellMissing();
     if (Date.now() - this.#sampledMs > MEMORY_SAMPLE_MS) this.#sample();
     return { peakMemoryMiB: this.#peakMiB, tail: this.#tail.end() };
   }
