@@ -1,4 +1,5 @@
 /** Makes the streams that are missing, from the plans in subjects/streams.ts, and brings the others up to date. */
+import { isDeepStrictEqual } from "node:util";
 import { DiscardPolicy, jetstreamManager, RetentionPolicy, StorageType, type StreamConfig } from "@nats-io/jetstream";
 import { type NatsConnection, nanos } from "nats";
 import { STREAMS, type StreamPlan } from "../../subjects/streams.ts";
@@ -11,19 +12,38 @@ export interface StreamOptions {
 }
 
 const DUPLICATE_WINDOW_MS = 120_000;
+/**
+ * When several processes ask a cluster for the same stream at once, one of them may never be answered: it looks again,
+ * and finds the stream there.
+ */
+const API_MS = 3000;
+const TRIES = 5;
 /** A consumer for each function with a backlog; servers from 2.15 on take 1000 unless told otherwise. */
 const MAX_CONSUMERS = 5000;
 
 export async function makeStreams(connection: NatsConnection, options: StreamOptions): Promise<void> {
-  const { streams } = await jetstreamManager(connection);
-  // One after the other: a subject moves from one stream to the next only when the first has let go of it.
-  for (const plan of STREAMS) {
+  const { streams } = await jetstreamManager(connection, { timeout: API_MS });
+  const make = async (plan: StreamPlan) => {
     const changing = changeable(plan, options);
     const known = await streams.info(plan.name).catch(() => undefined);
-    if (known !== undefined) await streams.update(plan.name, changing);
-    else await streams.add({ ...changing, ...fixed(plan, options), name: plan.name });
+    if (known === undefined) await streams.add({ ...changing, ...fixed(plan, options), name: plan.name });
+    else if (!isAsPlanned(known.config, changing)) await streams.update(plan.name, changing);
+  };
+  // One after the other: a subject moves from one stream to the next only when the first has let go of it.
+  for (const plan of STREAMS) {
+    for (let tried = 1; ; tried++) {
+      const failure = await make(plan).then(
+        () => undefined,
+        (error: Error) => error,
+      );
+      if (failure === undefined) break;
+      if (tried === TRIES) throw new Error(`stream ${plan.name} can't be made: ${failure.message}`, { cause: failure });
+    }
   }
 }
+
+const isAsPlanned = (config: StreamConfig, planned: Partial<StreamConfig>): boolean =>
+  Object.entries(planned).every(([key, value]) => isDeepStrictEqual(config[key as keyof StreamConfig], value));
 
 /** What a stream may be given later, too. */
 function changeable(plan: StreamPlan, { asyncDepth }: StreamOptions): Partial<StreamConfig> {

@@ -1,5 +1,6 @@
 /** Three nats-servers that replicate, on free ports of this machine; all of it is gone when the scope ends. */
 import { type ChildProcess, spawn } from "node:child_process";
+import { rmSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -36,6 +37,12 @@ export async function startCluster(): Promise<Cluster> {
     const child = spawn(binary, ["-c", join(folder, `${name}.conf`)], { stdio: "ignore" });
     running.set(name, child);
   };
+  // A test that runs out of time never gets to dispose of anything.
+  const removeAtExit = () => {
+    for (const child of running.values()) child.kill("SIGKILL");
+    rmSync(folder, { recursive: true, force: true });
+  };
+  process.once("exit", removeAtExit);
   for (const [at, name] of MEMBERS.entries()) {
     const conf = serverConf({
       serverName: name,
@@ -85,6 +92,7 @@ export async function startCluster(): Promise<Cluster> {
     async [Symbol.asyncDispose]() {
       await Promise.all(connections.map((each) => each.close()));
       await Promise.all([...running.values()].map(end));
+      process.off("exit", removeAtExit);
       await rm(folder, { recursive: true, force: true });
     },
   };
