@@ -1,0 +1,70 @@
+/** What a mapping does in the world: its consumer or schedule, its work, and its record. Each step may be done twice. */
+import { fromCallback, fromPromise } from "xstate";
+import type { MappingRecord } from "../../subjects/mapping.ts";
+import { mappingKey } from "../../subjects/mapping.ts";
+import { Conflict } from "../bus/storage.ts";
+import { type MappingEvent, mappingMachine, type Prepared } from "./machine.ts";
+import { refusedSource } from "./policy.ts";
+import { processed, readRecord, settled } from "./record.ts";
+import { planOf, workOnKept } from "./sources/kept.ts";
+import { workOnSubject } from "./sources/subject.ts";
+import type { Surroundings, Work } from "./surroundings.ts";
+
+/** The machine with its effects, and a promise of having ended all work that was begun. */
+export function mappingLogic(world: Surroundings) {
+  const { triggers, component, ackWaitMs } = world;
+  const ending = new Set<Promise<unknown>>();
+  const until = (promised: Promise<unknown>) => {
+    const ended = promised
+      .catch((error: unknown) => component.log.error({ err: error }, "a mapping's work did not end well"))
+      .finally(() => ending.delete(ended));
+    ending.add(ended);
+  };
+
+  const logic = mappingMachine.provide({
+    actors: {
+      prepare: fromPromise(async ({ input: mapping }): Promise<Prepared> => {
+        const why = refusedSource(mapping.source);
+        if (why !== undefined) return { ready: false, why };
+        const now = await readRecord(triggers, mapping);
+        // Deleted meanwhile: what it had is removed by whoever hears of it, and must not be made anew.
+        if (now === undefined || now.record.state === "Deleting") throw new Error("it is being deleted");
+        const plan = planOf(mapping, ackWaitMs);
+        if (plan !== undefined) await world.sources.prepare(plan);
+        return { ready: true };
+      }),
+      work: fromCallback<MappingEvent, MappingRecord>(({ input: mapping, sendBack }) => {
+        const lost = (why: string) => sendBack({ type: "work.lost", why });
+        const begun = begin(mapping, world, lost);
+        begun.catch((error: unknown) => lost(error instanceof Error ? error.message : String(error)));
+        return () => until(begun.then((work) => work.stop()).catch(() => {}));
+      }),
+      rest: fromPromise(async () => {}),
+      remove: fromPromise(async ({ input: { record } }) => {
+        const plan = planOf(record, ackWaitMs);
+        if (plan !== undefined) await world.sources.forget(plan.stream, plan.name);
+        const now = await readRecord(triggers, record);
+        if (now?.record.state !== "Deleting") return;
+        await triggers.delete(mappingKey(record.acct, record.uuid), now.revision).catch((error: unknown) => {
+          if (!(error instanceof Conflict)) throw error;
+        });
+      }),
+      settle: fromPromise(async ({ input }) => void (await settled(input, world))),
+    },
+    actions: {
+      complain: ({ context: { record, trouble } }) => void processed(record, `PROBLEM: ${trouble}`, world),
+    },
+  });
+  const idle = async () => {
+    while (ending.size > 0) await Promise.all(ending);
+  };
+  return { logic, idle };
+}
+
+async function begin(mapping: MappingRecord, world: Surroundings, lost: (why: string) => void): Promise<Work> {
+  const { source } = mapping;
+  if (source.kind === "subject") return workOnSubject(mapping, source.subject, source.reply, world);
+  const plan = planOf(mapping, world.ackWaitMs);
+  if (plan === undefined) throw new Error(`nothing is known of sources of kind ${source.kind}`);
+  return workOnKept(mapping, plan, world, lost);
+}
