@@ -2,6 +2,7 @@
 import { Due, Queued, QueuedQualified, Waiting } from "./async.ts";
 import { Dead } from "./dead.ts";
 import { Log } from "./logs.ts";
+import { Schedule, Tick } from "./schedule.ts";
 import { History } from "./state.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -11,6 +12,7 @@ const MIB = 1024 * 1024;
 export interface StreamPlan {
   readonly name: string;
   readonly subjects: readonly string[];
+  /** 0: nothing is too old. */
   readonly maxAgeMs: number;
   /** Absent: as much as the disk holds. */
   readonly maxBytes?: number;
@@ -27,6 +29,7 @@ export const LOGS_STREAM = "LOGS";
 export const STATE_STREAM = "STATE";
 export const RETRY_STREAM = "RETRY";
 export const DEAD_STREAM = "DEAD";
+export const SCHEDULES_STREAM = "SCHEDULES";
 
 /** Events of one function always go to the same of so many streams. */
 export const ASYNC_SHARDS = 8;
@@ -64,6 +67,14 @@ export const STREAMS: readonly StreamPlan[] = [
     subjects: [Waiting.subject(), Due.subject()],
     maxAgeMs: BACKSTOP_MS,
     description: "events of asynchronous invokes that wait for another attempt",
+    isWorkQueue: true,
+    hasSchedules: true,
+  },
+  {
+    name: SCHEDULES_STREAM,
+    subjects: [Schedule.subject(), Tick.subject()],
+    maxAgeMs: 0,
+    description: "schedules that call functions, and their ticks that no trigger has taken yet",
     isWorkQueue: true,
     hasSchedules: true,
   },

@@ -10,7 +10,7 @@ import {
   jetstream,
   jetstreamManager,
 } from "@nats-io/jetstream";
-import { type NatsConnection, nanos } from "nats";
+import { headers, type NatsConnection, nanos } from "nats";
 import type { Message } from "./port.ts";
 import { codeOf, follow, type Taken, takenFrom } from "./queues.ts";
 
@@ -32,6 +32,17 @@ export interface SourcePlan {
   readonly ackWaitMs: number;
 }
 
+export interface ServerSchedule {
+  readonly stream: string;
+  /** Where the schedule itself is kept: one for each subject. */
+  readonly subject: string;
+  readonly target: string;
+  /** `@every 5m`, `@at <RFC 3339>`, or cron with seconds first. */
+  readonly when: string;
+  /** Of a cron expression; IANA. */
+  readonly timeZone?: string;
+}
+
 export interface Sources {
   /** Makes the consumer, or brings it up to date. Rejects when the stream is missing or can't have it. */
   prepare(plan: SourcePlan): Promise<void>;
@@ -41,6 +52,9 @@ export interface Sources {
     taken: (message: SourceMessage) => void,
     lost: (why: string) => void,
   ): Promise<{ stop(): Promise<void> }>;
+  /** Has the server publish to `target` whenever it is time; said again as it is, it goes on as it was. */
+  schedule(schedule: ServerSchedule): Promise<void>;
+  unschedule(stream: string, subject: string): Promise<void>;
   /** Removes the consumer; one that is gone already counts as removed. */
   forget(stream: string, name: string): Promise<void>;
 }
@@ -51,7 +65,7 @@ const STREAM_MISSING = 10059;
 
 export async function natsSources(connection: NatsConnection): Promise<Sources> {
   const client = jetstream(connection);
-  const { consumers } = await jetstreamManager(connection);
+  const { consumers, streams } = await jetstreamManager(connection);
   return {
     async prepare(plan) {
       const { stream, name, subject } = plan;
@@ -82,6 +96,22 @@ export async function natsSources(connection: NatsConnection): Promise<Sources> 
     async take({ stream, name, atMost }, taken, lost) {
       const consumer = await client.consumers.get(stream, name);
       return follow(consumer, atMost, (message) => taken(sourceMessageFrom(message)), lost);
+    },
+    async schedule({ stream, subject, target, when, timeZone }) {
+      const wished = {
+        "Nats-Schedule": when,
+        "Nats-Schedule-Target": target,
+        ...(timeZone === undefined ? {} : { "Nats-Schedule-Time-Zone": timeZone }),
+      };
+      const last = await streams.getMessage(stream, { last_by_subj: subject });
+      const isThere = Object.entries(wished).every(([name, value]) => last?.header.get(name) === value);
+      if (last !== null && isThere) return;
+      const sent = headers();
+      for (const [name, value] of Object.entries(wished)) sent.set(name, value);
+      await client.publish(subject, "", { headers: sent, expect: { streamName: stream } });
+    },
+    async unschedule(stream, subject) {
+      await streams.purge(stream, { filter: subject });
     },
     async forget(stream, name) {
       await consumers.delete(stream, name).catch((error: unknown) => {

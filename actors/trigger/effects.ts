@@ -7,6 +7,7 @@ import { type MappingEvent, mappingMachine, type Prepared } from "./machine.ts";
 import { refusedSource } from "./policy.ts";
 import { processed, readRecord, settled } from "./record.ts";
 import { planOf, workOnKept } from "./sources/kept.ts";
+import { prepareSchedule, removeSchedule, unschedule, workOnSchedule } from "./sources/schedule.ts";
 import { workOnSubject } from "./sources/subject.ts";
 import type { Surroundings, Work } from "./surroundings.ts";
 
@@ -29,6 +30,7 @@ export function mappingLogic(world: Surroundings) {
         const now = await readRecord(triggers, mapping);
         // Deleted meanwhile: what it had is removed by whoever hears of it, and must not be made anew.
         if (now === undefined || now.record.state === "Deleting") throw new Error("it is being deleted");
+        if (mapping.source.kind === "schedule") await prepareSchedule(mapping, mapping.source, world);
         const plan = planOf(mapping, ackWaitMs);
         if (plan !== undefined) await world.sources.prepare(plan);
         return { ready: true };
@@ -39,10 +41,13 @@ export function mappingLogic(world: Surroundings) {
         begun.catch((error: unknown) => lost(error instanceof Error ? error.message : String(error)));
         return () => until(begun.then((work) => work.stop()).catch(() => {}));
       }),
-      rest: fromPromise(async () => {}),
+      rest: fromPromise(async ({ input: mapping }) => {
+        if (mapping.source.kind === "schedule") await unschedule(mapping, world);
+      }),
       remove: fromPromise(async ({ input: { record } }) => {
         const plan = planOf(record, ackWaitMs);
         if (plan !== undefined) await world.sources.forget(plan.stream, plan.name);
+        if (record.source.kind === "schedule") await removeSchedule(record, world);
         const now = await readRecord(triggers, record);
         if (now?.record.state !== "Deleting") return;
         await triggers.delete(mappingKey(record.acct, record.uuid), now.revision).catch((error: unknown) => {
@@ -64,6 +69,7 @@ export function mappingLogic(world: Surroundings) {
 async function begin(mapping: MappingRecord, world: Surroundings, lost: (why: string) => void): Promise<Work> {
   const { source } = mapping;
   if (source.kind === "subject") return workOnSubject(mapping, source.subject, source.reply, world);
+  if (source.kind === "schedule") return workOnSchedule(mapping, source, world, lost);
   const plan = planOf(mapping, world.ackWaitMs);
   if (plan === undefined) throw new Error(`nothing is known of sources of kind ${source.kind}`);
   return workOnKept(mapping, plan, world, lost);

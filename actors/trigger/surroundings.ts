@@ -13,6 +13,8 @@ export interface Surroundings {
   readonly region: string;
   /** A fresh uuid each time. */
   readonly ids: () => string;
+  /** The server keeps schedules of its own. */
+  readonly hasCronSchedules: boolean;
   /** Of one batch or message: how long it waits before another try, doubling from the first to the last. */
   readonly backoff: { readonly minMs: number; readonly maxMs: number };
   /** A record nobody was heard of for so long is given to another trigger process. */

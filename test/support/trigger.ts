@@ -42,7 +42,7 @@ export interface RunningTrigger extends AsyncDisposable {
   readonly connection: NatsConnection;
 }
 
-export async function runTrigger(server: TestServer): Promise<RunningTrigger> {
+export async function runTrigger(server: TestServer, { hasCronSchedules = true } = {}): Promise<RunningTrigger> {
   const connection = await server.connect();
   const storage = await openStorage(connection, { replicas: 1 });
   const component = new Component({
@@ -62,6 +62,7 @@ export async function runTrigger(server: TestServer): Promise<RunningTrigger> {
     functions: storage.functions,
     region: "us-east-1",
     ids: randomUUID,
+    hasCronSchedules,
     backoff: { minMs: 5, maxMs: 20 },
     ackWaitMs: 2000,
     overheadMs: 5000,
