@@ -2,6 +2,6 @@
 import { raw } from "./contract.ts";
 
 /** The schedule itself: one message for each mapping, with the headers the server goes by. */
-export const Schedule = raw("mayfly.{acct}.schedule.{uuid}");
+export const Schedule = raw("mayfly.{acct}.schedule.mapping.{uuid}");
 /** Its time has come: published by the server, into the same stream. */
-export const Tick = raw("mayfly.{acct}.tick.{uuid}");
+export const Tick = raw("mayfly.{acct}.tick.mapping.{uuid}");

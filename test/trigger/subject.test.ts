@@ -74,7 +74,7 @@ test("nobody has the platform publish in its own name by asking for an answer th
   const platform = await server.connect();
   const frontend = fakeFrontend(platform, "deputy");
   const heard: string[] = [];
-  platform.subscribe("mayfly.recount", { callback: (_, message) => heard.push(message.subject) });
+  platform.subscribe("mayfly.recount", { callback: (_, message) => void heard.push(message.subject) });
   await platform.flush();
   await using trigger = await runTrigger(server);
   await enabled(trigger.storage, mapping({ kind: "subject", subject: "deputy", reply: true }, { fn: "deputy" }));
