@@ -52,6 +52,11 @@ export interface Sources {
     taken: (message: SourceMessage) => void,
     lost: (why: string) => void,
   ): Promise<{ stop(): Promise<void> }>;
+  /**
+   * What was taken and not acknowledged is delivered again before anything newer, now, also what is still in somebody's hands.
+   * An older server can't: there it comes when its time to be acknowledged is over.
+   */
+  rewind(stream: string, name: string): Promise<void>;
   /** Has the server publish to `target` whenever it is time; said again as it is, it goes on as it was. */
   schedule(schedule: ServerSchedule): Promise<void>;
   unschedule(stream: string, subject: string): Promise<void>;
@@ -63,7 +68,11 @@ const CONSUMER_EXISTS = 10148;
 const CONSUMER_MISSING = 10014;
 const STREAM_MISSING = 10059;
 
-export async function natsSources(connection: NatsConnection): Promise<Sources> {
+/** `hasReset`: the server can begin again with what a consumer has delivered and not heard of. */
+export async function natsSources(
+  connection: NatsConnection,
+  { hasReset }: { readonly hasReset: boolean },
+): Promise<Sources> {
   const client = jetstream(connection);
   const { consumers, streams } = await jetstreamManager(connection);
   return {
@@ -96,6 +105,9 @@ export async function natsSources(connection: NatsConnection): Promise<Sources> 
     async take({ stream, name, atMost }, taken, lost) {
       const consumer = await client.consumers.get(stream, name);
       return follow(consumer, atMost, (message) => taken(sourceMessageFrom(message)), lost);
+    },
+    async rewind(stream, name) {
+      if (hasReset) await consumers.reset(stream, name);
     },
     async schedule({ stream, subject, target, when, timeZone }) {
       const wished = {

@@ -4,12 +4,13 @@ import type { MappingRecord } from "../../subjects/mapping.ts";
 import { mappingKey } from "../../subjects/mapping.ts";
 import { Conflict } from "../bus/storage.ts";
 import { type MappingEvent, mappingMachine, type Prepared } from "./machine.ts";
-import { refusedSource } from "./policy.ts";
+import { needsTurns, refusedSource } from "./policy.ts";
 import { processed, readRecord, settled } from "./record.ts";
 import { planOf, workOnKept } from "./sources/kept.ts";
 import { prepareSchedule, removeSchedule, unschedule, workOnSchedule } from "./sources/schedule.ts";
 import { workOnSubject } from "./sources/subject.ts";
 import type { Surroundings, Work } from "./surroundings.ts";
+import { takeTurns } from "./turn.ts";
 
 /** The machine with its effects, and a promise of having ended all work that was begun. */
 export function mappingLogic(world: Surroundings) {
@@ -46,7 +47,10 @@ export function mappingLogic(world: Surroundings) {
       }),
       remove: fromPromise(async ({ input: { record } }) => {
         const plan = planOf(record, ackWaitMs);
-        if (plan !== undefined) await world.sources.forget(plan.stream, plan.name);
+        if (plan !== undefined) {
+          await world.sources.forget(plan.stream, plan.name);
+          await world.leases.delete(plan.name);
+        }
         if (record.source.kind === "schedule") await removeSchedule(record, world);
         const now = await readRecord(triggers, record);
         if (now?.record.state !== "Deleting") return;
@@ -72,5 +76,18 @@ async function begin(mapping: MappingRecord, world: Surroundings, lost: (why: st
   if (source.kind === "schedule") return workOnSchedule(mapping, source, world, lost);
   const plan = planOf(mapping, world.ackWaitMs);
   if (plan === undefined) throw new Error(`nothing is known of sources of kind ${source.kind}`);
-  return workOnKept(mapping, plan, world, lost);
+  if (!needsTurns(mapping)) return workOnKept(mapping, plan, world, lost);
+  return takeTurns({
+    leases: world.leases,
+    key: plan.name,
+    holder: `${world.component.id}-${world.ids()}`,
+    beatMs: world.beatMs,
+    log: world.component.log,
+    lost,
+    async begin() {
+      // What another left in the middle comes first.
+      if (mapping.inOrder) await world.sources.rewind(plan.stream, plan.name);
+      return workOnKept(mapping, plan, world, lost);
+    },
+  });
 }

@@ -22,6 +22,13 @@ export function refusedSource(source: MappingSource): string | undefined {
   return isOwn ? undefined : `a ${source.kind} of the platform is no event source`;
 }
 
+/**
+ * Whether one process at a time must work on it. How many records are taken is limited for all of them together, how many
+ * batches only where each is one record.
+ */
+export const needsTurns = ({ inOrder, maxConcurrency, batchSize }: MappingRecord): boolean =>
+  inOrder || (maxConcurrency !== undefined && batchSize > 1);
+
 /** Whether a requester may be answered there: whoever names a subject of the platform wants us to speak in its name. */
 export function mayAnswer(replyTo: string): boolean {
   const [first = ""] = replyTo.split(".");

@@ -10,6 +10,10 @@ export interface Surroundings {
   readonly queues: Pick<WorkQueues, "store">;
   readonly triggers: Bucket;
   readonly functions: Bucket;
+  /** Who works on what only one may. */
+  readonly leases: Bucket;
+  /** Between two renewals of a lease. */
+  readonly beatMs: number;
   readonly region: string;
   /** A fresh uuid each time. */
   readonly ids: () => string;

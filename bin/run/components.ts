@@ -113,6 +113,8 @@ export const COMPONENTS = {
       queues: process.queues,
       triggers: process.storage.triggers,
       functions: process.storage.functions,
+      leases: process.storage.leases,
+      beatMs: process.config.heartbeatMs,
       region,
       ids: uuid,
       hasCronSchedules: hasFeature(process.connection.info?.version ?? "", serverFeatures.cronSchedules),

@@ -11,6 +11,7 @@ import { natsQueues, type WorkQueues } from "../../actors/bus/queues.ts";
 import { natsSources, type Sources } from "../../actors/bus/sources.ts";
 import { openStorage, type Storage } from "../../actors/bus/storage.ts";
 import type { Config } from "../../config/config.ts";
+import { hasFeature, serverFeatures } from "../../config/nats/features.ts";
 import type { Home } from "../embedded/home.ts";
 import { packageRoot } from "../package-root.ts";
 
@@ -57,7 +58,9 @@ export async function openProcess(name: string, login: NatsLogin, config: Config
     network,
     storage,
     queues: await natsQueues(connection),
-    sources: await natsSources(connection),
+    sources: await natsSources(connection, {
+      hasReset: hasFeature(connection.info?.version ?? "", serverFeatures.consumerReset),
+    }),
     config,
     home,
     clock: systemClock,

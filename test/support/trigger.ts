@@ -56,10 +56,12 @@ export async function runTrigger(server: TestServer, { hasCronSchedules = true }
   });
   await startTrigger({
     component,
-    sources: await natsSources(connection),
+    sources: await natsSources(connection, { hasReset: true }),
     queues: await natsQueues(connection),
     triggers: storage.triggers,
     functions: storage.functions,
+    leases: storage.leases,
+    beatMs: 50,
     region: "us-east-1",
     ids: randomUUID,
     hasCronSchedules,

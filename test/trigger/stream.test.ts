@@ -213,3 +213,85 @@ test("a stream of the platform is nobody's source", async () => {
   const told = await reaches(trigger.storage, record, (now) => now?.state === "Disabled");
   expect(told?.stateReason).toBe("a stream of the platform is no event source");
 });
+
+test("in order, a subject's records are run one after the other, whichever triggers come and go", async () => {
+  const stream = await newStream();
+  const under = new Set<unknown>();
+  const overlaps: unknown[] = [];
+  const frontend = fakeFrontend(stream.connection, stream.name, async ({ event }) => {
+    const subject = event.Records[0]?.subject;
+    if (under.has(subject)) overlaps.push(subject);
+    under.add(subject);
+    await stream.connection.flush();
+    under.delete(subject);
+    return {};
+  });
+  const one = await runTrigger(server);
+  await using two = await runTrigger(server);
+  const settings = { fn: stream.name, inOrder: true, batchSize: 3 };
+  await enabled(two.storage, mapping({ kind: "stream", stream: stream.name }, settings));
+  const subjects = ["a", "b", "c"];
+  const publish = async (from: number, to: number) => {
+    for (let id = from; id < to; id++) await Promise.all(subjects.map((subject) => stream.publish(subject, id)));
+  };
+  const count = () => frontend.bodies().flat().length;
+  await publish(0, 20);
+  await frontend.until(() => count() >= 10);
+  await one[Symbol.asyncDispose]();
+  await publish(20, 40);
+  await frontend.until(() => count() >= 120);
+  expect(overlaps).toEqual([]);
+  for (const subject of subjects) {
+    const ran = frontend.asked
+      .flatMap(({ event }) => event.Records)
+      .filter((record) => String(record.subject).endsWith(subject))
+      .map(({ body }) => Number(body));
+    expect([...new Set(ran)]).toEqual(Array.from({ length: 40 }, (_, id) => id));
+  }
+});
+
+test("the batches of a mapping that run at a time are no more than it may have, over all triggers", async () => {
+  const stream = await newStream();
+  let running = 0;
+  let most = 0;
+  const frontend = fakeFrontend(stream.connection, stream.name, async () => {
+    most = Math.max(most, ++running);
+    await stream.connection.flush();
+    running -= 1;
+    return {};
+  });
+  await using one = await runTrigger(server);
+  await using _two = await runTrigger(server);
+  const settings = { fn: stream.name, maxConcurrency: 2, batchSize: 2 };
+  await enabled(one.storage, mapping({ kind: "stream", stream: stream.name }, settings));
+  await Promise.all(Array.from({ length: 50 }, (_, id) => stream.publish("x", id)));
+  await frontend.until(() => frontend.bodies().flat().length === 50);
+  expect(most).toBeLessThanOrEqual(2);
+});
+
+test("a failing record that grew too old is given up, and told so", async () => {
+  const stream = await newStream();
+  const told = stream.connection.subscribe(`old.${stream.name}`, { max: 1 });
+  fakeFrontend(stream.connection, stream.name, () => ({ headers: { [FUNCTION_ERROR]: "Unhandled" } }));
+  await stream.publish("x", 1);
+  await using trigger = await runTrigger(server);
+  const settings = { fn: stream.name, maxRecordAgeSeconds: 1, onFailure: `arn:aws:nats:::subject/old.${stream.name}` };
+  await enabled(trigger.storage, mapping({ kind: "stream", stream: stream.name }, settings));
+  for await (const message of told)
+    expect(message.json()).toMatchObject({ requestContext: { condition: "RecordAgeExceeded" } });
+});
+
+test("a failure goes into a stream, which acknowledges it before the record is", async () => {
+  const stream = await newStream();
+  const frontend = fakeFrontend(stream.connection, stream.name, () => ({ headers: { [FUNCTION_ERROR]: "Unhandled" } }));
+  await stream.publish("x", 1);
+  await using trigger = await runTrigger(server);
+  const onFailure = `arn:aws:nats:::stream/FAILED${stream.name}/f.${stream.name}`;
+  const settings = { fn: stream.name, maxRetryAttempts: 0, onFailure };
+  await enabled(trigger.storage, mapping({ kind: "stream", stream: stream.name }, settings));
+  await frontend.until((asked) => asked.length === 3);
+  const stored = stream.connection.subscribe(`f.${stream.name}`, { max: 1 });
+  await stream.manager.streams.add({ name: `FAILED${stream.name}`, subjects: [`f.${stream.name}`] });
+  for await (const message of stored)
+    expect(message.json()).toMatchObject({ requestContext: { condition: "RetryAttemptsExhausted" } });
+});
