@@ -2,7 +2,14 @@
  * Work queues on JetStream: what is stored in one is for one taker, who takes it, keeps it while he works on it, and
  * acknowledges it or gives it back. Beside queues it publishes into any stream, acknowledged by that stream.
  */
-import { AckPolicy, type Consumer, type ConsumerMessages, type JsMsg, jetstream, jetstreamManager } from "@nats-io/jetstream";
+import {
+  AckPolicy,
+  type Consumer,
+  type ConsumerMessages,
+  type JsMsg,
+  jetstream,
+  jetstreamManager,
+} from "@nats-io/jetstream";
 import { headers, type NatsConnection, nanos, type Subscription } from "nats";
 import { type Message, NoAnswer, type Said } from "./port.ts";
 

@@ -13,6 +13,8 @@ export interface Held {
   readonly storedAt: number;
   /** As it stands in the event. */
   readonly json: string;
+  /** Of `json`. */
+  readonly bytes: number;
   readonly message: SourceMessage;
 }
 
@@ -56,7 +58,7 @@ export class Batches {
     const lane = this.#lanes.get(name) ?? { records: [], bytes: 0, running: 0, window: undefined, isDue: false };
     this.#lanes.set(name, lane);
     lane.records.push(record);
-    lane.bytes += record.json.length;
+    lane.bytes += record.bytes;
     if (windowMs === 0) lane.isDue = true;
     else lane.window ??= this.#opened(lane);
     this.#pumpSoon();
@@ -106,9 +108,9 @@ export class Batches {
     const { batchSize, windowMs } = this.#options;
     let bytes = 0;
     let count = 0;
-    for (const { json } of lane.records) {
-      if (count === batchSize || (count > 0 && bytes + json.length > MAX_BYTES - ENVELOPE_BYTES)) break;
-      bytes += json.length;
+    for (const record of lane.records) {
+      if (count === batchSize || (count > 0 && bytes + record.bytes > MAX_BYTES - ENVELOPE_BYTES)) break;
+      bytes += record.bytes;
       count += 1;
     }
     const cut = lane.records.splice(0, count);

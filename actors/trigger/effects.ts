@@ -12,7 +12,10 @@ import { workOnSubject } from "./sources/subject.ts";
 import type { Surroundings, Work } from "./surroundings.ts";
 import { takeTurns } from "./turn.ts";
 
-/** The machine with its effects, and a promise of having ended all work that was begun. */
+/** How long a stopping process waits for what runs; what it leaves then is delivered to others in time. */
+const LINGER_MS = 800;
+
+/** The machine with its effects, and a promise of having ended the work that was begun, as far as there is time for it. */
 export function mappingLogic(world: Surroundings) {
   const { triggers, component, ackWaitMs } = world;
   const ending = new Set<Promise<unknown>>();
@@ -65,7 +68,10 @@ export function mappingLogic(world: Surroundings) {
     },
   });
   const idle = async () => {
-    while (ending.size > 0) await Promise.all(ending);
+    const { promise: outOfTime, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, LINGER_MS);
+    await Promise.race([outOfTime, Promise.all(ending)]);
+    clearTimeout(timer);
   };
   return { logic, idle };
 }

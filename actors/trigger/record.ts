@@ -49,12 +49,25 @@ export const settled = (
     isSameWish(now, record) ? { ...now, state, stateReason: reason, modifiedAt: component.clock.now() } : undefined,
   );
 
-/** Tells the owner of the last records, where that is news. What can't be told now is told by the next ones. */
+const LOOKED_MS = 1000;
+/** By the bucket that was looked at: what each mapping's record was seen to say, and when. */
+const looked = new WeakMap<Bucket, Map<string, { readonly result: string; readonly at: number }>>();
+
+/**
+ * Tells the owner of the last records, where that is news; the record is looked at once a second at most for the same news.
+ * What can't be told now is told by the next ones.
+ */
 export async function processed(
   mapping: MappingRecord,
   result: string,
   { triggers, component }: Pick<Surroundings, "triggers" | "component">,
 ): Promise<void> {
+  const at = component.clock.now();
+  const seen = looked.get(triggers) ?? new Map();
+  looked.set(triggers, seen);
+  const last = seen.get(mapping.uuid);
+  if (last?.result === result && at - last.at < LOOKED_MS) return;
+  seen.set(mapping.uuid, { result, at });
   try {
     await changed(triggers, mapping, (now) =>
       now.state === "Deleting" || now.lastProcessingResult === result

@@ -104,7 +104,8 @@ function heldFrom(
     const { subject, data, headers } = message;
     const arrival = { subject, data, headers, at: storedAt, kept: { stream, sequence, deliveries } };
     const event = recordOf(mapping, arrival, region, id);
-    return { id, storedAt, message, event, json: JSON.stringify(event) };
+    const json = JSON.stringify(event);
+    return { id, storedAt, message, event, json, bytes: Buffer.byteLength(json) };
   } catch {
     return undefined;
   }
