@@ -295,3 +295,24 @@ test("a failure goes into a stream, which acknowledges it before the record is",
   for await (const message of stored)
     expect(message.json()).toMatchObject({ requestContext: { condition: "RetryAttemptsExhausted" } });
 });
+
+test("what a trigger had in hand when it vanished is run by another before anything newer", async () => {
+  const stream = await newStream();
+  const silence = Promise.withResolvers<object>();
+  const frontend = fakeFrontend(stream.connection, stream.name, () =>
+    frontend.asked.length === 1 ? silence.promise : {},
+  );
+  const one = await runTrigger(server);
+  const settings = { fn: stream.name, inOrder: true, batchSize: 2 };
+  await enabled(one.storage, mapping({ kind: "stream", stream: stream.name }, settings));
+  for (const id of [1, 2]) await stream.publish("x", id);
+  await frontend.until((asked) => asked.length === 1);
+  await using _two = await runTrigger(server);
+  await one.connection.close();
+  for (const id of [3, 4]) await stream.publish("x", id);
+  const seen = () => frontend.bodies().slice(1).flat();
+  await frontend.until(() => seen().length >= 4);
+  expect([...new Set(seen())]).toEqual(["1", "2", "3", "4"]);
+  silence.resolve({});
+  await one[Symbol.asyncDispose]();
+});
