@@ -65,7 +65,9 @@ export function workOnSubject(mapping: MappingRecord, subject: string, isAnswere
       const timeoutMs = (await timeoutOf(mapping, world)) + world.overheadMs;
       const reply = await ask(network, mapping, { requestId: id, attempt: 1, payload, traceId, timeoutMs });
       network.publish({ subject: to, payload: reply.data, headers: headersOf(reply), isAnswer: true });
-      statistics.answered(to, refusalOf(reply)?.name ?? reply.header(H.FUNCTION_ERROR));
+      const problem = refusalOf(reply)?.name ?? reply.header(H.FUNCTION_ERROR);
+      statistics.answered(to, problem);
+      void processed(mapping, problem === undefined ? "OK" : `PROBLEM: ${problem}`, world);
     } catch (error) {
       refuse(to, refusal("ServiceException", error instanceof Error ? error.message : String(error)));
     }
