@@ -4,7 +4,7 @@ import type { MappingRecord } from "../../subjects/mapping.ts";
 import { mappingKey } from "../../subjects/mapping.ts";
 import { Conflict } from "../bus/storage.ts";
 import { type MappingEvent, mappingMachine, type Prepared } from "./machine.ts";
-import { needsTurns, refusedSource } from "./policy.ts";
+import { isSameWish, needsTurns, refusedSource } from "./policy.ts";
 import { processed, readRecord, settled } from "./record.ts";
 import { planOf, workOnKept } from "./sources/kept.ts";
 import { prepareSchedule, removeSchedule, unschedule, workOnSchedule } from "./sources/schedule.ts";
@@ -26,42 +26,67 @@ export function mappingLogic(world: Surroundings) {
     ending.add(ended);
   };
 
+  /** Steps of one mapping, one after the other: one that was overtaken still ends before the next begins. */
+  const steps = new Map<string, Promise<unknown>>();
+  const inTurn = <T>({ uuid }: MappingRecord, step: () => Promise<T>): Promise<T> => {
+    const done = (steps.get(uuid) ?? Promise.resolve()).then(step);
+    const ended = done
+      .catch(() => {})
+      .finally(() => {
+        if (steps.get(uuid) === ended) steps.delete(uuid);
+      });
+    steps.set(uuid, ended);
+    return done;
+  };
+  const prepare = async (mapping: MappingRecord): Promise<Prepared> => {
+    const why = refusedSource(mapping.source);
+    if (why !== undefined) return { ready: false, why };
+    const now = await readRecord(triggers, mapping);
+    // Somebody was faster, or its owner wishes something else: what is read next says what is to be done.
+    if (now === undefined || !isSameWish(now.record, mapping)) return { ready: true };
+    if (mapping.source.kind === "schedule") await prepareSchedule(mapping, mapping.source, world);
+    const plan = planOf(mapping, ackWaitMs);
+    if (plan !== undefined) await world.sources.prepare(plan);
+    return { ready: true };
+  };
+  const remove = async (record: MappingRecord): Promise<void> => {
+    const plan = planOf(record, ackWaitMs);
+    if (plan !== undefined) {
+      await world.sources.forget(plan.stream, plan.name);
+      await world.leases.delete(plan.name);
+    }
+    if (record.source.kind === "schedule") await removeSchedule(record, world);
+    const now = await readRecord(triggers, record);
+    if (now?.record.state !== "Deleting") return;
+    await triggers.delete(mappingKey(record.acct, record.uuid), now.revision).catch((error: unknown) => {
+      if (!(error instanceof Conflict)) throw error;
+    });
+  };
+  const working = (mapping: MappingRecord, lost: (why: string) => void): (() => void) => {
+    const begun = begin(mapping, world, lost);
+    begun.catch((error: unknown) => lost(error instanceof Error ? error.message : String(error)));
+    return () => until(begun.then((work) => work.stop()).catch(() => {}));
+  };
+
   const logic = mappingMachine.provide({
     actors: {
-      prepare: fromPromise(async ({ input: mapping }): Promise<Prepared> => {
-        const why = refusedSource(mapping.source);
-        if (why !== undefined) return { ready: false, why };
-        const now = await readRecord(triggers, mapping);
-        // Deleted meanwhile: what it had is removed by whoever hears of it, and must not be made anew.
-        if (now === undefined || now.record.state === "Deleting") throw new Error("it is being deleted");
-        if (mapping.source.kind === "schedule") await prepareSchedule(mapping, mapping.source, world);
-        const plan = planOf(mapping, ackWaitMs);
-        if (plan !== undefined) await world.sources.prepare(plan);
-        return { ready: true };
+      prepare: fromPromise(({ input: mapping }) => inTurn(mapping, () => prepare(mapping))),
+      work: fromCallback<MappingEvent, MappingRecord>(({ input: mapping, sendBack }) =>
+        working(mapping, (why) => sendBack({ type: "work.lost", why })),
+      ),
+      listen: fromCallback<MappingEvent, MappingRecord>(({ input: mapping }) =>
+        mapping.enabled && mapping.source.kind === "subject" ? working(mapping, () => {}) : undefined,
+      ),
+      rest: fromPromise(({ input: mapping }) =>
+        inTurn(mapping, async () => {
+          if (mapping.source.kind === "schedule") await unschedule(mapping, world);
+        }),
+      ),
+      remove: fromPromise(({ input: { record } }) => inTurn(record, () => remove(record))),
+      settle: fromPromise(async ({ input }) => {
+        await component.network.flush();
+        await settled(input, world);
       }),
-      work: fromCallback<MappingEvent, MappingRecord>(({ input: mapping, sendBack }) => {
-        const lost = (why: string) => sendBack({ type: "work.lost", why });
-        const begun = begin(mapping, world, lost);
-        begun.catch((error: unknown) => lost(error instanceof Error ? error.message : String(error)));
-        return () => until(begun.then((work) => work.stop()).catch(() => {}));
-      }),
-      rest: fromPromise(async ({ input: mapping }) => {
-        if (mapping.source.kind === "schedule") await unschedule(mapping, world);
-      }),
-      remove: fromPromise(async ({ input: { record } }) => {
-        const plan = planOf(record, ackWaitMs);
-        if (plan !== undefined) {
-          await world.sources.forget(plan.stream, plan.name);
-          await world.leases.delete(plan.name);
-        }
-        if (record.source.kind === "schedule") await removeSchedule(record, world);
-        const now = await readRecord(triggers, record);
-        if (now?.record.state !== "Deleting") return;
-        await triggers.delete(mappingKey(record.acct, record.uuid), now.revision).catch((error: unknown) => {
-          if (!(error instanceof Conflict)) throw error;
-        });
-      }),
-      settle: fromPromise(async ({ input }) => void (await settled(input, world))),
     },
     actions: {
       complain: ({ context: { record, trouble } }) => void processed(record, `PROBLEM: ${trouble}`, world),

@@ -7,7 +7,7 @@
  *   Deleting      what the mapping had in the source is removed, then its record ─► gone
  *   In each, `failing` waits for another try. `left`: this process no longer lives it, others may.
  * Hears    record.read: its record in the bucket, at each change · record.gone · work.lost · trigger.stopping
- * Does     prepare · work · rest · remove · settle · complain (effects.ts)
+ * Does     prepare · listen · work · rest · remove · settle · complain (effects.ts)
  *
  * Promises The record is the truth: every process does each step, all of which may be done twice; who is first with a step's
  *          end writes it by compare-and-set, and all follow what they read. A mapping whose owner wants it to run is tried for
@@ -55,6 +55,8 @@ const parts = setup({
     prepare: fromPromise<Prepared, MappingRecord>(notProvided),
     /** Takes and runs records as long as it is there; says `work.lost` when it no longer can. */
     work: fromCallback<MappingEvent, MappingRecord>(() => {}),
+    /** Hears what is kept nowhere before its owner reads that it is heard. */
+    listen: fromCallback<MappingEvent, MappingRecord>(() => {}),
     rest: fromPromise<void, MappingRecord>(notProvided),
     remove: fromPromise<void, MappingInput>(notProvided),
     /** Writes a step's end, if the record still wishes it. Then the record is read again. */
@@ -102,18 +104,21 @@ const becoming = parts.createStateConfig({
       },
     },
     settling: {
-      invoke: {
-        src: "settle",
-        input: ({ context: { record } }) => ({
-          record,
-          state: record.enabled ? ("Enabled" as const) : ("Disabled" as const),
-          reason: record.stateReason,
-        }),
-        onError: {
-          target: "failing",
-          actions: { type: "noteTrouble", params: ({ event }) => ({ error: event.error }) },
+      invoke: [
+        { src: "listen", input: ({ context }) => context.record },
+        {
+          src: "settle",
+          input: ({ context: { record } }) => ({
+            record,
+            state: record.enabled ? ("Enabled" as const) : ("Disabled" as const),
+            reason: record.stateReason,
+          }),
+          onError: {
+            target: "failing",
+            actions: { type: "noteTrouble", params: ({ event }) => ({ error: event.error }) },
+          },
         },
-      },
+      ],
     },
     refusing: {
       invoke: {

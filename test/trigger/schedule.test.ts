@@ -1,7 +1,7 @@
 /** Schedules, kept by the server and by timers. */
 import { jetstreamManager } from "@nats-io/jetstream";
 import { Cron } from "croner";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { expressionOf } from "../../actors/trigger/expression.ts";
 import { Queued } from "../../subjects/async.ts";
 import { mappingKey } from "../../subjects/mapping.ts";
@@ -94,7 +94,8 @@ test.each([
   expect(await kept()).toBe(1);
   await one.storage.triggers.put(mappingKey(acct, uuid), { ...record, enabled: false, state: "Disabling" });
   await reaches(one.storage, record, (now) => now?.state === "Disabled");
-  expect(await kept()).toBeUndefined();
+  // The other trigger may be a step behind, and does the same once more.
+  await vi.waitFor(async () => expect(await kept()).toBeUndefined());
   await one.storage.triggers.put(mappingKey(acct, uuid), { ...record, enabled: false, state: "Deleting" });
   await reaches(one.storage, record, (now) => now === undefined);
 });
