@@ -70,7 +70,7 @@ export default {
     {
       name: "one-place-knows-nats",
       severity: "error",
-      from: { path: "^(actors|subjects|config)/", pathNot: "^actors/bus/(nats|storage|streams|queues)\\.ts$" },
+      from: { path: "^(actors|subjects|config)/", pathNot: "^actors/bus/(nats|storage|streams|queues|sources)\\.ts$" },
       to: { path: NATS_CLIENTS },
     },
     {

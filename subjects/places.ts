@@ -10,6 +10,7 @@ import {
   LEASES_BUCKET,
   LOGS_STREAM,
   RETRY_STREAM,
+  SCHEDULES_STREAM,
   STATE_STREAM,
   TRIGGERS_BUCKET,
 } from "./streams.ts";
@@ -24,9 +25,8 @@ const PLATFORM_STREAMS: readonly string[] = [
   STATE_STREAM,
   RETRY_STREAM,
   DEAD_STREAM,
+  SCHEDULES_STREAM,
   ...ASYNC_STREAMS,
-  // Where the triggers' schedules wait.
-  "SCHEDULES",
 ];
 /** What is behind buckets and object stores is named as such. */
 const BEHIND_BUCKETS = /^(?:KV|OBJ)_/;

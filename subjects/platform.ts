@@ -2,6 +2,8 @@
 export const PLATFORM_SUBJECTS: readonly string[] = [
   "mayfly.*.dead.*",
   "mayfly.*.retry.>",
+  "mayfly.*.schedule.>",
+  "mayfly.*.tick.>",
   "mayfly.*.wait.>",
   "mayfly.counting.>",
   "mayfly.frontend.>",

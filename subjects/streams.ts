@@ -2,6 +2,7 @@
 import { Due, Queued, QueuedQualified, Waiting } from "./async.ts";
 import { Dead } from "./dead.ts";
 import { Log } from "./logs.ts";
+import { Schedule, Tick } from "./schedule.ts";
 import { History } from "./state.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -11,6 +12,7 @@ const MIB = 1024 * 1024;
 export interface StreamPlan {
   readonly name: string;
   readonly subjects: readonly string[];
+  /** 0: nothing is too old. */
   readonly maxAgeMs: number;
   /** Absent: as much as the disk holds. */
   readonly maxBytes?: number;
@@ -27,6 +29,7 @@ export const LOGS_STREAM = "LOGS";
 export const STATE_STREAM = "STATE";
 export const RETRY_STREAM = "RETRY";
 export const DEAD_STREAM = "DEAD";
+export const SCHEDULES_STREAM = "SCHEDULES";
 
 /** Events of one function always go to the same of so many streams. */
 export const ASYNC_SHARDS = 8;
@@ -68,6 +71,14 @@ export const STREAMS: readonly StreamPlan[] = [
     hasSchedules: true,
   },
   {
+    name: SCHEDULES_STREAM,
+    subjects: [Schedule.subject(), Tick.subject()],
+    maxAgeMs: 0,
+    description: "schedules that call functions, and their ticks that no trigger has taken yet",
+    isWorkQueue: true,
+    hasSchedules: true,
+  },
+  {
     name: DEAD_STREAM,
     subjects: [Dead.subject()],
     maxAgeMs: 14 * DAY_MS,
@@ -77,7 +88,7 @@ export const STREAMS: readonly StreamPlan[] = [
 
 /**
  * KV buckets. Keys of FUNCTIONS: `<acct>.<fn>` and `<acct>.<fn>.<version>`; of TRIGGERS: `<acct>.<uuid>`; of LEASES:
- * `<workerId>`.
+ * `<workerId>` and, of a mapping that one process at a time works on, `mapping-<uuid>`.
  */
 export const FUNCTIONS_BUCKET = "FUNCTIONS";
 export const TRIGGERS_BUCKET = "TRIGGERS";

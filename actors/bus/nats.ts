@@ -44,6 +44,10 @@ class NatsMessage implements Message {
     this.replyTo = message.reply === "" ? undefined : message.reply;
   }
 
+  get headers(): Readonly<Record<string, string>> {
+    return Object.fromEntries([...(this.#message.headers ?? [])].map(([name, values]) => [name, values.join(",")]));
+  }
+
   header(name: string): string | undefined {
     const value = this.#message.headers?.get(name);
     return value === undefined || value === "" ? undefined : value;

@@ -7,6 +7,8 @@ export interface Message {
   readonly data: Uint8Array;
   readonly replyTo: string | undefined;
   header(name: string): string | undefined;
+  /** Every header by its name as sent, where the network tells them all. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** Something to publish. `replyTo` asks whoever hears it to answer there. */

@@ -2,7 +2,14 @@
  * Work queues on JetStream: what is stored in one is for one taker, who takes it, keeps it while he works on it, and
  * acknowledges it or gives it back. Beside queues it publishes into any stream, acknowledged by that stream.
  */
-import { AckPolicy, type ConsumerMessages, type JsMsg, jetstream, jetstreamManager } from "@nats-io/jetstream";
+import {
+  AckPolicy,
+  type Consumer,
+  type ConsumerMessages,
+  type JsMsg,
+  jetstream,
+  jetstreamManager,
+} from "@nats-io/jetstream";
 import { headers, type NatsConnection, nanos, type Subscription } from "nats";
 import { type Message, NoAnswer, type Said } from "./port.ts";
 
@@ -121,23 +128,7 @@ export async function natsQueues(connection: NatsConnection): Promise<WorkQueues
           if (codeOf(error) !== CONSUMER_EXISTS) throw error;
           return manager.consumers.update(stream, name, changing);
         });
-      const consumer = await client.consumers.get(stream, name);
-      const messages = await consumer.consume({
-        max_messages: atMost,
-        abort_on_missing_resource: true,
-        callback: (message) => taken(takenFrom(message)),
-      });
-      let isStopped = false;
-      void messages.closed().then((why) => {
-        if (!isStopped) lost(why instanceof Error ? why.message : "the server ended it");
-      });
-      return {
-        async stop() {
-          isStopped = true;
-          await subscriptionOf(messages)?.drain();
-          await messages.close();
-        },
-      };
+      return follow(await client.consumers.get(stream, name), atMost, (message) => taken(takenFrom(message)), lost);
     },
   };
 }
@@ -151,7 +142,32 @@ function subscriptionOf(messages: ConsumerMessages): Subscription | undefined {
   return "sub" in messages ? (messages.sub as Subscription) : undefined;
 }
 
-function takenFrom(message: JsMsg): Taken {
+/** Hears what a consumer has, as many messages ahead as may be held. */
+export async function follow(
+  consumer: Consumer,
+  atMost: number,
+  heard: (message: JsMsg) => void,
+  lost: (why: string) => void,
+): Promise<{ stop(): Promise<void> }> {
+  const messages = await consumer.consume({
+    max_messages: atMost,
+    abort_on_missing_resource: true,
+    callback: heard,
+  });
+  let isStopped = false;
+  void messages.closed().then((why) => {
+    if (!isStopped) lost(why instanceof Error ? why.message : "the server ended it");
+  });
+  return {
+    async stop() {
+      isStopped = true;
+      await subscriptionOf(messages)?.drain();
+      await messages.close();
+    },
+  };
+}
+
+export function takenFrom(message: JsMsg): Taken {
   const { stream, streamSequence: sequence, timestampNanos, deliveryCount: deliveries } = message.info;
   return {
     subject: message.subject,
@@ -168,5 +184,5 @@ function takenFrom(message: JsMsg): Taken {
   };
 }
 
-const codeOf = (error: unknown): unknown =>
+export const codeOf = (error: unknown): unknown =>
   typeof error === "object" && error !== null && "code" in error ? error.code : undefined;

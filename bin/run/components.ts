@@ -5,6 +5,7 @@ import { startCounting } from "../../actors/counting/index.ts";
 import { startFrontend } from "../../actors/frontend/index.ts";
 import { startPlacement } from "../../actors/placement/index.ts";
 import { startPoller } from "../../actors/poller/index.ts";
+import { startTrigger } from "../../actors/trigger/index.ts";
 import { startWorkerManager } from "../../actors/worker-manager/index.ts";
 import { hasFeature, serverFeatures } from "../../config/nats/features.ts";
 import { type Process, type Started, shortId, uuid } from "./context.ts";
@@ -103,6 +104,26 @@ export const COMPONENTS = {
     });
     return started(component);
   },
+  trigger: async (process) => {
+    const component = process.component("trigger", "event source mappings: what calls functions by itself");
+    const { region, reserveMs, initMs, async } = process.config;
+    await startTrigger({
+      component,
+      sources: process.sources,
+      queues: process.queues,
+      triggers: process.storage.triggers,
+      functions: process.storage.functions,
+      leases: process.storage.leases,
+      beatMs: process.config.heartbeatMs,
+      region,
+      ids: uuid,
+      hasCronSchedules: hasFeature(process.connection.info?.version ?? "", serverFeatures.cronSchedules),
+      backoff: { minMs: async.backoffMs.min, maxMs: async.backoffMs.max },
+      ackWaitMs: async.ackWaitMs,
+      overheadMs: reserveMs + initMs + 2 * GRACE_MS,
+    });
+    return started(component);
+  },
   worker: runWorker,
 } satisfies Record<string, Start>;
 
@@ -119,4 +140,5 @@ export const PLANE: readonly ComponentName[] = [
   "worker-manager",
   "frontend",
   "poller",
+  "trigger",
 ];

@@ -8,8 +8,10 @@ import { Component } from "../../actors/bus/component.ts";
 import { connectNats, natsNetwork } from "../../actors/bus/nats.ts";
 import { type Clock, type Network, systemClock } from "../../actors/bus/port.ts";
 import { natsQueues, type WorkQueues } from "../../actors/bus/queues.ts";
+import { natsSources, type Sources } from "../../actors/bus/sources.ts";
 import { openStorage, type Storage } from "../../actors/bus/storage.ts";
 import type { Config } from "../../config/config.ts";
+import { hasFeature, serverFeatures } from "../../config/nats/features.ts";
 import type { Home } from "../embedded/home.ts";
 import { packageRoot } from "../package-root.ts";
 
@@ -24,6 +26,7 @@ export interface Process {
   readonly network: Network;
   readonly storage: Storage;
   readonly queues: WorkQueues;
+  readonly sources: Sources;
   readonly config: Config;
   readonly home: Home;
   readonly clock: Clock;
@@ -55,6 +58,9 @@ export async function openProcess(name: string, login: NatsLogin, config: Config
     network,
     storage,
     queues: await natsQueues(connection),
+    sources: await natsSources(connection, {
+      hasReset: hasFeature(connection.info?.version ?? "", serverFeatures.consumerReset),
+    }),
     config,
     home,
     clock: systemClock,

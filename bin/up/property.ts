@@ -11,6 +11,7 @@ import {
   LEASES_BUCKET,
   LOGS_STREAM,
   RETRY_STREAM,
+  SCHEDULES_STREAM,
   STATE_STREAM,
   TRIGGERS_BUCKET,
 } from "../../subjects/streams.ts";
@@ -20,7 +21,7 @@ export const platformProperty: PlatformProperty = {
   subjects: PLATFORM_SUBJECTS,
   queues: ["frontend", "poller", "control-plane", "control-plane-unknown"],
   streams: [LOGS_STREAM, STATE_STREAM, DEAD_STREAM],
-  workQueues: [...ASYNC_STREAMS, RETRY_STREAM],
+  workQueues: [...ASYNC_STREAMS, RETRY_STREAM, SCHEDULES_STREAM],
   buckets: [FUNCTIONS_BUCKET, TRIGGERS_BUCKET, LEASES_BUCKET],
   objectStores: [CODE_BUCKET],
 };

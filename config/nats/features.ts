@@ -42,6 +42,12 @@ export const serverFeatures = {
     since: "2.14.0",
     without: "schedules are kept by Mayfly's own timer: a firing is missed while it is down",
   },
+  consumerReset: {
+    name: "consumers that begin again",
+    since: "2.14.0",
+    without:
+      "a trigger's records that a crash left in the middle may be run behind newer ones, also where order is asked",
+  },
   safeReplicas: {
     name: "repaired replicated work queues",
     since: "2.14.0",

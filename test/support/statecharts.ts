@@ -8,6 +8,7 @@ import { leaseMachine } from "../../actors/placement/machine.ts";
 import { backlogMachine } from "../../actors/poller/backlog/machine.ts";
 import { eventMachine } from "../../actors/poller/machine.ts";
 import { sandboxMachine } from "../../actors/sandbox/machine.ts";
+import { mappingMachine } from "../../actors/trigger/machine.ts";
 import { workerMachine } from "../../actors/worker/machine.ts";
 import { poolMachine } from "../../actors/worker-manager/machine.ts";
 import { mermaid } from "./mermaid.ts";
@@ -33,6 +34,7 @@ export const CHARTS: readonly Chart[] = [
   { title: "A worker as placement sees it", file: "placement/machine.ts", machine: leaseMachine },
   { title: "A worker", file: "worker/machine.ts", machine: workerMachine },
   { title: "A function", file: "control-plane/machine.ts", machine: functionMachine },
+  { title: "An event source mapping", file: "trigger/machine.ts", machine: mappingMachine },
   { title: "A sandbox", file: "sandbox/machine.ts", machine: sandboxMachine },
 ];
 
