@@ -5,6 +5,7 @@
 import { join } from "node:path";
 import type { NatsConnection } from "nats";
 import { connectNats, natsNetwork } from "../../actors/bus/nats.ts";
+import { openStorage } from "../../actors/bus/storage.ts";
 import { privateMountsIfAllowed } from "../../actors/sandbox/drivers/private-mounts.ts";
 import type { Config } from "../../config/config.ts";
 import { writeCliContext } from "../embedded/cli-context.ts";
@@ -75,6 +76,8 @@ export async function startSystem(config: Config, home: Home, tell: (line: strin
   try {
     connection = await connectNats({ ...server.login, name: "mayfly up" });
     await refuseUnstamped(natsNetwork(connection));
+    // By one process before the others ask: a cluster that is asked by several at once answers some of them never.
+    await openStorage(connection, { replicas: config.replicas, asyncDepth: config.async.depth });
     const context = await writeCliContext(contextOf(server.person));
     const env = {
       MAYFLY_HOME: home.root,
