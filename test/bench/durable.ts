@@ -14,6 +14,8 @@ import { median, ms, times } from "./figures.ts";
 export interface DurablePlan {
   /** Answers at once, and publishes nothing. */
   readonly fn: string;
+  /** Its queue is paused: what it accepts is only stored. */
+  readonly parked: string;
   /** Answers with the epoch milliseconds at which it was started; its destination on success is the subject `bench.done.<fn>`. */
   readonly clock: string;
   /** Waits a second. */
@@ -34,8 +36,7 @@ export async function benchDurable(connection: NatsConnection, plan: DurablePlan
   const [bare, accepts, sync, runs]: [number[], number[], number[], number[]] = [[], [], [], []];
   for (let round = 0; round < plan.rounds; round++) {
     bare.push(await publishing(connection, "bench.bare", plan.events));
-    accepts.push(await publishing(connection, UserAsync.subject({ fn: plan.fn }), plan.events));
-    await drained(connection, plan.fn);
+    accepts.push(await publishing(connection, UserAsync.subject({ fn: plan.parked }), plan.events));
     await streams.streams.purge(BARE);
   }
   for (let round = 0; round < plan.rounds; round++) {

@@ -10,6 +10,7 @@ import { api, configure, deploy, HELLO_NODE, HELLO_PYTHON } from "../support/fun
 import { startMayfly } from "../support/system.ts";
 import { benchCold, coldAbsolutes, coldRatio } from "./cold.ts";
 import { benchDurable } from "./durable.ts";
+import { benchIdle } from "./idle.ts";
 import { benchWarm, warmAbsolutes, warmRatios } from "./warm.ts";
 
 const SANDBOXES = 8;
@@ -51,6 +52,11 @@ for (const [name, fn, bare] of [
   cold.push(await benchCold(connection, { name, bare, invoke, payload: PAYLOAD, samples: quick ? 7 : 25, revise }));
 }
 
+const idle = await benchIdle(connection, {
+  functions: quick ? 100 : 1000,
+  home: system.home,
+  watchMs: quick ? 2000 : 10_000,
+});
 const CLOCK = { "index.mjs": "export const handler = async () => performance.timeOrigin + performance.now();\n" };
 const SLOW = { "index.mjs": "export const handler = () => new Promise((resolve) => setTimeout(resolve, 1000));\n" };
 await deploy(connection, { name: "clock", files: CLOCK });
@@ -60,8 +66,11 @@ await api(connection, "PutFunctionEventInvokeConfig", {
   DestinationConfig: { OnSuccess: { Destination: "arn:aws:nats:::subject/bench.done.clock" } },
 });
 await api(connection, "PutFunctionQueueConfig", { FunctionName: "slow", MaximumConcurrency: 2 });
+await deploy(connection, { name: "parked", files: HELLO_NODE });
+await api(connection, "PutFunctionQueueConfig", { FunctionName: "parked", Paused: true });
 const durable = await benchDurable(connection, {
   fn: "hello",
+  parked: "parked",
   clock: "clock",
   slow: "slow",
   rounds: quick ? 1 : 3,
@@ -72,6 +81,7 @@ const durable = await benchDurable(connection, {
 for (const each of warm) say(warmRatios(each));
 for (const each of cold) say(coldRatio(each));
 for (const each of durable) say(each);
+say(idle);
 say("");
 for (const each of warm) say(warmAbsolutes(each));
 for (const each of cold) say(coldAbsolutes(each));
