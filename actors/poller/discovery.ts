@@ -16,6 +16,7 @@ export interface Count {
 export interface Stray {
   readonly stream: string;
   readonly subject: string;
+  readonly messages: number;
 }
 
 export interface DiscoveryOptions {
@@ -64,7 +65,7 @@ async function countAll(
     for (const [subject, messages] of held) {
       const spot = spotOf(stream, subject);
       if (spot === undefined) {
-        strays.push({ stream, subject });
+        strays.push({ stream, subject, messages });
         continue;
       }
       const { acct, fn, source } = spot;

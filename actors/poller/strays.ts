@@ -8,7 +8,7 @@ import type { WorkQueues } from "../bus/queues.ts";
 import type { Stray } from "./discovery.ts";
 import { eventFrom } from "./intake.ts";
 import { strayLetter } from "./letters.ts";
-import { accountOf, spotOf } from "./sources.ts";
+import { accountOf } from "./sources.ts";
 
 type Queues = Pick<WorkQueues, "store" | "look" | "remove">;
 
@@ -50,20 +50,22 @@ export function buryStrays(
 
 /** The letter is stored before its event is taken out; pollers that do it at the same time store the same letter once. */
 async function bury(
-  { stream, subject }: Stray,
+  { stream, subject, messages }: Stray,
   queues: Queues,
   buried: (acct: string) => void,
   isStopping: () => boolean,
 ): Promise<void> {
-  for (let from = 1; !isStopping(); ) {
+  let left = messages;
+  for (let from = 1; left > 0 && !isStopping(); ) {
     const message = await queues.look(stream, subject, from);
     if (message === undefined) return;
     const { sequence } = message;
     from = sequence + 1;
     // A subject with a wildcard in it, which a server may let through, matches others' events, too.
-    if (spotOf(stream, message.subject) !== undefined) continue;
-    const letter = strayLetter(eventFrom(message), message.subject);
+    if (message.subject !== subject) continue;
+    left -= 1;
+    const letter = strayLetter(eventFrom(message), subject);
     await queues.store(letter, { id: `stray-${stream}-${sequence}`, stream: DEAD_STREAM });
-    if (await queues.remove(stream, sequence)) buried(accountOf(message.subject));
+    if (await queues.remove(stream, sequence)) buried(accountOf(subject));
   }
 }
