@@ -50,6 +50,8 @@ export const ACCEPTED_AT = "Mayfly-Accepted-At";
 export const QUALIFIER = "Mayfly-Qualifier";
 /** On a dead letter: `RetriesExhausted`, `EventAgeExceeded`, `ZeroReservedConcurrency`, `FunctionNotFound`, `InvalidRequest`, `Cancelled`. */
 export const DEAD_REASON = "Mayfly-Dead-Reason";
+/** On a dead letter of an event for a name that no function can have: the subject it was stored under, see UNKNOWN in dead.ts. */
+export const ORIGINAL_SUBJECT = "Mayfly-Original-Subject";
 /** On a dead letter: the last error's type, and the first kilobyte of its message. */
 export const ERROR_TYPE = "Mayfly-Error-Type";
 export const ERROR_MESSAGE = "Mayfly-Error-Message";

@@ -102,6 +102,11 @@ export function natsNetwork(connection: NatsConnection): Network {
     publish(said) {
       if (waiting.push(said) === 1) setImmediate(leave);
     },
+    async deliver(said) {
+      leave();
+      connection.publish(said.subject, bytesOf(said), publishOptions(said));
+      await connection.flush();
+    },
     async request(said, timeoutMs) {
       leave();
       try {

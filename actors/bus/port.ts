@@ -33,6 +33,8 @@ export interface Network {
   subscribe(subject: string, heard: (message: Message) => void, queue?: string): Subscription;
   /** Never throws and never blocks; what can't be sent is lost, and so is everything while disconnected, as core NATS says. */
   publish(said: Said): void;
+  /** Resolves when the server has it. Rejects when it can't be sent. */
+  deliver(said: Said): Promise<void>;
   /** Resolves with the reply. Rejects with `NoAnswer` when nobody listens or nothing came in time. */
   request(said: Said, timeoutMs: number): Promise<Message>;
   /** Everything published so far has reached the server. */

@@ -9,16 +9,21 @@ import {
   type JsMsg,
   jetstream,
   jetstreamManager,
+  type StoredMsg,
 } from "@nats-io/jetstream";
 import { headers, type NatsConnection, nanos, type Subscription } from "nats";
 import { type Message, NoAnswer, type Said } from "./port.ts";
 
-/** A message out of a queue: until it is acknowledged or given back it is the taker's, as long as he says so in time. */
-export interface Taken extends Message {
+/** A message as it lies in a stream. */
+export interface Kept extends Message {
   readonly stream: string;
   readonly sequence: number;
   /** Epoch milliseconds. */
   readonly storedAt: number;
+}
+
+/** A message out of a queue: until it is acknowledged or given back it is the taker's, as long as he says so in time. */
+export interface Taken extends Kept {
   /** From 1. */
   readonly deliveries: number;
   /** Done: it leaves the queue. */
@@ -72,6 +77,10 @@ export interface WorkQueues {
   /** How many messages there are of each subject that matches. */
   backlog(stream: string, subject: string): Promise<ReadonlyMap<string, number>>;
   state(stream: string): Promise<StreamState>;
+  /** The first message that matches, from a sequence on. It stays where it is; `undefined` when there is none. */
+  look(stream: string, subject: string, from: number): Promise<Kept | undefined>;
+  /** Takes a message out, whoever has it. False when it is gone already: of several who try, one is told true. */
+  remove(stream: string, sequence: number): Promise<boolean>;
   /** Takes as they come, until `stop`. `lost` is called once when the taking ended by itself. `taken` must not throw. */
   take(
     taking: Taking,
@@ -83,6 +92,8 @@ export interface WorkQueues {
 const STORE_MS = 5000;
 const MAX_PER_SUBJECT = 10077;
 const CONSUMER_EXISTS = 10148;
+const NO_MESSAGE = 10037;
+const DELETE_FAILED = 10057;
 const NANOS_PER_MS = 1_000_000;
 
 export async function natsQueues(connection: NatsConnection): Promise<WorkQueues> {
@@ -112,6 +123,18 @@ export async function natsQueues(connection: NatsConnection): Promise<WorkQueues
     async state(stream) {
       const { state } = await manager.streams.info(stream);
       return { messages: state.messages, lastSequence: state.last_seq };
+    },
+    async look(stream, subject, from) {
+      const found = await manager.direct.getMessage(stream, { seq: from, next_by_subj: subject });
+      return found === null ? undefined : keptFrom(stream, found);
+    },
+    async remove(stream, sequence) {
+      try {
+        return await manager.streams.deleteMessage(stream, sequence, false);
+      } catch (error) {
+        if (codeOf(error) === DELETE_FAILED || codeOf(error) === NO_MESSAGE) return false;
+        throw error;
+      }
     },
     async take(taking, taken, lost) {
       const { stream, name, subject, atMost, ackWaitMs, forgottenAfterMs } = taking;
@@ -164,6 +187,19 @@ export async function follow(
       await subscriptionOf(messages)?.drain();
       await messages.close();
     },
+  };
+}
+
+function keptFrom(stream: string, { subject, data, seq: sequence, time, header }: StoredMsg): Kept {
+  const storedAt = time.getTime();
+  return {
+    subject,
+    data,
+    replyTo: undefined,
+    header: (name) => header.get(name) || undefined,
+    stream,
+    sequence,
+    storedAt,
   };
 }
 

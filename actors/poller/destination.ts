@@ -62,10 +62,7 @@ async function tell(
   network: Network,
   queues: Pick<WorkQueues, "store">,
 ): Promise<void> {
-  if (target.kind === "subject") {
-    network.publish({ subject: target.subject, payload, headers });
-    return network.flush();
-  }
+  if (target.kind === "subject") return network.deliver({ subject: target.subject, payload, headers });
   if (target.kind === "stream") {
     await queues.store({ subject: target.subject, payload, headers }, { id, stream: target.stream });
     return;

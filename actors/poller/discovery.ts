@@ -12,12 +12,19 @@ export interface Count {
   readonly sources: readonly Source[];
 }
 
+/** Where messages lie whose subject names what can be no function. */
+export interface Stray {
+  readonly stream: string;
+  readonly subject: string;
+  readonly messages: number;
+}
+
 export interface DiscoveryOptions {
   readonly component: Component;
   readonly queues: Pick<WorkQueues, "backlog">;
   readonly everyMs: number;
   /** By backlog key; a function that isn't in it has nothing. */
-  readonly counted: (counts: ReadonlyMap<string, Count>) => void;
+  readonly counted: (counts: ReadonlyMap<string, Count>, strays: readonly Stray[]) => void;
 }
 
 /** Counting takes at most this share of the time: with many events waiting it is done less often. */
@@ -33,7 +40,8 @@ export function discover({ component, queues, everyMs, counted }: DiscoveryOptio
     isCounting = true;
     const began = clock.now();
     try {
-      counted(await countAll(queues, (stream, subject) => log.warn({ stream, subject }, "event for an illegal name")));
+      const { counts, strays } = await countAll(queues);
+      counted(counts, strays);
     } catch (error) {
       log.warn({ err: error }, "queues not counted");
     } finally {
@@ -47,9 +55,9 @@ export function discover({ component, queues, everyMs, counted }: DiscoveryOptio
 
 async function countAll(
   queues: Pick<WorkQueues, "backlog">,
-  stray: (stream: string, subject: string) => void,
-): Promise<ReadonlyMap<string, Count>> {
+): Promise<{ readonly counts: ReadonlyMap<string, Count>; readonly strays: readonly Stray[] }> {
   const counts = new Map<string, Count>();
+  const strays: Stray[] = [];
   const listed = await Promise.all(
     LISTINGS.map(async ({ stream, subject }) => ({ stream, held: await queues.backlog(stream, subject) })),
   );
@@ -57,7 +65,7 @@ async function countAll(
     for (const [subject, messages] of held) {
       const spot = spotOf(stream, subject);
       if (spot === undefined) {
-        stray(stream, subject);
+        strays.push({ stream, subject, messages });
         continue;
       }
       const { acct, fn, source } = spot;
@@ -68,5 +76,5 @@ async function countAll(
       counts.set(key, { acct, fn, depth: (before?.depth ?? 0) + messages, sources });
     }
   }
-  return counts;
+  return { counts, strays };
 }

@@ -1,5 +1,6 @@
 /** The poller: one actor for each event in hand, and one for each function with a backlog. */
 import { Queued } from "../../subjects/async.ts";
+import { UNKNOWN } from "../../subjects/dead.ts";
 import { Inspect } from "../../subjects/state.ts";
 import { RETRY_STREAM } from "../../subjects/streams.ts";
 import type { Component } from "../bus/component.ts";
@@ -10,11 +11,13 @@ import type { Bucket } from "../bus/storage.ts";
 import { backlogLogic } from "./backlog/effects.ts";
 import type { BacklogInput, backlogMachine } from "./backlog/machine.ts";
 import { backlogKey, backlogWiring } from "./backlog/wiring.ts";
-import { type Count, discover } from "./discovery.ts";
+import { type Count, discover, type Stray } from "./discovery.ts";
 import { eventLogic } from "./effects.ts";
 import { earlyMs, eventFrom } from "./intake.ts";
 import type { EventContext, eventMachine } from "./machine.ts";
 import { openSettings, type Standard } from "./settings.ts";
+import { accountOf } from "./sources.ts";
+import { buryStrays } from "./strays.ts";
 import { nothing, Tally } from "./tally.ts";
 import { eventWiring } from "./wiring.ts";
 
@@ -154,8 +157,23 @@ export async function startPoller(options: PollerOptions): Promise<Poller> {
     }
     return all;
   };
-  const counted = (counts: ReadonlyMap<string, Count>) => {
-    for (const [key, { acct, fn }] of counts) if (accounts.includes(acct)) known.spawn(key, inputOf(acct, fn));
+  const strays = buryStrays(component, queues, (acct) => {
+    tally.count(acct, UNKNOWN, "taken");
+    tally.count(acct, UNKNOWN, "dead");
+    ends.requests += 1;
+    ends.errors += 1;
+  });
+  /** Another system's poller may serve them: told once, and left where they are. */
+  const unserved = new Set<string>();
+  const isServed = (acct: string): boolean => {
+    if (accounts.includes(acct)) return true;
+    if (!unserved.has(acct)) component.log.warn({ acct }, "events of an account that this poller doesn't serve");
+    unserved.add(acct);
+    return false;
+  };
+  const counted = (counts: ReadonlyMap<string, Count>, found: readonly Stray[]) => {
+    strays.found(found.filter(({ subject }) => isServed(accountOf(subject))));
+    for (const [key, { acct, fn }] of counts) if (isServed(acct)) known.spawn(key, inputOf(acct, fn));
     for (const [key] of known.snapshots()) {
       const { depth = 0, sources = [] } = counts.get(key) ?? {};
       known.send(key, { type: "backlog.counted", depth, sources });

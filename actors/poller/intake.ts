@@ -5,17 +5,17 @@ import * as H from "../../subjects/headers.ts";
 import { RETRY_STREAM } from "../../subjects/streams.ts";
 import { tokenToQualifier } from "../../subjects/tokens.ts";
 import { deterministicId } from "../bus/identity.ts";
-import type { Taken } from "../bus/queues.ts";
+import type { Kept, Taken } from "../bus/queues.ts";
 import type { EventInput } from "./machine.ts";
 
 const LONGEST_ID = 128;
 
-export function eventFrom(message: Taken): EventInput {
+export function eventFrom(message: Kept): EventInput {
   return message.stream === RETRY_STREAM ? againFrom(message) : freshFrom(message);
 }
 
 /** Of what only we have written: it says itself how far it is. */
-function againFrom(message: Taken): EventInput {
+function againFrom(message: Kept): EventInput {
   const { acct, fn, requestId } = Due.address(message.subject);
   return {
     ...common(message),
@@ -30,7 +30,7 @@ function againFrom(message: Taken): EventInput {
 }
 
 /** Anybody may have written it: of its headers only those of an invoke count. */
-function freshFrom(message: Taken): EventInput {
+function freshFrom(message: Kept): EventInput {
   const { subject, stream, sequence, storedAt } = message;
   const { acct, fn } = Queued.address(subject);
   const { qualifier } = QueuedQualified.address(subject);
@@ -48,7 +48,7 @@ function freshFrom(message: Taken): EventInput {
   };
 }
 
-const common = (message: Taken) => ({
+const common = (message: Kept) => ({
   payload: message.data,
   traceId: message.header(H.TRACE_ID),
   clientContext: message.header(H.CLIENT_CONTEXT),
@@ -62,7 +62,7 @@ export function earlyMs(message: Taken, now: number): number {
   return notBefore === undefined ? 0 : Math.max(0, notBefore - now);
 }
 
-function numberIn(message: Taken, header: string): number | undefined {
+function numberIn(message: Kept, header: string): number | undefined {
   const value = Number(message.header(header) ?? Number.NaN);
   return Number.isFinite(value) ? value : undefined;
 }

@@ -1,11 +1,11 @@
 /** What is written of an event when it leaves its queue: for another attempt, as a dead letter, as a destination's record. */
 import { Due, Waiting } from "../../subjects/async.ts";
-import { Dead } from "../../subjects/dead.ts";
+import { Dead, UNKNOWN } from "../../subjects/dead.ts";
 import { ERRORS } from "../../subjects/errors.ts";
 import * as H from "../../subjects/headers.ts";
 import { LATEST } from "../../subjects/tokens.ts";
 import type { Said } from "../bus/port.ts";
-import type { EventContext } from "./machine.ts";
+import type { EventContext, EventInput } from "./machine.ts";
 import type { Outcome, Verdict } from "./policy.ts";
 
 const decoder = new TextDecoder();
@@ -47,6 +47,13 @@ export function deadSaid(event: EventContext, { reason }: Die): Said {
       [H.ERROR_MESSAGE]: message,
     },
   };
+}
+
+/** Of an event that no function can be asked to run: `subject` is the one it was stored under. */
+export function strayLetter(event: EventInput, subject: string): Said {
+  const verdict = { kind: "die", reason: "FunctionNotFound", invokes: 0 } as const;
+  const said = deadSaid({ ...event, fn: UNKNOWN, outcome: undefined, verdict }, verdict);
+  return { ...said, headers: { ...said.headers, [H.ORIGINAL_SUBJECT]: subject } };
 }
 
 function carried(event: EventContext): Record<string, string> {

@@ -38,6 +38,9 @@ export function spotOf(stream: string, subject: string): Spot | undefined {
   return { acct, fn, source: qualifier === "" ? queued(acct, fn, shard) : qualified(acct, fn, shard) };
 }
 
+/** Whose a stored message is, whatever else its subject names. */
+export const accountOf = (subject: string): string => Queued.address(subject).acct;
+
 /** All there is to list: a stream, and the subjects in it. What waits for its time counts: soon it is due. */
 export const LISTINGS: ReadonlyArray<{ readonly stream: string; readonly subject: string }> = [
   ...ASYNC_STREAMS.flatMap((stream, shard) => [

@@ -1,106 +1,14 @@
 /** The poller on a real server, with a front end that answers as the test wants. */
 import { AckPolicy, jetstream, jetstreamManager } from "@nats-io/jetstream";
-import { headers, type Msg, type NatsConnection, nanos } from "nats";
-import { pino } from "pino";
+import { headers, type NatsConnection, nanos } from "nats";
 import { expect, onTestFinished, test } from "vitest";
-import { Component } from "../../actors/bus/component.ts";
-import { natsNetwork } from "../../actors/bus/nats.ts";
-import { systemClock } from "../../actors/bus/port.ts";
-import { natsQueues } from "../../actors/bus/queues.ts";
 import { openStorage } from "../../actors/bus/storage.ts";
-import { type PollerOptions, startPoller } from "../../actors/poller/index.ts";
-import { EventCall, RunEvent, UserAsync, UserAsyncQualified } from "../../subjects/async.ts";
-import { type FunctionRecord, functionKey } from "../../subjects/function.ts";
-import {
-  ATTEMPT,
-  CLIENT_CONTEXT,
-  ERROR,
-  ERROR_CODE,
-  EVENT_CALL,
-  FUNCTION_ERROR,
-  REQUEST_ID,
-} from "../../subjects/headers.ts";
-import { ASYNC_STREAMS, RETRY_STREAM } from "../../subjects/streams.ts";
-import { DEFAULT_ACCOUNT } from "../../subjects/tokens.ts";
+import { RunEvent, UserAsyncQualified } from "../../subjects/async.ts";
+import { ATTEMPT, CLIENT_CONTEXT, REQUEST_ID } from "../../subjects/headers.ts";
+import { RETRY_STREAM } from "../../subjects/streams.ts";
 import { functionRecord } from "../support/function-record.ts";
-import { startRestartableServer, type TestServer } from "../support/nats.ts";
-
-const ACK_WAIT_MS = 1000;
-
-interface Run {
-  readonly fn: string;
-  readonly call: EventCall;
-  readonly payload: string;
-  ok(): void;
-  fail(): void;
-  refuse(code: number, name: string): void;
-}
-
-async function setting(ran: (run: Run) => void, functions: readonly FunctionRecord[] = []) {
-  const server = await startRestartableServer();
-  onTestFinished(() => server[Symbol.asyncDispose]());
-  const nats = await server.connect();
-  const storage = await openStorage(nats, { replicas: 1, asyncDepth: 1000 });
-  for (const record of functions) await storage.functions.put(functionKey(record.acct, record.fn), record);
-  nats.subscribe(RunEvent.subject(), { queue: "frontend", callback: (_, message) => ran(runFrom(message)) });
-  await nats.flush();
-  const publish = (fn: string, payload: string) =>
-    nats.request(UserAsync.subject({ fn }), payload, { timeout: 2000 }).then((ack) => ack.json<{ stream: string }>());
-  const left = async () => {
-    const { streams } = await jetstreamManager(nats);
-    const infos = await Promise.all([...ASYNC_STREAMS, RETRY_STREAM].map((stream) => streams.info(stream)));
-    return infos.reduce((sum, { state }) => sum + state.messages, 0);
-  };
-  return { server, nats, publish, left };
-}
-
-function runFrom(message: Msg): Run {
-  const answer = (payload: string, pairs: Record<string, string> = {}) => {
-    const sent = headers();
-    for (const [name, value] of Object.entries(pairs)) sent.set(name, value);
-    message.respond(payload, { headers: sent });
-  };
-  return {
-    fn: RunEvent.address(message.subject).fn,
-    call: EventCall.parse(JSON.parse(message.headers?.get(EVENT_CALL) ?? "")),
-    payload: message.string(),
-    ok: () => answer("{}"),
-    fail: () => answer('{"errorType":"E","errorMessage":"no"}', { [FUNCTION_ERROR]: "Unhandled" }),
-    refuse: (code, name) => answer("{}", { [ERROR_CODE]: String(code), [ERROR]: `${name}: no` }),
-  };
-}
-
-/** One poller with a connection of its own; `kill` takes it away without a word. */
-async function poller(server: TestServer, change: Partial<PollerOptions> = {}) {
-  const connection: NatsConnection = await server.connect();
-  const component = new Component({
-    network: natsNetwork(connection),
-    clock: systemClock,
-    log: pino({ level: "silent" }),
-    name: "mayfly-poller",
-    id: `poller-${Math.random().toString(36).slice(2)}`,
-    version: "0.0.0",
-    description: "",
-  });
-  const { functions } = await openStorage(connection, { replicas: 1, asyncDepth: 1000 });
-  const started = await startPoller({
-    component,
-    functions,
-    queues: await natsQueues(connection),
-    accounts: [DEFAULT_ACCOUNT],
-    region: "us-east-1",
-    standard: { concurrency: 4, retryDelaysMs: [200], backoffMs: { min: 100, max: 400 } },
-    hasSchedules: true,
-    ackWaitMs: ACK_WAIT_MS,
-    overheadMs: 5000,
-    countMs: 200,
-    idleMs: 1000,
-    ...change,
-  });
-  return { ...started, stop: () => component.stop(), kill: () => connection.close() };
-}
-
-const until = (what: () => unknown) => expect.poll(what, { timeout: 10_000, interval: 20 });
+import { startRestartableServer } from "../support/nats.ts";
+import { ACK_WAIT_MS, poller, type Run, runFrom, setting, until } from "../support/poller.ts";
 
 test("no more events of a function run at a time than its limit, and another function doesn't wait for them", async () => {
   const held: Run[] = [];

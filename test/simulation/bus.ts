@@ -56,6 +56,7 @@ export class SimulatedBus {
     return {
       subscribe,
       publish: (said) => void this.#publish(end, said),
+      deliver: async (said) => void this.#publish(end, said),
       request: (said, timeoutMs) =>
         new Promise((resolve, reject) => {
           const inbox = `_INBOX.${this.#inboxes++}`;
