@@ -1,4 +1,5 @@
 /** `mayfly run`: one process with the named components, against a NATS server that runs already. */
+import { setTimeout } from "node:timers/promises";
 import type { Command } from "commander";
 import { readConfig } from "../../config/config.ts";
 import { serviceSubjects } from "../../subjects/service.ts";
@@ -10,6 +11,7 @@ import { type NatsLogin, openProcess, type Process, type Started } from "../run/
 import { readRunning } from "../running.ts";
 
 const PING_MS = 300;
+const STOP_MS = 3000;
 
 export function run(program: Command): void {
   program
@@ -49,11 +51,23 @@ async function runComponents(names: readonly ComponentName[], zone: string): Pro
     opened.log.info({ components: names }, "running");
     await stopped.promise;
   } finally {
-    for (const each of running.reverse()) await each.stop();
-    await opened.connection.close();
+    // Without a server nobody answers, and each question would be waited for.
+    await within(STOP_MS, stopAll(running, opened));
     // Timers and pipes of what has stopped would keep the process; the exit code is set by then.
     setImmediate(() => process.exit());
   }
+}
+
+async function stopAll(running: readonly Started[], { connection }: Process): Promise<void> {
+  for (const each of running.toReversed()) await each.stop();
+  await connection.close();
+}
+
+/** What was promised, or nothing when it takes longer. */
+async function within(ms: number, promised: Promise<void>): Promise<void> {
+  const deadline = new AbortController();
+  await Promise.race([promised, setTimeout(ms, undefined, { signal: deadline.signal })]);
+  deadline.abort();
 }
 
 /** As `up` tells its children; by hand, the server of this home's running Mayfly. */
