@@ -161,6 +161,7 @@ export class Population<L extends AnyActorLogic> {
   }
 
   #heard(row: Hear<EventFromLogic<L>>, endpoint: EndpointStatistics | undefined, message: Message): void {
+    if (row.heeds?.(message) === false) return;
     const { clock, statistics } = this.#component;
     if (endpoint !== undefined && message.replyTo !== undefined) statistics.opened(endpoint, message.replyTo);
     const delivery: Delivery = {

@@ -36,6 +36,8 @@ export interface Hear<E> {
   /** Listed under this name by `nats micro`; requests have one, facts have none. */
   readonly endpoint?: string;
   readonly absent: Absent;
+  /** Whether a message is looked at at all; without it each one is. */
+  heeds?(message: Message): boolean;
   toEvent(body: unknown, delivery: Delivery): E;
   /** Which actor of the population it is for; `undefined` means each of them. */
   key(body: unknown, delivery: Delivery, event: E): string | undefined;
@@ -68,6 +70,7 @@ interface HearOptions<P extends string, S extends z.ZodType | undefined, E> {
   readonly queue?: string;
   readonly endpoint?: string;
   readonly absent?: Absent;
+  readonly heeds?: (message: Message) => boolean;
   readonly key?: (body: Body<S>, delivery: Delivery<Address<P>>, event: E) => string | undefined;
   readonly toEvent: (body: Body<S>, delivery: Delivery<Address<P>>) => E;
 }
@@ -97,6 +100,7 @@ function row<E>(contract: Contract, subject: string, options: Untyped<E>): Hear<
     ...(options.queue === undefined ? {} : { queue: options.queue }),
     ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
     absent: options.absent ?? "ignore",
+    ...(options.heeds === undefined ? {} : { heeds: options.heeds }),
     key: options.key ?? (() => undefined),
     toEvent: options.toEvent,
   };

@@ -138,7 +138,7 @@ export async function startPoller(options: PollerOptions): Promise<Poller> {
       },
       recalled: (requestId) => void events.send(requestId, { type: "event.recalled" }),
     }),
-    wiring: backlogWiring(accounts),
+    wiring: backlogWiring(accounts, component.clock),
     born: (_, event) => (event.type === "backlog.stirred" ? inputOf(event.acct, event.fn) : undefined),
   });
   backlogs = known;
