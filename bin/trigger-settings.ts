@@ -69,7 +69,7 @@ const destination = (text: string, functionArn: string): object => {
 
 const collected = (text: string, before: readonly string[] = []): readonly string[] => {
   if (text !== "none" && !text.trimStart().startsWith("{"))
-    throw new InvalidArgumentError('It must be a pattern such as {"data":{"state":["paid"]}}, or none.');
+    throw new InvalidArgumentError('It must be a pattern such as {"body":{"state":["paid"]}}, or none.');
   return [...before, text];
 };
 

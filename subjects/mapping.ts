@@ -75,6 +75,9 @@ export function sourceArn(source: MappingSource): string {
   return `arn:aws:nats:::${source.kind}/${rest()}`;
 }
 
+/** A mapping's LastProcessingResult until something came. */
+export const NOTHING_PROCESSED = "No records processed";
+
 export const MAPPING_STATES = [
   "Creating",
   "Enabling",

@@ -7,7 +7,7 @@
  * Source: Lambda API reference, EventSourceMappingConfiguration, and recorded answers of Lambda.
  */
 import { Refused } from "../../subjects/errors.ts";
-import { type MappingRecord, sourceArn } from "../../subjects/mapping.ts";
+import { type MappingRecord, NOTHING_PROCESSED, sourceArn } from "../../subjects/mapping.ts";
 import { LATEST } from "../../subjects/tokens.ts";
 import { isKept, type MappingSettings } from "./validation/mapping-settings.ts";
 import { arnOf, type Caller } from "./validation/names.ts";
@@ -43,7 +43,7 @@ export function createdMapping(
       enabled: true,
       state: "Creating",
       stateReason: BY_A_USER,
-      lastProcessingResult: "No records processed",
+      lastProcessingResult: NOTHING_PROCESSED,
       modifiedAt: at,
     },
     settings,

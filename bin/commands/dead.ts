@@ -160,6 +160,7 @@ async function redriveAction(fn: string, ids: string[], flags: Redriving): Promi
       field: dryRun ? "wouldRedrive" : "redriven",
     });
   }
+  refuseMissing(fn, ids, done, flags);
 }
 
 async function purge(fn: string, ids: string[], flags: Deeds & { all?: true }): Promise<void> {
@@ -174,6 +175,16 @@ async function purge(fn: string, ids: string[], flags: Deeds & { all?: true }): 
     if (dryRun || (await shelf.remove(DEAD_STREAM, letter.seq))) gone.push(letter);
   }
   report(gone, { json, verb: dryRun ? "would be deleted" : "deleted", field: dryRun ? "wouldDelete" : "deleted" });
+  refuseMissing(fn, ids, gone, flags);
+}
+
+/** What was named must have been there; beside a filter a name only narrows. */
+function refuseMissing(fn: string, names: readonly string[], letters: readonly Letter[], { filter }: Flags): void {
+  if (filter !== undefined) return;
+  const found = new Set(letters.flatMap(({ seq, requestId = "" }) => [String(seq), requestId]));
+  const missing = names.filter((name) => !found.has(name));
+  if (missing.length > 0)
+    throw new Refused("ResourceNotFoundException", `no dead letters of ${fn}: ${missing.join(", ")}`);
 }
 
 function report(

@@ -2,8 +2,9 @@
 import type { Command } from "commander";
 import { Refused } from "../../subjects/errors.ts";
 import { callApi } from "../api.ts";
-import { say, sayJson } from "../print.ts";
-import { openSession } from "../session.ts";
+import { listMappings } from "../mappings.ts";
+import { remark, say, sayJson } from "../print.ts";
+import { openSession, type Session } from "../session.ts";
 
 export const rm = (program: Command): void =>
   void program
@@ -20,7 +21,9 @@ export const rm = (program: Command): void =>
         try {
           await callApi(session, "DeleteFunction", { FunctionName, ...(Qualifier === undefined ? {} : { Qualifier }) });
           deleted.push(name);
-          if (!json) say(`${name} is deleted`);
+          if (json) continue;
+          say(`${name} is deleted`);
+          if (Qualifier === undefined) await remarkOnTriggers(session, name);
         } catch (error) {
           const isMissing = error instanceof Refused && error.refusal.name === "ResourceNotFoundException";
           if (!isMissing || !ifExists) throw error;
@@ -28,3 +31,10 @@ export const rm = (program: Command): void =>
       }
       if (json) sayJson({ deleted });
     });
+
+/** As in Lambda they outlive the function, and each of their events becomes a dead letter. */
+async function remarkOnTriggers(session: Session, fn: string): Promise<void> {
+  const { length } = await listMappings(session, { FunctionName: fn });
+  if (length > 0)
+    remark(`${length === 1 ? "a trigger still calls" : `${length} triggers still call`} it: mayfly trigger ls ${fn}`);
+}

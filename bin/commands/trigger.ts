@@ -1,5 +1,6 @@
 /** `mayfly trigger`: what calls functions by itself: subjects, streams, buckets, object stores and schedules. */
 import type { Command } from "commander";
+import { sourceNamed } from "../../subjects/mapping.ts";
 import { Configuration, callApi } from "../api.ts";
 import { instantText } from "../collect.ts";
 import { placeText, SOURCE_WORDS, sourceFrom } from "../event-places.ts";
@@ -26,7 +27,12 @@ Examples:
   mayfly trigger add price 'subject:price.*' --reply        the function answers whoever asks
   mayfly trigger add bill stream:ORDERS --from start --batch 10 --in-order
   mayfly trigger add index bucket:PRICES                    each change of a key
-  mayfly trigger add report "cron(0 9 ? * MON-FRI *)" --time-zone Europe/Paris`;
+  mayfly trigger add report "cron(0 9 ? * MON-FRI *)" --time-zone Europe/Paris
+  mayfly trigger add sweep "rate(5 minutes)"                also "at(2030-01-31T12:00:00)", once
+
+A cron expression is EventBridge's: minutes hours day-of-month month day-of-week year; one of the two days is ?.
+A filter looks into body and subject of messages (body: their JSON), into key, operation and value of a bucket's changes:
+  --filter '{"body":{"state":["paid"]}}'`;
 
 export const trigger = (program: Command): void => {
   const group = program.command("trigger").alias("triggers").description("let events call functions");
@@ -79,6 +85,8 @@ export const trigger = (program: Command): void => {
 
 async function add(target: string, source: string, flags: Adding): Promise<void> {
   const EventSourceArn = sourceFrom(source);
+  if (flags.from === undefined && sourceNamed(EventSourceArn)?.kind === "stream")
+    throw new Misused("say where in the stream it begins: --from start, --from latest, or --from a time");
   await using session = await openSession();
   const { FunctionArn = "" } = Configuration.parse(
     await callApi(session, "GetFunctionConfiguration", { FunctionName: target }),
@@ -113,10 +121,14 @@ async function tell(session: Session, operation: string, body: object, { wait, j
   const mapping = await wished(session, operation, body, { wait });
   if (json) return sayJson(mapping ?? { ...body, State: "Deleted" });
   if (mapping === undefined) return say("the trigger is deleted");
-  const { UUID, State, StateTransitionReason } = mapping;
+  const { UUID, State, StateTransitionReason, LastProcessingResult } = mapping;
   say(`${UUID}  ${placeText(mapping.EventSourceArn)} → ${targetText(mapping)}: ${State}`);
-  if (wait && !["Enabled", "Disabled"].includes(State))
-    remark(`it is not so yet (${StateTransitionReason}): mayfly trigger show ${UUID}`);
+  if (!wait) return;
+  const problem = LastProcessingResult.startsWith("PROBLEM") ? LastProcessingResult : undefined;
+  if (!["Enabled", "Disabled"].includes(State))
+    remark(`it is not so yet (${problem ?? StateTransitionReason}): mayfly trigger show ${UUID}`);
+  // Of one that is older the last records tell nothing about the wish.
+  else if (problem !== undefined && operation === "CreateEventSourceMapping") remark(problem);
 }
 
 async function list(fn: string | undefined, { json }: { json?: true }): Promise<void> {

@@ -200,6 +200,12 @@ describe("mayfly dead", () => {
     const dry = await mayfly(["dead", "redrive", "redriven", "--dry-run"]);
     expect(dry).toMatchObject({ code: 0, stdout: "2 events would be redriven\n" });
     expect(await inQueues("redriven")).toEqual([]);
+    expect(await mayfly(["dead", "redrive", "redriven", "r2", "r7", "--dry-run"])).toMatchObject({
+      code: 3,
+      stdout: "1 event would be redriven\n",
+      stderr: says(/no dead letters of redriven: r7/),
+    });
+    expect(await mayfly(["dead", "purge", "redriven", "r7"])).toMatchObject({ code: 3 });
     expect(await mayfly(["dead", "redrive", "redriven", "--filter", "reason=RetriesExhausted"])).toMatchObject({
       code: 0,
       stdout: "1 event redriven\n",

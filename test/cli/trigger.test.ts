@@ -41,7 +41,7 @@ describe("mayfly trigger", () => {
   it("adds, lists, shows, changes, disables, enables and deletes one, and tells when it is so", async () => {
     const triggers = await makingWishesSo();
     try {
-      const added = await mayfly(["trigger", "add", "hello", "subject:orders.>", "--filter", '{"data":{"a":[1]}}'], {
+      const added = await mayfly(["trigger", "add", "hello", "subject:orders.>", "--filter", '{"body":{"a":[1]}}'], {
         as: "mayfly",
       });
       expect(added).toMatchObject({ code: 0, stdout: says(/^[0-9a-f-]{36} {2}subject:orders\.> → hello: Enabled\n$/) });
@@ -53,7 +53,7 @@ describe("mayfly trigger", () => {
       expect(await asked<Told>("trigger", "enable", id)).toMatchObject({ State: "Enabled" });
       expect(await asked("trigger", "show", id)).toMatchObject({
         EventSourceArn: "arn:aws:nats:::subject/orders.>",
-        FilterCriteria: { Filters: [{ Pattern: '{"data":{"a":[1]}}' }] },
+        FilterCriteria: { Filters: [{ Pattern: '{"body":{"a":[1]}}' }] },
       });
       const changed = await asked("trigger", "update", id, "--filter", "none");
       expect(changed).not.toHaveProperty("FilterCriteria");
@@ -123,12 +123,34 @@ describe("mayfly trigger", () => {
     expect(await asked("trigger", "add", "hello", ...words, "--no-wait")).toMatchObject(told);
   });
 
+  it("tells at once what a trigger met, and what is left behind by a function that is deleted", async () => {
+    const { triggers } = platform.plane.storage;
+    await platform.make("late");
+    const met = "PROBLEM: its time has passed";
+    const watching = await triggers.watch(({ key, value, revision }) => {
+      const mapping = value === undefined ? undefined : MappingRecord.parse(value);
+      if (mapping?.fn === "late" && mapping.state === "Creating")
+        void triggers.update(key, { ...mapping, state: "Enabled", lastProcessingResult: met }, revision);
+    });
+    try {
+      const added = await mayfly(["trigger", "add", "late", "at(2020-01-31T12:00:00)"]);
+      expect(added).toMatchObject({ code: 0, stdout: says(/: Enabled\n$/), stderr: `${met}\n` });
+      expect(await mayfly(["rm", "late"])).toMatchObject({
+        code: 0,
+        stdout: "late is deleted\n",
+        stderr: "a trigger still calls it: mayfly trigger ls late\n",
+      });
+    } finally {
+      watching.stop();
+    }
+  });
+
   it("refuses by usage what can't be a source, and by name what the platform refuses", async () => {
     const add = (...words: string[]) => mayfly(["trigger", "add", "hello", ...words, "--no-wait"]);
     expect(await add("subject:mayfly.state.>")).toMatchObject({ code: 2, stderr: says(/is no source of yours/) });
     expect(await add("queue:x")).toMatchObject({ code: 2 });
     expect(await add("subject:x", "--filter", "paid")).toMatchObject({ code: 2 });
-    expect(await add("stream:ORDERS2")).toMatchObject({ code: 3, stderr: says(/startingPosition/) });
+    expect(await add("stream:ORDERS2")).toMatchObject({ code: 2, stderr: says(/--from start/) });
     expect(await add("rate(1 hours)")).toMatchObject({ code: 3, stderr: says(/Invalid Schedule Expression/) });
     expect(await mayfly(["trigger", "add", "nobody", "subject:x"])).toMatchObject({ code: 3 });
     expect(await mayfly(["trigger", "rm", "zzz"])).toMatchObject({ code: 2, stderr: says(/no trigger's id begins/) });

@@ -127,3 +127,15 @@ test.each([
     },
   ]);
 });
+
+test.each([
+  ["by the server", true],
+  ["by timers", false],
+])("an at() that is kept %s and whose time has passed says so, and runs nothing", async (_, hasCronSchedules) => {
+  const fn = `late-${hasCronSchedules}`;
+  await using one = await runTrigger(server, { hasCronSchedules });
+  const record = mapping({ kind: "schedule", expression: "at(2020-01-31T12:00:00)", timeZone: "UTC" }, { fn });
+  await enabled(one.storage, record);
+  await reaches(one.storage, record, (now) => now?.lastProcessingResult === "PROBLEM: its time has passed");
+  expect(await accepted(fn)).toEqual([]);
+});

@@ -6,7 +6,7 @@
 import { Cron } from "croner";
 import { Enqueue, EnqueueQualified } from "../../../subjects/async.ts";
 import * as H from "../../../subjects/headers.ts";
-import type { MappingRecord, MappingSource } from "../../../subjects/mapping.ts";
+import { type MappingRecord, type MappingSource, NOTHING_PROCESSED } from "../../../subjects/mapping.ts";
 import { Schedule, Tick } from "../../../subjects/schedule.ts";
 import { SCHEDULES_STREAM } from "../../../subjects/streams.ts";
 import { qualifierToToken } from "../../../subjects/tokens.ts";
@@ -33,6 +33,8 @@ export async function prepareSchedule(
   const parsed = expressionOf(expression);
   const isServers = keptByServer(parsed, world);
   if (isServers) await world.sources.prepare(planOf(mapping, world.ackWaitMs));
+  if (mapping.enabled && isOver(parsed, timeZone) && mapping.lastProcessingResult === NOTHING_PROCESSED)
+    await processed(mapping, "PROBLEM: its time has passed", world);
   const when = mapping.enabled && isServers ? serverWords(parsed, timeZone) : undefined;
   if (when === undefined) return unschedule(mapping, world);
   const { acct, uuid } = mapping;
@@ -56,6 +58,9 @@ export async function removeSchedule(mapping: MappingRecord, world: Surroundings
 
 const keptByServer = (expression: Expression | undefined, { hasCronSchedules }: Surroundings): boolean =>
   hasCronSchedules && expression !== undefined && (expression.kind !== "cron" || expression.server !== undefined);
+
+const isOver = (expression: Expression | undefined, timeZone: string): boolean =>
+  expression?.kind === "at" && serverWords(expression, timeZone) === undefined;
 
 /** `undefined` when its time is over. */
 function serverWords(
