@@ -29,6 +29,9 @@ export const Due = raw("mayfly.{acct}.retry.{fn}.{requestId}");
  */
 export const RunEvent = raw("mayfly.frontend.run.{acct}.{fn}");
 
+/** Bytes of an event. Source: Lambda quotas, "Invocation payload", asynchronous. */
+export const MAX_EVENT_BYTES = 1_048_576;
+
 export const EventCall = z.object({
   /** The same for every attempt. */
   requestId: Token,

@@ -4,9 +4,6 @@ import { type Refusal, refusal } from "../../subjects/errors.ts";
 /** Bytes of a synchronous request or response: 6 MiB and 100. */
 export const MAX_PAYLOAD_BYTES = 6_291_556;
 
-/** Bytes of an event. Source: Lambda quotas, "Invocation payload", asynchronous. */
-export const MAX_EVENT_BYTES = 1_048_576;
-
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
 /** A payload must be JSON, as Lambda demands; an empty one is passed on as `{}`. */

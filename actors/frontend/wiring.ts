@@ -1,5 +1,5 @@
 /** An invocation's relation to the network: it begins with a caller's message and ends with the worker's word. */
-import { EventCall, RunEvent } from "../../subjects/async.ts";
+import { EventCall, MAX_EVENT_BYTES, RunEvent } from "../../subjects/async.ts";
 import type { Refusal } from "../../subjects/errors.ts";
 import * as H from "../../subjects/headers.ts";
 import { Invoke, InvokeQualified } from "../../subjects/invoke.ts";
@@ -10,7 +10,7 @@ import { deterministicId } from "../bus/identity.ts";
 import type { Clock, Said } from "../bus/port.ts";
 import { type Delivery, hear, hearRaw, type Wiring } from "../bus/wiring.ts";
 import type { InvocationContext, InvocationEvent, invocationMachine } from "./machine.ts";
-import { checkClientContext, checkInvocationType, checkPayload, MAX_EVENT_BYTES, MAX_PAYLOAD_BYTES } from "./policy.ts";
+import { checkClientContext, checkInvocationType, checkPayload, MAX_PAYLOAD_BYTES } from "./policy.ts";
 
 type Request = Extract<InvocationEvent, { type: "invocation.requested" }>["request"];
 

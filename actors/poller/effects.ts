@@ -1,5 +1,5 @@
 /** What an event asks of its poller: a front end's run, storing what follows, telling destinations, its message. */
-import { type EventCall, RunEvent } from "../../subjects/async.ts";
+import { type EventCall, MAX_EVENT_BYTES, RunEvent } from "../../subjects/async.ts";
 import { ERRORS } from "../../subjects/errors.ts";
 import * as H from "../../subjects/headers.ts";
 import { DEAD_STREAM, RETRY_STREAM } from "../../subjects/streams.ts";
@@ -69,6 +69,11 @@ export const eventLogic = (desk: PollerDesk) => {
 
 async function run({ component, settings, overheadMs }: PollerDesk, event: EventContext): Promise<Outcome> {
   const { acct, fn, qualifier, requestId, attempt, payload, traceId, clientContext } = event;
+  // A plain publish is checked by nobody before it is stored.
+  if (payload.length > MAX_EVENT_BYTES) {
+    const message = `Event must be smaller than ${MAX_EVENT_BYTES} bytes`;
+    return { kind: "refused", code: ERRORS.RequestTooLargeException, name: "RequestTooLargeException", message };
+  }
   const call: EventCall = {
     requestId,
     attempt,

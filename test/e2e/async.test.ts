@@ -187,6 +187,12 @@ describe("an event", () => {
     expect(reply.headers?.get("Nats-Service-Error")).toMatch(/^RequestTooLargeException/);
   });
 
+  test("above a mebibyte is dead-lettered, where it was published without asking", async () => {
+    const run = randomUUID();
+    nats.publish("mayfly.async.hello", `{"run":"${run}","x":"${"x".repeat(1_048_576)}"}`);
+    expect((await died("hello", run)).header("Mayfly-Dead-Reason")).toBe("InvalidRequest");
+  });
+
   test("that is no JSON is dead-lettered, not tried again", async () => {
     const run = randomUUID();
     nats.publish("mayfly.async.hello", `no json ${run}`);

@@ -3,9 +3,9 @@ import {
   checkClientContext,
   checkInvocationType,
   checkPayload,
-  MAX_EVENT_BYTES,
   MAX_PAYLOAD_BYTES,
 } from "../../actors/frontend/policy.ts";
+import { MAX_EVENT_BYTES } from "../../subjects/async.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
