@@ -130,13 +130,7 @@ const giveUp = (
     mapping.onFailure,
     failureRecord(mapping, { failed, outcome, requestId, region, at: component.clock.now() }),
     `failure-${requestId}`,
-    {
-      queues,
-      async publish(said) {
-        component.network.publish(said);
-        await component.network.flush();
-      },
-    },
+    { queues, publish: (said) => component.network.deliver(said) },
   );
 
 /** As the owner reads it in the mapping. */
