@@ -25,7 +25,7 @@ export interface Run {
   readonly fn: string;
   readonly call: EventCall;
   readonly payload: string;
-  ok(): void;
+  ok(payload?: string): void;
   fail(): void;
   refuse(code: number, name: string): void;
 }
@@ -59,7 +59,7 @@ export function runFrom(message: Msg): Run {
     fn: RunEvent.address(message.subject).fn,
     call: EventCall.parse(JSON.parse(message.headers?.get(EVENT_CALL) ?? "")),
     payload: message.string(),
-    ok: () => answer("{}"),
+    ok: (payload = "{}") => answer(payload),
     fail: () => answer('{"errorType":"E","errorMessage":"no"}', { [FUNCTION_ERROR]: "Unhandled" }),
     refuse: (code, name) => answer("{}", { [ERROR_CODE]: String(code), [ERROR]: `${name}: no` }),
   };
