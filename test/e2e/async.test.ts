@@ -249,6 +249,14 @@ describe("an event whose function fails", () => {
 });
 
 /** Lives of events, as `nats sub 'mayfly.state.event.*'` shows them, until `stop`. */
+/** Asks until it is let in: a limit that was just set first calls back what was held under the old one. */
+async function admitted(subject: string, payload: string): Promise<void> {
+  for (;;) {
+    const reply = await nats.request(subject, payload, { timeout: 10_000 });
+    if (reply.headers?.get("Nats-Service-Error-Code") !== "429") return;
+  }
+}
+
 function livesOf(fn: string): { seen: Transition[]; stop(): void } {
   const seen: Transition[] = [];
   const subscription = nats.subscribe("mayfly.state.event.*", {
@@ -270,7 +278,7 @@ describe("a function without a free slot", () => {
       )
       .toBe(1);
     const lives = livesOf("waits");
-    const first = nats.request("mayfly.invoke.waits", event(busy, { ms: 1500 }), { timeout: 10_000 });
+    const first = admitted("mayfly.invoke.waits", event(busy, { ms: 1500 }));
     await ran(busy);
     nats.publish("mayfly.async.waits", event(run));
     await ran(run);
@@ -387,8 +395,12 @@ test("what was accepted is accounted for: succeeded, dead, waiting or running", 
   for (let each = 0; each < 3; each++) nats.publish("mayfly.async.nobody", event(run));
   await expect.poll(async () => (await counted()).accepted).toBe(before + 53);
   await expect.poll(async () => (await counted()).waiting, { timeout: 5000 }).toBe(0);
-  const { accepted = 0, succeeded = 0, dead = 0, waiting = 0, running = 0 } = await counted();
-  expect(succeeded + dead + waiting + running).toBe(accepted);
+  // An event that has just succeeded is still in its stream until its acknowledgement gets there.
+  const unaccounted = async () => {
+    const { accepted = 0, succeeded = 0, dead = 0, waiting = 0, running = 0 } = await counted();
+    return accepted - (succeeded + dead + waiting + running);
+  };
+  await expect.poll(unaccounted, { timeout: 5000 }).toBe(0);
   await ran(run, 50);
 });
 
