@@ -249,6 +249,19 @@ describe("an event whose function fails", () => {
 });
 
 /** Lives of events, as `nats sub 'mayfly.state.event.*'` shows them, until `stop`. */
+/** Resolves when a function says something of a run, as it says it: what is kept of it is slower to read. */
+function heard(fn: string, run: string): Promise<void> {
+  return new Promise((resolve) => {
+    const subscription = nats.subscribe(Log.subject({ acct: DEFAULT_ACCOUNT, fn }), {
+      callback: (_, message) => {
+        if (!message.string().includes(run)) return;
+        subscription.unsubscribe();
+        resolve();
+      },
+    });
+  });
+}
+
 /** Asks until it is let in: a limit that was just set first calls back what was held under the old one. */
 async function admitted(subject: string, payload: string): Promise<void> {
   for (;;) {
@@ -278,8 +291,9 @@ describe("a function without a free slot", () => {
       )
       .toBe(1);
     const lives = livesOf("waits");
-    const first = admitted("mayfly.invoke.waits", event(busy, { ms: 1500 }));
-    await ran(busy);
+    const runs = heard("waits", busy);
+    const first = admitted("mayfly.invoke.waits", event(busy, { ms: 3000 }));
+    await runs;
     nats.publish("mayfly.async.waits", event(run));
     await ran(run);
     await first;
