@@ -11,6 +11,7 @@ import { RunEvent } from "../../subjects/async.ts";
 import type { EventInvokeConfig, QueueConfig } from "../../subjects/event-invoke.ts";
 import { type FunctionRecord, functionKey } from "../../subjects/function.ts";
 import { EVENT_CALL } from "../../subjects/headers.ts";
+import { Log } from "../../subjects/logs.ts";
 import type { Transition } from "../../subjects/state.ts";
 import { DEAD_STREAM, FUNCTIONS_BUCKET } from "../../subjects/streams.ts";
 import { DEFAULT_ACCOUNT } from "../../subjects/tokens.ts";
