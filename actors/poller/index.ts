@@ -59,7 +59,6 @@ export async function startPoller(options: PollerOptions): Promise<Poller> {
   const { component, queues, accounts, ackWaitMs, idleMs } = options;
   const { clock } = component;
   const tally = new Tally(queues);
-  await tally.begin();
   let backlogs: Population<typeof backlogMachine> | undefined;
   const settings = await openSettings(options.functions, options.standard, (acct, fn, queue) => {
     backlogs?.send(backlogKey(acct, fn), { type: "backlog.configured", ...queue });
@@ -68,7 +67,7 @@ export async function startPoller(options: PollerOptions): Promise<Poller> {
 
   const inHand = new Map<string, InHand>();
   const ends = component.statistics.endpoint("events", Queued.subject(), undefined);
-  ends.data = () => ({ functions: functions() });
+  ends.data = () => ({ ...tally.latest(), functions: functions() });
   const events: Population<typeof eventMachine> = new Population(component, {
     actor: "event",
     logic: eventLogic({
@@ -171,7 +170,11 @@ export async function startPoller(options: PollerOptions): Promise<Poller> {
     unserved.add(acct);
     return false;
   };
+  const running = () => events.snapshots().filter(([, { value }]) => value !== "waiting").length;
   const counted = (counts: ReadonlyMap<string, Count>, found: readonly Stray[]) => {
+    void tally
+      .totals(running)
+      .catch((error: unknown) => component.log.warn({ err: error }, "events not accounted for"));
     strays.found(found.filter(({ subject }) => isServed(accountOf(subject))));
     for (const [key, { acct, fn }] of counts) if (isServed(acct)) known.spawn(key, inputOf(acct, fn));
     for (const [key] of known.snapshots()) {
@@ -186,8 +189,7 @@ export async function startPoller(options: PollerOptions): Promise<Poller> {
       subject: Inspect.subject({ actor: "poller", id: component.id }),
       queue: "poller",
       answer: async () => {
-        const running = events.snapshots().filter(([, { value }]) => value !== "waiting").length;
-        return { since, ...(await tally.totals(running)), functions: functions() };
+        return { ...(await tally.totals(running)), since, counted: tally.counted(), functions: functions() };
       },
     },
   ]);

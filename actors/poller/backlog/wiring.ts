@@ -35,8 +35,7 @@ export function backlogWiring(accounts: readonly string[], clock: Clock): Wiring
     heeds: ({ subject }: Message) => isNews(subject),
     key: (_: unknown, { address }: Delivery) => backlogKey(address.acct ?? "", address.fn ?? ""),
     toEvent: (_: unknown, { address, message }: Delivery): BacklogEvent => {
-      const stream = address.shard === undefined ? RETRY_STREAM : asyncStream(address.shard);
-      const spot = spotOf(stream, message.subject);
+      const spot = spotOf("sequence" in address ? RETRY_STREAM : asyncStream(address.shard ?? ""), message.subject);
       return spot === undefined ? nobody : { type: "backlog.stirred", ...spot };
     },
   };
