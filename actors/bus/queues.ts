@@ -11,7 +11,7 @@ import {
   jetstreamManager,
   type StoredMsg,
 } from "@nats-io/jetstream";
-import { headers, type NatsConnection, nanos, type Subscription } from "nats";
+import { errors, headers, type NatsConnection, nanos, type Subscription } from "nats";
 import { type Message, NoAnswer, type Said } from "./port.ts";
 
 /** A message as it lies in a stream. */
@@ -82,8 +82,10 @@ export interface StreamState {
 }
 
 export interface WorkQueues {
-  /** Resolves when a stream has stored it. Throws `QueueFull`; `NoAnswer` when no stream said so. */
+  /** Resolves when a stream has stored it. Throws `QueueFull`; `NoAnswer` when no stream said so; what is too big, at once. */
   store(said: Said, storing?: Storing): Promise<Stored>;
+  /** The stream that stores what is published to a subject; `undefined` when none does. Rejects when nobody can tell. */
+  storedIn(subject: string): Promise<string | undefined>;
   /** How many messages there are of each subject that matches. */
   backlog(stream: string, subject: string): Promise<ReadonlyMap<string, number>>;
   state(stream: string): Promise<StreamState>;
@@ -138,9 +140,14 @@ export async function natsQueues(connection: NatsConnection): Promise<WorkQueues
         });
         return { isDuplicate: duplicate };
       } catch (error) {
+        if (error instanceof errors.InvalidArgumentError) throw error;
         const why = `${subject}: ${error instanceof Error ? error.message : String(error)}`;
         throw codeOf(error) === MAX_PER_SUBJECT ? new QueueFull(why) : new NoAnswer(why);
       }
+    },
+    async storedIn(subject) {
+      const [stream] = await manager.streams.names(subject).next();
+      return stream;
     },
     async backlog(stream, subject) {
       const { state } = await manager.streams.info(stream, { subjects_filter: subject });
@@ -198,6 +205,14 @@ function subscriptionOf(messages: ConsumerMessages): Subscription | undefined {
   return "sub" in messages ? (messages.sub as Subscription) : undefined;
 }
 
+/**
+ * How soon it is noticed that a consumer's server is gone with what we asked it for: after two beats missed; and how long it
+ * is waited before a consumer that has no leader yet is asked again. The client's own times (15 s and 30 s) would let a
+ * queue stand still for a minute while a cluster has long since chosen another leader.
+ */
+const BEAT_MS = 2000;
+const ASKED_FOR_MS = 5000;
+
 /** Hears what a consumer has, as many messages ahead as may be held. */
 export async function follow(
   consumer: Consumer,
@@ -207,6 +222,8 @@ export async function follow(
 ): Promise<{ stop(): Promise<void> }> {
   const messages = await consumer.consume({
     max_messages: atMost,
+    idle_heartbeat: BEAT_MS,
+    expires: ASKED_FOR_MS,
     abort_on_missing_resource: true,
     callback: heard,
   });
