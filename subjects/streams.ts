@@ -86,7 +86,7 @@ export const STREAMS: readonly StreamPlan[] = [
 
 /**
  * KV buckets. Keys of FUNCTIONS: `<acct>.<fn>` and `<acct>.<fn>.<version>`; of TRIGGERS: `<acct>.<uuid>`; of LEASES:
- * `<workerId>` and, of a mapping that one process at a time works on, `mapping-<uuid>`.
+ * `<workerId>`, of a mapping that one process at a time works on `mapping-<uuid>`, of one whose records fail `tries-<uuid>`.
  */
 export const FUNCTIONS_BUCKET = "FUNCTIONS";
 export const TRIGGERS_BUCKET = "TRIGGERS";
