@@ -13,6 +13,7 @@ import type { BacklogInput, backlogMachine } from "./backlog/machine.ts";
 import { backlogKey, backlogWiring } from "./backlog/wiring.ts";
 import { type Count, discover, type Stray } from "./discovery.ts";
 import { eventLogic } from "./effects.ts";
+import { listenForHints } from "./hints.ts";
 import { earlyMs, eventFrom } from "./intake.ts";
 import type { EventContext, eventMachine } from "./machine.ts";
 import { openSettings, type Standard } from "./settings.ts";
@@ -137,8 +138,7 @@ export async function startPoller(options: PollerOptions): Promise<Poller> {
       },
       recalled: (requestId) => void events.send(requestId, { type: "event.recalled" }),
     }),
-    wiring: backlogWiring(accounts, component.clock),
-    born: (_, event) => (event.type === "backlog.stirred" ? inputOf(event.acct, event.fn) : undefined),
+    wiring: backlogWiring,
   });
   backlogs = known;
   events.listen();
@@ -193,10 +193,21 @@ export async function startPoller(options: PollerOptions): Promise<Poller> {
       },
     },
   ]);
+  const hints = listenForHints({
+    component,
+    queues,
+    accounts,
+    stirred: ({ acct, fn, sources }) => {
+      const key = backlogKey(acct, fn);
+      known.spawn(key, inputOf(acct, fn));
+      known.send(key, { type: "backlog.stirred", sources });
+    },
+  });
   const counting = discover({ component, queues, everyMs: options.countMs, counted });
   component.add({
     drain: async () => {
       counting.stop();
+      await hints.stop();
       known.sendAll({ type: "backlog.close" });
     },
   });

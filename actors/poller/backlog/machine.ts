@@ -49,7 +49,7 @@ export interface BacklogContext extends BacklogInput {
 }
 
 export type BacklogEvent =
-  | { type: "backlog.stirred"; acct: string; fn: string; sources: readonly Source[] }
+  | { type: "backlog.stirred"; sources: readonly Source[] }
   | { type: "backlog.counted"; depth: number; sources: readonly Source[] }
   | { type: "backlog.configured"; limit: number; isPaused: boolean }
   | { type: "backlog.yielded" }

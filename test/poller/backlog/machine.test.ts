@@ -7,8 +7,7 @@ const taken = (id: string) => ({ type: "event.taken", id }) as const;
 const ended = (id: string) => ({ type: "event.ended", id }) as const;
 const counted = (depth: number, ...names: string[]) =>
   ({ type: "backlog.counted", depth, sources: names.map(source) }) as const;
-const stirred = (name: string) =>
-  ({ type: "backlog.stirred", acct: "000000000000", fn: "hello", sources: [source(name)] }) as const;
+const stirred = (name: string) => ({ type: "backlog.stirred", sources: [source(name)] }) as const;
 const configured = (limit: number, isPaused: boolean) => ({ type: "backlog.configured", limit, isPaused }) as const;
 
 describe("a backlog", () => {
