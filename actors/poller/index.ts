@@ -128,6 +128,7 @@ export async function startPoller(options: PollerOptions): Promise<Poller> {
       component,
       queues,
       ackWaitMs,
+      hasSchedules: options.hasSchedules,
       taken,
       granted: (requestId) => {
         const snapshot = events.snapshot(requestId);
