@@ -62,7 +62,7 @@ describe.skipIf(!canIsolate).each(situations)("a running sandbox of a worker tha
 
   test("shows code that is placed while it runs, read-only and to nobody else, if it can", async () => {
     const before = worker.traces();
-    const reader = sh(`echo ready >&3; while read -r line <&3; do eval "$line" >&3 2>&1; echo . >&3; done`);
+    const reader = sh(`echo ready >&3; while read -r line <&3; do echo "$(eval "$line" 2>&1)." >&3; done`);
     const specs = [1, 2].map(() => enclosure(reader, { latePlaces: ["/var/task", "/opt"] }));
     const [spec, neighbour] = specs as [EnclosureSpec, EnclosureSpec];
     if (!(await worker.isolation).latePlacement) {
