@@ -123,7 +123,7 @@ function furnishing(cache: CodeCache, home: string, region: string): SandboxWorl
 }
 
 /** One line that says what is in force. */
-export function inWords({ driver, namespaces, seccomp, limits, uidPerSandbox }: Isolation): string {
+export function inWords({ driver, namespaces, seccomp, limits, uidPerSandbox, freezes }: Isolation): string {
   const limited = Object.entries(limits).map(([what, how]) => `${what} ${how}`);
   return [
     driver,
@@ -131,5 +131,6 @@ export function inWords({ driver, namespaces, seccomp, limits, uidPerSandbox }: 
     seccomp ? "seccomp" : "no seccomp",
     `limits: ${limited.join(", ")}`,
     uidPerSandbox ? "own uid" : "shared uid",
+    freezes ? "frozen when idle" : "not frozen when idle",
   ].join("; ");
 }
