@@ -104,7 +104,7 @@ export interface Enclosure {
   /**
    * Stops all its processes where they stand, until `thaw`: no timer fires, nothing is computed; memory and what was
    * written to `channel` stay. `stats`, `kill` and `destroy` work meanwhile, and a new life is never frozen. Resolves when
-   * the kernel was told. Does nothing where `Isolation.freezes` is false.
+   * the kernel was told; of `freeze` and `thaw` the latest counts, waited for or not. Does nothing where `Isolation.freezes` is false.
    */
   freeze(): Promise<void>;
   /** Lets them go on. Does nothing to what isn't frozen. */

@@ -11,6 +11,7 @@ export class BubblewrapEnclosure implements Enclosure {
   #life: Promise<Booted> | undefined;
   #running = false;
   #frozen = false;
+  #switched: Promise<void> = Promise.resolve();
   #destroyed: Promise<void> | undefined;
 
   /** `release` gives back all the driver reserved for it; called once, when no process is left. */
@@ -25,7 +26,7 @@ export class BubblewrapEnclosure implements Enclosure {
     if (this.#destroyed) throw new BootFailed(`enclosure ${this.id} is destroyed`);
     if (this.#running) throw new BootFailed(`enclosure ${this.id} still runs`);
     this.#running = true;
-    if (this.#frozen) await this.thaw();
+    await this.thaw();
     const ended = () => {
       this.#running = false;
     };
@@ -43,15 +44,22 @@ export class BubblewrapEnclosure implements Enclosure {
     return this.#spec.cgroup.setCpus(cpus);
   }
 
-  async freeze(): Promise<void> {
+  freeze(): Promise<void> {
     this.#frozen = true;
-    await this.#spec.cgroup.freeze();
+    return this.#switch(() => this.#spec.cgroup.freeze());
   }
 
   async thaw(): Promise<void> {
     if (!this.#frozen) return;
     this.#frozen = false;
-    await this.#spec.cgroup.thaw();
+    await this.#switch(() => this.#spec.cgroup.thaw());
+  }
+
+  /** One after the other: the latest must be what counts. */
+  #switch(step: () => Promise<void>): Promise<void> {
+    const switched = this.#switched.then(step);
+    this.#switched = switched.catch(() => {});
+    return switched;
   }
 
   async placeCode(mounts: readonly Mount[]): Promise<void> {
