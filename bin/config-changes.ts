@@ -6,6 +6,8 @@ export interface Change {
   readonly settings: Readonly<Record<string, unknown>> | undefined;
   /** Null removes a variable. */
   readonly variables: Readonly<Record<string, string | null>> | undefined;
+  /** `name` or `name:version`, in their order; empty takes them all away. */
+  readonly layers: readonly string[] | undefined;
   /** Reserved concurrency; null gives it back to the common pool. */
   readonly reserved: number | null | undefined;
 }
@@ -27,16 +29,18 @@ const FIELDS: Readonly<Record<string, Setting>> = {
 };
 
 /** What can be set, besides variables. */
-export const SETTINGS: readonly string[] = [...Object.keys(FIELDS), "reserved"];
+export const SETTINGS: readonly string[] = [...Object.keys(FIELDS), "layers", "reserved"];
 
 /** Throws `Misused` at the first word that can't be meant. */
 export function changesOf(words: readonly string[], verb: "set" | "unset"): Change {
   const settings: Record<string, unknown> = {};
   const variables: Record<string, string | null> = {};
   let reserved: number | null | undefined;
+  let layers: readonly string[] | undefined;
   for (const word of words) {
     const { key, value } = verb === "set" ? split(word) : { key: word, value: null };
     if (key === "reserved") reserved = value === null ? null : wholeNumber(key, value);
+    else if (key === "layers") layers = (value ?? "").split(",").filter((each) => each !== "");
     else if (key.startsWith("env.")) variables[variableName(key)] = value;
     else {
       const setting = Object.hasOwn(FIELDS, key) ? FIELDS[key] : undefined;
@@ -48,6 +52,7 @@ export function changesOf(words: readonly string[], verb: "set" | "unset"): Chan
   return {
     settings: Object.keys(settings).length === 0 ? undefined : settings,
     variables: Object.keys(variables).length === 0 ? undefined : variables,
+    layers,
     reserved,
   };
 }

@@ -68,8 +68,22 @@ export const FunctionConfiguration = z.object({
   SnapStart: z.object({ ApplyOn: z.literal("None"), OptimizationStatus: z.literal("Off") }),
   RuntimeVersionConfig: z.object({ RuntimeVersionArn: z.string() }).optional(),
   LoggingConfig: z.object({ LogFormat: z.enum(["Text", "JSON"]), LogGroup: z.string() }),
+  /** Ours, not shown: what the packages are that `CodeSha256` and `Layers` name. */
+  content: z
+    .object({
+      unzippedBytes: z.number(),
+      /** In the order of `Layers`; hexadecimal, as FunctionSpec's. */
+      layers: z.array(z.object({ sha256: z.string(), unzippedBytes: z.number() })),
+    })
+    .optional(),
 });
 export type FunctionConfiguration = z.infer<typeof FunctionConfiguration>;
+
+/** As the Lambda API shows it. */
+export function shown<T extends Pick<FunctionConfiguration, "content">>(configuration: T): Omit<T, "content"> {
+  const { content: _ours, ...theirs } = configuration;
+  return theirs;
+}
 
 export const Alias = z.object({
   Name: z.string(),
@@ -128,7 +142,7 @@ export function specOf(acct: string, configuration: FunctionConfiguration): Func
     timeoutMs: configuration.Timeout * 1000,
     tmpMiB: configuration.EphemeralStorage.Size,
     codeSha256: Buffer.from(configuration.CodeSha256, "base64").toString("hex"),
-    layerSha256s: [],
+    layerSha256s: configuration.content?.layers.map(({ sha256 }) => sha256) ?? [],
     environment: configuration.Environment?.Variables ?? {},
     logFormat: configuration.LoggingConfig.LogFormat,
   };

@@ -85,10 +85,12 @@ export const STREAMS: readonly StreamPlan[] = [
 ];
 
 /**
- * KV buckets. Keys of FUNCTIONS: `<acct>.<fn>` and `<acct>.<fn>.<version>`; of TRIGGERS: `<acct>.<uuid>`; of LEASES:
- * `<workerId>`, of a mapping that one process at a time works on `mapping-<uuid>`, of one whose records fail `tries-<uuid>`.
+ * KV buckets. Keys of FUNCTIONS: `<acct>.<fn>` and `<acct>.<fn>.<version>`; of LAYERS: `<acct>.<layer>` and
+ * `<acct>.<layer>.<version>`; of TRIGGERS: `<acct>.<uuid>`; of LEASES: `<workerId>`, of a mapping that one process at a time
+ * works on `mapping-<uuid>`, of one whose records fail `tries-<uuid>`.
  */
 export const FUNCTIONS_BUCKET = "FUNCTIONS";
+export const LAYERS_BUCKET = "LAYERS";
 export const TRIGGERS_BUCKET = "TRIGGERS";
 export const LEASES_BUCKET = "LEASES";
 /** The object store of code packages, keyed by lower-case hexadecimal SHA-256 of the zip. */

@@ -2,9 +2,12 @@
  * How a configuration is made and how its state changes: each change is a new RevisionId, and the reasons that belong to a
  * state go with it. Source: Lambda API reference and recorded answers of Lambda
  */
+import type { Refusal } from "../../subjects/errors.ts";
 import type { FunctionConfiguration } from "../../subjects/function.ts";
 import { LATEST } from "../../subjects/tokens.ts";
-import type { Architecture, Command, Package, Settings } from "./commands.ts";
+import type { Architecture, Command, Findings, FoundLayer, Package, Settings } from "./commands.ts";
+import { MAX_UNZIPPED_BYTES } from "./package/sizes.ts";
+import { invalid } from "./refusals.ts";
 
 const CREATING = { reason: "The function is being created.", code: "Creating" } as const;
 
@@ -12,9 +15,13 @@ const CREATING = { reason: "The function is being created.", code: "Creating" } 
 const timestamp = (at: number): string => new Date(at).toISOString().replace("Z", "+0000");
 
 /** A new function's, with Lambda's defaults: Pending. */
-export function created(command: Command<"function.create">, { codeSha256, codeSize }: Package): FunctionConfiguration {
+export function created(
+  command: Command<"function.create">,
+  { codeSha256, codeSize, unzippedBytes }: Package,
+  layers: readonly FoundLayer[],
+): FunctionConfiguration {
   const { fn, arn, settings, architecture, at, revisionIds } = command;
-  const { LoggingConfig: logging, Environment, DeadLetterConfig, ...chosen } = settings;
+  const { LoggingConfig: logging, Environment, DeadLetterConfig, Layers: _named, ...chosen } = settings;
   return {
     FunctionName: fn,
     FunctionArn: arn,
@@ -28,6 +35,7 @@ export function created(command: Command<"function.create">, { codeSha256, codeS
     ...chosen,
     ...environment(Environment),
     ...deadLetters(DeadLetterConfig),
+    ...layered(unzippedBytes, layers),
     LoggingConfig: { LogFormat: "Text", LogGroup: `/aws/lambda/${fn}`, ...logging },
     Architectures: [architecture],
     PackageType: "Zip",
@@ -44,16 +52,18 @@ export function created(command: Command<"function.create">, { codeSha256, codeS
 /** With other settings or another package: an update in progress. */
 export function changed(
   before: FunctionConfiguration,
-  change: { settings?: Settings; package?: Package; architecture?: Architecture | undefined },
+  change: { settings?: Settings; architecture?: Architecture | undefined } & Pick<Findings, "package" | "layers">,
   { at, revisionIds }: Pick<Command, "at" | "revisionIds">,
 ): FunctionConfiguration {
-  const { LoggingConfig: logging, Environment: variables, DeadLetterConfig: target, ...chosen } = change.settings ?? {};
-  const { Environment: before_, DeadLetterConfig: targetBefore, ...rest } = before;
+  const { LoggingConfig: logging, Environment: variables, DeadLetterConfig: target, ...others } = change.settings ?? {};
+  const { Layers: _named, ...chosen } = others;
+  const { Environment: before_, DeadLetterConfig: targetBefore, Layers: _before, content, ...rest } = before;
   return {
     ...rest,
     ...chosen,
     ...environment(variables ?? before_),
     ...deadLetters(target ?? targetBefore),
+    ...layered(change.package?.unzippedBytes ?? content?.unzippedBytes ?? 0, change.layers ?? layersOf(before)),
     LoggingConfig: { ...before.LoggingConfig, ...logging },
     ...(change.package === undefined
       ? {}
@@ -134,12 +144,41 @@ export function sameContent(one: FunctionConfiguration, other: FunctionConfigura
     each.DeadLetterConfig?.TargetArn,
     each.LoggingConfig.LogFormat,
     each.LoggingConfig.LogGroup,
+    each.Layers?.map(({ Arn }) => Arn),
   ];
   return JSON.stringify(content(one)) === JSON.stringify(content(other));
 }
 
 const environment = (given: FunctionConfiguration["Environment"]) =>
   given === undefined || Object.keys(given.Variables).length === 0 ? {} : { Environment: given };
+
+const layered = (
+  unzippedBytes: number,
+  layers: readonly FoundLayer[],
+): Pick<FunctionConfiguration, "Layers" | "content"> => ({
+  ...(layers.length === 0 ? {} : { Layers: layers.map(({ arn, codeSize }) => ({ Arn: arn, CodeSize: codeSize })) }),
+  content: {
+    unzippedBytes,
+    layers: layers.map((each) => ({ sha256: each.sha256, unzippedBytes: each.unzippedBytes })),
+  },
+});
+
+const layersOf = ({ Layers = [], content }: FunctionConfiguration): readonly FoundLayer[] =>
+  Layers.flatMap(({ Arn: arn, CodeSize: codeSize }, at) => {
+    const kept = content?.layers[at];
+    return kept === undefined ? [] : [{ arn, codeSize, ...kept }];
+  });
+
+/** Why code and layers can't be together, or `undefined` when they can. Functions without layers are checked as they come in. */
+export function tooLarge({ content }: FunctionConfiguration): Refusal | undefined {
+  if (content === undefined || content.layers.length === 0) return undefined;
+  const bytes = content.layers.reduce((sum, each) => sum + each.unzippedBytes, content.unzippedBytes);
+  return bytes <= MAX_UNZIPPED_BYTES
+    ? undefined
+    : invalid(
+        `Function code combined with layers exceeds the maximum allowed size of ${MAX_UNZIPPED_BYTES} bytes. The actual size is ${bytes} bytes.`,
+      );
+}
 
 /** An empty target takes it away. */
 const deadLetters = (given: FunctionConfiguration["DeadLetterConfig"]) =>

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { z } from "zod";
 import { UserInvoke } from "../../subjects/invoke.ts";
 import { Configuration, callApi, listAll } from "../api.ts";
+import { layerText } from "../layers.ts";
 import { bytesText, fields, say, sayJson } from "../print.ts";
 import { openSession } from "../session.ts";
 
@@ -47,6 +48,7 @@ export const show = (program: Command): void =>
           ["versions", versions.map((each) => each.Version).join(", ")],
           ["aliases", aliases.map((each) => `${each.Name} → ${each.FunctionVersion}`).join(", ") || undefined],
           ["tags", pairs(found.Tags)],
+          ["layers", its.Layers?.map(({ Arn }) => layerText(Arn)).join(", ")],
           ["environment", pairs(its.Environment?.Variables)],
           ["ARN", its.FunctionArn],
           ["subject", UserInvoke.subject({ fn: its.FunctionName ?? "" })],

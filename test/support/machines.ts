@@ -79,7 +79,7 @@ export const givenSandbox = (change: Partial<SandboxInput> = {}) =>
       poolId: poolId(spec()),
       spec: spec(),
       isolation: "none",
-      limits: { initMs: 10_000, idleMs: 300_000 },
+      limits: { initMs: 10_000, idleMs: 300_000, freezeMs: 100 },
       ...change,
     },
   );

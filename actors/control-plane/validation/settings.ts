@@ -8,10 +8,10 @@ import { destinationTarget } from "../../../subjects/event-invoke.ts";
 import type { Architecture, CodeSource, Settings } from "../commands.ts";
 import type { Constraints } from "./constraints.ts";
 import { environmentOf } from "./environment.ts";
-import { runtimeOf } from "./runtimes.ts";
+import { layersOf } from "./layers.ts";
+import { ARCHITECTURES, runtimeOf } from "./runtimes.ts";
 
 const ROLE = "arn:(aws[a-zA-Z-]*)?:iam::\\d{12}:role/?[a-zA-Z_0-9+=,.@\\-_/]+";
-const ARCHITECTURES = ["x86_64", "arm64"] as const;
 const BUCKET = "CODE";
 const SHA256 = /^[0-9a-f]{64}$/;
 
@@ -23,7 +23,6 @@ const UNSUPPORTED = [
   "FileSystemConfigs",
   "ImageConfig",
   "KMSKeyArn",
-  "Layers",
   "PublishTo",
   "TenancyConfig",
   "VpcConfig",
@@ -44,6 +43,7 @@ export function settingsOf(check: Constraints): Settings {
     DeadLetterConfig: deadLettersOf(check),
     EphemeralStorage: ephemeralStorageOf(check),
     LoggingConfig: loggingOf(check),
+    Layers: layersOf(check),
   };
   return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined)) as Settings;
 }

@@ -8,6 +8,7 @@
 import { access, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
+import { LIBRARY_PATH } from "./environment.ts";
 import { findPython } from "./python-interpreter.ts";
 
 export type RuntimeArch = "x64" | "arm64";
@@ -153,11 +154,18 @@ async function findPythonRuntime(runtime: string, options: RuntimeOptions): Prom
   if (python.prefix === "/usr") return { command: [python.path, ...bootstrap], mounts, ...common };
   return {
     // An interpreter that was built elsewhere looks for its library where it was built; it now lies in /var/lang.
-    command: ["/usr/bin/env", "LD_LIBRARY_PATH=/var/lang/lib", `/var/lang/bin/${runtime}`, ...bootstrap],
+    command: withLibraries([`/var/lang/bin/${runtime}`, ...bootstrap]),
     mounts: [{ from: python.prefix, to: "/var/lang" }, ...mounts],
     ...common,
   };
 }
+
+/** For an interpreter that loads libraries from the folders the environment names: it asks for them only when it begins. */
+export const withLibraries = (command: readonly string[]): readonly string[] => [
+  "/usr/bin/env",
+  `LD_LIBRARY_PATH=${LIBRARY_PATH}`,
+  ...command,
+];
 
 /** The system's own additions (environment, user and site packages) are none of a function's business. */
 const isolationFlags = ["-I", "-S", "-X", "utf8"];
