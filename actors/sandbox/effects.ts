@@ -1,7 +1,7 @@
 /**
  * A sandbox's process: made by a driver, spoken to in frames. Everything of a sandbox that touches the world is in here.
  *
- * One callback actor lives as long as the sandbox. It hears boot, deliver and kill; it tells the machine what the process
+ * One callback actor lives as long as the sandbox. It hears boot, deliver, freeze, thaw and kill; it tells the machine what the process
  * said. When it ends, the enclosure is destroyed with everything in it.
  */
 import { fromCallback } from "xstate";
@@ -14,6 +14,7 @@ import { LogAllowance } from "./log-allowance.ts";
 import { isKept } from "./log-format.ts";
 import { LogTail } from "./log-tail.ts";
 import { type ProcessCommand, type SandboxEvent, type SandboxInput, sandboxMachine } from "./machine.ts";
+import { lines, MAX_LINE } from "./output.ts";
 import { initError, MAX_RESPONSE_BYTES, responseTooLarge } from "./policy.ts";
 
 /** What a runtime needs to run inside: from the runtime catalogue and the code cache. */
@@ -59,6 +60,8 @@ const processLogic = (world: SandboxWorld) =>
     receive((command) => {
       if (command.type === "boot") process.boot(command.spec);
       else if (command.type === "deliver") process.deliver(command.call, command.payload, command.deadlineAt);
+      else if (command.type === "freeze") process.freeze();
+      else if (command.type === "thaw") process.thaw();
       else void process.kill();
     });
     return () => void process.destroy().catch((error: unknown) => world.leftBehind(input, error));
@@ -147,6 +150,17 @@ class SandboxProcess {
         payload,
       ),
     );
+  }
+
+  /** One that can't be frozen computes on. */
+  freeze(): void {
+    this.#enclosure?.freeze().catch((error: unknown) => this.#world.leftBehind(this.#sandbox, error));
+  }
+
+  /** Not waited for: an event that is delivered meanwhile is read as soon as somebody can. */
+  thaw(): void {
+    const booted = this.#booted;
+    this.#enclosure?.thaw().catch(() => booted?.kill());
   }
 
   kill(): Promise<void> {
@@ -272,22 +286,4 @@ class SandboxProcess {
       })
       .catch(() => {});
   }
-}
-
-const MAX_LINE = 256 * 1024;
-
-/** Cuts a stream into lines; a line without an end is cut at 256 KiB, as CloudWatch does with an event. */
-function lines(stream: NodeJS.ReadableStream, heard: (line: string) => void): void {
-  let rest = "";
-  stream.setEncoding("utf8");
-  stream.on("error", () => {});
-  stream.on("data", (chunk: string) => {
-    const parts = (rest + chunk).split("\n");
-    rest = parts.pop() ?? "";
-    for (const part of parts) heard(part);
-    for (; rest.length > MAX_LINE; rest = rest.slice(MAX_LINE)) heard(rest.slice(0, MAX_LINE));
-  });
-  stream.on("end", () => {
-    if (rest !== "") heard(rest);
-  });
 }

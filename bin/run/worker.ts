@@ -25,6 +25,7 @@ export async function runWorker(process: Process, { zone }: { readonly zone: str
     // Sandboxes of root run as other users, who can't walk into its home; an ordinary user's run as that user.
     ...(userOnHost() === 0 ? {} : { home: home.sandboxes }),
   });
+  const freezes = isolation.freezes && config.freezeMs > 0;
   const component = process.component("worker", "hosts sandboxes", { zone, isolation: inWords(isolation) });
   const cache = new CodeCache({ folder: join(home.code, zone), store: storage.code, maxBytes: CODE_CACHE_BYTES });
   const workerId = component.id;
@@ -32,7 +33,7 @@ export async function runWorker(process: Process, { zone }: { readonly zone: str
     component,
     workerId,
     isolation: isolation.driver,
-    limits: { initMs: config.initMs, idleMs: config.idleMs },
+    limits: { initMs: config.initMs, idleMs: config.idleMs, ...(freezes ? { freezeMs: config.freezeMs } : {}) },
     gone: (sandboxId) => worker.send(workerId, { type: "sandbox.reported", sandboxId, state: "dead" }),
     world: { driver, furnish: furnishing(cache, home.root, config.region) },
   });
@@ -133,7 +134,7 @@ function furnishing(cache: CodeCache, home: string, region: string): SandboxWorl
 }
 
 /** One line that says what is in force. */
-export function inWords({ driver, namespaces, seccomp, limits, uidPerSandbox }: Isolation): string {
+export function inWords({ driver, namespaces, seccomp, limits, uidPerSandbox, freezes }: Isolation): string {
   const limited = Object.entries(limits).map(([what, how]) => `${what} ${how}`);
   return [
     driver,
@@ -141,5 +142,6 @@ export function inWords({ driver, namespaces, seccomp, limits, uidPerSandbox }: 
     seccomp ? "seccomp" : "no seccomp",
     `limits: ${limited.join(", ")}`,
     uidPerSandbox ? "own uid" : "shared uid",
+    freezes ? "frozen when idle" : "not frozen when idle",
   ].join("; ");
 }
