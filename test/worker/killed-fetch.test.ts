@@ -33,7 +33,7 @@ async function stored(prefix: string): Promise<string> {
 
 /** Starts the process and kills it once something lies in a draft and the finished folder isn't there yet. */
 async function killedWhileMaking(sha256s: readonly string[], isHalfDone: (drafts: readonly string[]) => boolean) {
-  const program = join(import.meta.dirname, "fetching-process.ts");
+  const { pathname: program } = new URL("./fetching-process.ts", import.meta.url);
   const child = spawn(process.execPath, [program, folder, shelf, ...sha256s], { stdio: ["ignore", "pipe", "inherit"] });
   const ended = once(child, "exit");
   let said = "";
