@@ -54,7 +54,7 @@ export type Settings = {
     | "DeadLetterConfig"
     | "EphemeralStorage"]?: NonNullable<FunctionConfiguration[K]>;
 } & {
-  readonly LoggingConfig?: { readonly LogFormat?: "Text" | "JSON"; readonly LogGroup?: string };
+  readonly LoggingConfig?: Partial<FunctionConfiguration["LoggingConfig"]>;
   /** ARNs of layer versions, in the order they are unpacked; none takes all of them away. */
   readonly Layers?: readonly string[];
 };

@@ -36,7 +36,7 @@ export function created(
     ...environment(Environment),
     ...deadLetters(DeadLetterConfig),
     ...layered(unzippedBytes, layers),
-    LoggingConfig: { LogFormat: "Text", LogGroup: `/aws/lambda/${fn}`, ...logging },
+    LoggingConfig: logged({ LogFormat: "Text", LogGroup: `/aws/lambda/${fn}` }, logging),
     Architectures: [architecture],
     PackageType: "Zip",
     SnapStart: { ApplyOn: "None", OptimizationStatus: "Off" },
@@ -64,7 +64,7 @@ export function changed(
     ...environment(variables ?? before_),
     ...deadLetters(target ?? targetBefore),
     ...layered(change.package?.unzippedBytes ?? content?.unzippedBytes ?? 0, change.layers ?? layersOf(before)),
-    LoggingConfig: { ...before.LoggingConfig, ...logging },
+    LoggingConfig: logged(before.LoggingConfig, logging),
     ...(change.package === undefined
       ? {}
       : { CodeSha256: change.package.codeSha256, CodeSize: change.package.codeSize }),
@@ -142,8 +142,7 @@ export function sameContent(one: FunctionConfiguration, other: FunctionConfigura
     each.Architectures,
     each.EphemeralStorage.Size,
     each.DeadLetterConfig?.TargetArn,
-    each.LoggingConfig.LogFormat,
-    each.LoggingConfig.LogGroup,
+    Object.entries(each.LoggingConfig).sort(),
     each.Layers?.map(({ Arn }) => Arn),
   ];
   return JSON.stringify(content(one)) === JSON.stringify(content(other));
@@ -169,8 +168,14 @@ const layersOf = ({ Layers = [], content }: FunctionConfiguration): readonly Fou
     return kept === undefined ? [] : [{ arn, codeSize, ...kept }];
   });
 
-/** Why code and layers can't be together, or `undefined` when they can. Functions without layers are checked as they come in. */
-export function tooLarge({ content }: FunctionConfiguration): Refusal | undefined {
+/** Why a configuration can't be had though each of its parts can; `undefined` when it can. */
+export function unfit({
+  content,
+  LoggingConfig: { LogFormat, ...logging },
+}: FunctionConfiguration): Refusal | undefined {
+  if (LogFormat === "Text" && (logging.ApplicationLogLevel !== undefined || logging.SystemLogLevel !== undefined))
+    return invalid("ApplicationLogLevel and SystemLogLevel can only be set when LogFormat is JSON.");
+  // A package without layers was looked at as it came in.
   if (content === undefined || content.layers.length === 0) return undefined;
   const bytes = content.layers.reduce((sum, each) => sum + each.unzippedBytes, content.unzippedBytes);
   return bytes <= MAX_UNZIPPED_BYTES
@@ -178,6 +183,15 @@ export function tooLarge({ content }: FunctionConfiguration): Refusal | undefine
     : invalid(
         `Function code combined with layers exceeds the maximum allowed size of ${MAX_UNZIPPED_BYTES} bytes. The actual size is ${bytes} bytes.`,
       );
+}
+
+/** JSON has levels, INFO unless something else is said; Text has none, and those that JSON had are dropped. */
+function logged(before: FunctionConfiguration["LoggingConfig"], given: Settings["LoggingConfig"] = {}) {
+  const { ApplicationLogLevel: _application, SystemLogLevel: _system, ...plain } = before;
+  const format = given.LogFormat ?? before.LogFormat;
+  return format === "Text"
+    ? { ...plain, ...given }
+    : { ApplicationLogLevel: "INFO" as const, SystemLogLevel: "INFO" as const, ...before, ...given };
 }
 
 /** An empty target takes it away. */

@@ -70,7 +70,8 @@ export const config = (program: Command): void => {
 /** Written with the revision it was read at, so that nobody else's variables are lost. */
 async function applyChange(session: Session, fn: string, change: Change): Promise<Configuration> {
   let now = await current(session, fn);
-  if (change.settings !== undefined || change.variables !== undefined || change.layers !== undefined) {
+  const { reserved, ...others } = change;
+  if (Object.values(others).some((each) => each !== undefined)) {
     for (let attempt = 1; ; attempt++) {
       try {
         now = await update(session, now, change);
@@ -82,20 +83,23 @@ async function applyChange(session: Session, fn: string, change: Change): Promis
       }
     }
   }
-  if (change.reserved === null) await callApi(session, "DeleteFunctionConcurrency", { FunctionName: fn });
-  else if (change.reserved !== undefined) {
-    const body = { FunctionName: fn, ReservedConcurrentExecutions: change.reserved };
+  if (reserved === null) await callApi(session, "DeleteFunctionConcurrency", { FunctionName: fn });
+  else if (reserved !== undefined) {
+    const body = { FunctionName: fn, ReservedConcurrentExecutions: reserved };
     await callApi(session, "PutFunctionConcurrency", body);
   }
   return now;
 }
 
 async function update(session: Session, now: Configuration, change: Change): Promise<Configuration> {
-  const { settings, variables, layers } = change;
+  const { settings, variables, logging, layers } = change;
   const { FunctionName, RevisionId, Environment } = now;
   const merged = Object.entries({ ...Environment?.Variables, ...variables }).filter(([, value]) => value !== null);
+  const { LoggingConfig = {} } = now;
+  const isLoggedSo = Object.entries(logging ?? {}).every(([name, value]) => Reflect.get(LoggingConfig, name) === value);
   const wanted = {
     ...settings,
+    ...(isLoggedSo ? {} : { LoggingConfig: logging }),
     ...(variables === undefined ? {} : { Environment: { Variables: Object.fromEntries(merged) } }),
     ...(layers === undefined ? {} : { Layers: await layerArns(session, layers) }),
   };

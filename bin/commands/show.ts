@@ -42,6 +42,7 @@ export const show = (program: Command): void =>
           ["description", its.Description === "" ? undefined : its.Description],
           ["memory", `${its.MemorySize} MiB, /tmp ${its.EphemeralStorage?.Size} MiB`],
           ["timeout", `${its.Timeout} s`],
+          ["logs", logsText(its.LoggingConfig)],
           ["reserved", reserved === undefined ? undefined : `${reserved} at once`],
           ["code", `${bytesText(its.CodeSize ?? 0)}, SHA-256 ${its.CodeSha256}`],
           ["modified", its.LastModified],
@@ -58,6 +59,11 @@ export const show = (program: Command): void =>
 
 const withReason = (state: string | undefined, reason: string | undefined): string | undefined =>
   reason === undefined || reason === "" ? state : `${state}: ${reason}`;
+
+function logsText(logging: Configuration["LoggingConfig"]): string | undefined {
+  if (logging?.LogFormat !== "JSON") return undefined;
+  return `JSON, from ${logging.ApplicationLogLevel}, the platform's from ${logging.SystemLogLevel}`;
+}
 
 function pairs(values: Readonly<Record<string, string>> | undefined): string | undefined {
   const given = Object.entries(values ?? {});

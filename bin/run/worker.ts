@@ -96,6 +96,7 @@ function furnishing(cache: CodeCache, home: string, region: string): SandboxWorl
       // It costs a program more, so only those pay whose layers have libraries.
       const hasLibraries = layers !== undefined && existsSync(join(layers, "lib"));
       const runtime = await resolveRuntime(spec.runtime, { home, memoryMiB: spec.memoryMiB });
+      const logLevel = spec.applicationLogLevel === undefined ? {} : { logLevel: spec.applicationLogLevel };
       const day = new Date().toISOString().slice(0, 10).replaceAll("-", "/");
       return {
         command: hasLibraries ? withLibraries(runtime.command) : runtime.command,
@@ -112,6 +113,7 @@ function furnishing(cache: CodeCache, home: string, region: string): SandboxWorl
             region,
             variables: spec.environment,
             logFormat: spec.logFormat,
+            ...logLevel,
             logStreamName: `${day}/[${spec.version}]${sandboxId}`,
           }),
           handler: spec.handler,
@@ -121,6 +123,7 @@ function furnishing(cache: CodeCache, home: string, region: string): SandboxWorl
           functionVersion: spec.version,
           memoryMiB: spec.memoryMiB,
           logFormat: spec.logFormat,
+          ...logLevel,
         },
       };
     } catch (error) {

@@ -68,6 +68,10 @@ describe("CreateFunction", () => {
       { TracingConfig: { Mode: "On" } },
       "'On' at 'tracingConfig.mode' failed to satisfy constraint: Member must satisfy enum value set: [Active, PassThrough]",
     ],
+    [
+      { LoggingConfig: { LogFormat: "JSON", SystemLogLevel: "ERROR" } },
+      "'ERROR' at 'loggingConfig.systemLogLevel' failed to satisfy constraint: Member must satisfy enum value set: [DEBUG, INFO, WARN]",
+    ],
     [{ Description: "x".repeat(257) }, "length less than or equal to 256"],
     [
       { Environment: { Variables: { "1A": "x" } } },
@@ -133,7 +137,6 @@ describe("CreateFunction", () => {
     { PackageType: "Image" },
     { SnapStart: { ApplyOn: "PublishedVersions" } },
     { KMSKeyArn: "arn:aws:kms:us-east-1:000000000000:key/1" },
-    { LoggingConfig: { LogFormat: "JSON", ApplicationLogLevel: "DEBUG" } },
   ])("%o is refused by name, not taken and ignored", (body) => {
     expect(create(body)).toMatchObject({
       name: "InvalidParameterValueException",

@@ -2,7 +2,7 @@
 import { Refused } from "../../../subjects/errors.ts";
 import { type FunctionRecord, shown } from "../../../subjects/function.ts";
 import type { Command, Decision, Findings, Wish } from "../commands.ts";
-import { created, tooLarge } from "../configuration.ts";
+import { created, unfit } from "../configuration.ts";
 import { invalid } from "../refusals.ts";
 import type { Constraints } from "../validation/constraints.ts";
 import { type Caller, unqualified } from "../validation/names.ts";
@@ -40,7 +40,7 @@ export function decideCreateFunction(command: Command<"function.create">, findin
   if (findings.package === undefined)
     return { kind: "refuse", refusal: invalid("Please provide a source for function code.") };
   const configuration = created(command, findings.package, findings.layers ?? []);
-  const refusal = tooLarge(configuration);
+  const refusal = unfit(configuration);
   if (refusal !== undefined) return { kind: "refuse", refusal };
   const record: FunctionRecord = {
     acct: command.acct,

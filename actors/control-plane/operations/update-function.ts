@@ -4,7 +4,7 @@
  */
 import { type FunctionConfiguration, type FunctionRecord, shown } from "../../../subjects/function.ts";
 import type { Command, Decision, Findings, Wish } from "../commands.ts";
-import { changed, tooLarge } from "../configuration.ts";
+import { changed, unfit } from "../configuration.ts";
 import { invalid, wrongRevision } from "../refusals.ts";
 import type { Constraints } from "../validation/constraints.ts";
 import { type Caller, unqualified } from "../validation/names.ts";
@@ -46,7 +46,7 @@ export function decideUpdateCode(
     return { kind: "refuse", refusal: invalid("Please provide a source for function code.") };
   if (isStale(command.revisionId, configuration)) return { kind: "refuse", refusal: wrongRevision() };
   const update = changed(configuration, { package: findings.package, architecture: command.architecture }, command);
-  const refusal = tooLarge(update);
+  const refusal = unfit(update);
   if (refusal !== undefined) return { kind: "refuse", refusal };
   if (command.dryRun) return { kind: "answer", body: { ...shown(update), RevisionId: configuration.RevisionId } };
   if (!command.publish) return { kind: "write", record: { ...record, configuration: update }, body: shown(update) };
@@ -68,7 +68,7 @@ export function decideUpdateConfiguration(
   if (isStale(command.revisionId, configuration)) return { kind: "refuse", refusal: wrongRevision() };
   const named = layers === undefined ? {} : { layers };
   const update = changed(configuration, { settings: command.settings, ...named }, command);
-  const refusal = tooLarge(update);
+  const refusal = unfit(update);
   if (refusal !== undefined) return { kind: "refuse", refusal };
   return { kind: "write", record: { ...record, configuration: update }, body: shown(update) };
 }

@@ -115,11 +115,23 @@ function ephemeralStorageOf(check: Constraints): Settings["EphemeralStorage"] {
 function loggingOf(check: Constraints): Settings["LoggingConfig"] {
   const inside = check.inside("LoggingConfig");
   if (inside === undefined) return undefined;
-  for (const level of ["ApplicationLogLevel", "SystemLogLevel"])
-    if (inside.has(level)) refuseField(`LoggingConfig.${level}`);
   const LogFormat = inside.choice("LogFormat", ["JSON", "Text"]);
   const LogGroup = inside.text("LogGroup", { min: 1, max: 512, pattern: "[\\.\\-_/#A-Za-z0-9]+" });
-  return { ...(LogFormat === undefined ? {} : { LogFormat }), ...(LogGroup === undefined ? {} : { LogGroup }) };
+  const ApplicationLogLevel = inside.choice("ApplicationLogLevel", [
+    "TRACE",
+    "DEBUG",
+    "INFO",
+    "WARN",
+    "ERROR",
+    "FATAL",
+  ]);
+  const SystemLogLevel = inside.choice("SystemLogLevel", ["DEBUG", "INFO", "WARN"]);
+  return {
+    ...(LogFormat === undefined ? {} : { LogFormat }),
+    ...(LogGroup === undefined ? {} : { LogGroup }),
+    ...(ApplicationLogLevel === undefined ? {} : { ApplicationLogLevel }),
+    ...(SystemLogLevel === undefined ? {} : { SystemLogLevel }),
+  };
 }
 
 /** Refuses by name every one of the fields that asks for something. */
