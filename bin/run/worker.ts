@@ -7,7 +7,13 @@ import { chooseDriver } from "../../actors/sandbox/drivers/choose.ts";
 import type { Isolation } from "../../actors/sandbox/drivers/driver.ts";
 import type { SandboxWorld } from "../../actors/sandbox/effects.ts";
 import { Sandboxes } from "../../actors/sandbox/index.ts";
-import { listRuntimes, resolveRuntime, withLibraries } from "../../actors/sandbox/runtimes/catalogue.ts";
+import {
+  hostArchitecture,
+  listRuntimes,
+  resolveRuntime,
+  WrongArchitecture,
+  withLibraries,
+} from "../../actors/sandbox/runtimes/catalogue.ts";
 import { lambdaEnvironment } from "../../actors/sandbox/runtimes/environment.ts";
 import { CodeCache } from "../../actors/worker/code-cache.ts";
 import { startWorker } from "../../actors/worker/index.ts";
@@ -41,7 +47,13 @@ export async function runWorker(process: Process, { zone }: { readonly zone: str
   const left = Promise.withResolvers<string>();
   const worker = startWorker({
     component,
-    facts: { workerId, host: config.host, isolation: inWords(isolation), runtimes: runtimes.now },
+    facts: {
+      workerId,
+      host: config.host,
+      isolation: inWords(isolation),
+      architecture: hostArchitecture,
+      runtimes: runtimes.now,
+    },
     zone,
     capacityMiB: config.workerMemoryMiB,
     beatMs: config.heartbeatMs,
@@ -95,6 +107,7 @@ function furnishing(cache: CodeCache, home: string, region: string): SandboxWorl
       if (layers !== undefined) mounts.push({ from: layers, to: "/opt" });
       // It costs a program more, so only those pay whose layers have libraries.
       const hasLibraries = layers !== undefined && existsSync(join(layers, "lib"));
+      if (spec.architecture !== hostArchitecture) throw new WrongArchitecture(spec.architecture);
       const runtime = await resolveRuntime(spec.runtime, { home, memoryMiB: spec.memoryMiB });
       const logLevel = spec.applicationLogLevel === undefined ? {} : { logLevel: spec.applicationLogLevel };
       const day = new Date().toISOString().slice(0, 10).replaceAll("-", "/");
