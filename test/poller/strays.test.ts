@@ -61,7 +61,7 @@ test("nothing in the queues is ever too old for the server, which would drop it 
   const { nats } = await setting(() => {});
   const { streams } = await jetstreamManager(nats);
   // As an earlier version made it.
-  await streams.update(RETRY_STREAM, { max_age: nanos(60_000) });
+  await streams.update(RETRY_STREAM, { max_age: nanos(25_200_000) });
   await makeStreams(nats, { replicas: 1 });
   for (const name of [...ASYNC_STREAMS, RETRY_STREAM])
     expect((await streams.info(name)).config).toMatchObject({ max_age: 0, max_msgs: -1, max_bytes: -1 });
