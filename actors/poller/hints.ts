@@ -28,6 +28,7 @@ const HINT_MS = 50;
 /** More messages than that within the same time are too many. */
 const LOUD = 100;
 const DEAF_MS = 100;
+const MOST_DEAF_MS = 1000;
 /** Looking for what was missed takes at most this share of the time. */
 const SHARE = 0.1;
 
@@ -130,6 +131,6 @@ class Ear {
     } catch (error) {
       log.warn({ err: error, stream }, "not looked for missed events");
     }
-    this.#deafMs = Math.max(DEAF_MS, (clock.us() - began) / 1000 / SHARE);
+    this.#deafMs = Math.min(MOST_DEAF_MS, Math.max(DEAF_MS, (clock.us() - began) / 1000 / SHARE));
   }
 }

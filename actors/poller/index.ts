@@ -128,6 +128,7 @@ export async function startPoller(options: PollerOptions): Promise<Poller> {
       component,
       queues,
       ackWaitMs,
+      hasSchedules: options.hasSchedules,
       taken,
       granted: (requestId) => {
         const snapshot = events.snapshot(requestId);
@@ -203,6 +204,8 @@ export async function startPoller(options: PollerOptions): Promise<Poller> {
       known.send(key, { type: "backlog.stirred", sources });
     },
   });
+  // Whatever comes before it is heard is counted.
+  await component.network.flush();
   const counting = discover({ component, queues, everyMs: options.countMs, counted });
   component.add({
     drain: async () => {

@@ -1,5 +1,7 @@
 /** Takes a function's events out of its queues, and tells them when they may run. */
+
 import { serviceSubjects } from "../../../subjects/service.ts";
+import { RETRY_STREAM } from "../../../subjects/streams.ts";
 import type { Component } from "../../bus/component.ts";
 import { NoAnswer } from "../../bus/port.ts";
 import { Owned, type Taken, type WorkQueues } from "../../bus/queues.ts";
@@ -10,6 +12,8 @@ export interface BacklogDesk {
   readonly component: Component;
   readonly queues: WorkQueues;
   readonly ackWaitMs: number;
+  /** The server keeps back what is not due yet. */
+  readonly hasSchedules: boolean;
   /** A message came out of a queue. Must not throw. */
   taken(message: Taken): void;
   granted(requestId: string): void;
@@ -23,6 +27,8 @@ interface Acting {
 
 type Tap = Promise<{ stop(): Promise<void> } | undefined>;
 
+/** Of one function, where the server can't keep them: what waits for its time isn't to hold those back whose time has come. */
+const WAITING_IN_HAND = 1000;
 /** A poller that is there says so at once; one that is only slow counts as there. */
 const PING_MS = 1000;
 
@@ -32,7 +38,7 @@ const FORGOTTEN_AFTER_MS = 300_000;
 export function backlogLogic(desk: BacklogDesk) {
   const tapsOf = new Map<string, Map<string, Tap>>();
 
-  const { component, queues, ackWaitMs } = desk;
+  const { component, queues, ackWaitMs, hasSchedules } = desk;
   const isThere = (id: string): Promise<boolean> => {
     const [, , subject = ""] = serviceSubjects("PING", component.name, id);
     return component.network.request({ subject, payload: "" }, PING_MS).then(
@@ -76,7 +82,7 @@ export function backlogLogic(desk: BacklogDesk) {
     };
     const taking = {
       ...source,
-      atMost: limit,
+      atMost: hasSchedules || source.stream !== RETRY_STREAM ? limit : WAITING_IN_HAND,
       ackWaitMs,
       forgottenAfterMs: FORGOTTEN_AFTER_MS,
       ...(source.isFirst ? { owner } : {}),
