@@ -36,7 +36,8 @@ export async function benchCold(connection: NatsConnection, plan: ColdPlan): Pro
   return { name: plan.name, bareMs: median(bare), coldMs: median(cold), notCold };
 }
 
-function firstByte([program = "", ...args]: readonly string[]): Promise<number> {
+/** Milliseconds from the start of a program to the first byte it writes. */
+export function firstByte([program = "", ...args]: readonly string[]): Promise<number> {
   const began = performance.now();
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { stdio: ["ignore", "pipe", "ignore"] });
