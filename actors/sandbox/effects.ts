@@ -8,8 +8,10 @@ import { fromCallback } from "xstate";
 import type { FunctionSpec } from "../../subjects/function.ts";
 import type { Call } from "../../subjects/worker.ts";
 import type { Booted, Enclosure } from "./drivers/driver.ts";
-import { encodeEvent, encodeInit, FrameDecoder, type RuntimeFrame, type RuntimeInit } from "./frames.ts";
+import { encodeEvent, encodeInit, FrameDecoder, type LogLevel, type RuntimeFrame, type RuntimeInit } from "./frames.ts";
+import { droppedLines } from "./lines.ts";
 import { LogAllowance } from "./log-allowance.ts";
+import { isKept } from "./log-format.ts";
 import { LogTail } from "./log-tail.ts";
 import { type ProcessCommand, type SandboxEvent, type SandboxInput, sandboxMachine } from "./machine.ts";
 import { lines, MAX_LINE } from "./output-lines.ts";
@@ -155,12 +157,12 @@ class SandboxProcess {
       const { frames, error } = decoder.push(chunk);
       for (const frame of frames) if (this.#booted === booted) this.#heard(frame);
       if (error === null) return;
-      this.#log(`${error.name}: ${error.message}`);
+      this.#log(`${error.name}: ${error.message}`, "ERROR");
       void booted.kill();
     });
     booted.channel.on("error", () => {});
-    lines(booted.stdout, (line) => this.#log(line));
-    lines(booted.stderr, (line) => this.#log(line));
+    lines(booted.stdout, (line) => this.#log(line, "NONE"));
+    lines(booted.stderr, (line) => this.#log(line, "NONE"));
     void booted.exited.then((exit) => {
       if (this.#booted !== booted) return;
       this.#booted = undefined;
@@ -201,7 +203,7 @@ class SandboxProcess {
       }
       case "log":
         for (let at = 0; at === 0 || at < frame.text.length; at += MAX_LINE) {
-          this.#log(frame.text.slice(at, at + MAX_LINE));
+          this.#log(frame.text.slice(at, at + MAX_LINE), frame.level);
         }
         return;
       case "exit":
@@ -210,7 +212,8 @@ class SandboxProcess {
     }
   }
 
-  #log(text: string): void {
+  #log(text: string, level: LogLevel): void {
+    if (!isKept(this.#sandbox.spec, text, level)) return;
     this.#tail.add(text);
     if (!this.#allowance.admits(text.length, this.#world.us())) return;
     this.#tellMissing();
@@ -232,7 +235,8 @@ class SandboxProcess {
   /** Beside what is let through, and at the end of an invocation. */
   #tellMissing(): void {
     const missing = this.#allowance.missing();
-    if (missing !== undefined) this.#world.log(this.#sandbox, missing);
+    if (missing === undefined) return;
+    for (const line of droppedLines(this.#sandbox, missing, Date.now())) this.#world.log(this.#sandbox, line);
   }
 
   #usage() {

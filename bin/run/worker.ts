@@ -1,5 +1,5 @@
 /** Puts a worker together: driver, code cache, runtimes, its sandboxes and itself. */
-import { watch } from "node:fs";
+import { existsSync, watch } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Component } from "../../actors/bus/component.ts";
@@ -7,7 +7,13 @@ import { userOnHost } from "../../actors/sandbox/drivers/bubblewrap/premises.ts"
 import { chooseDriver } from "../../actors/sandbox/drivers/choose.ts";
 import type { Isolation, SandboxDriver } from "../../actors/sandbox/drivers/driver.ts";
 import { Sandboxes } from "../../actors/sandbox/index.ts";
-import { listRuntimes, resolveRuntime } from "../../actors/sandbox/runtimes/catalogue.ts";
+import {
+  hostArchitecture,
+  listRuntimes,
+  resolveRuntime,
+  WrongArchitecture,
+  withLibraries,
+} from "../../actors/sandbox/runtimes/catalogue.ts";
 import { lambdaEnvironment } from "../../actors/sandbox/runtimes/environment.ts";
 import { StemCells } from "../../actors/sandbox/stem-cells/pool.ts";
 import { enclosureFor, type SandboxWorld } from "../../actors/sandbox/world.ts";
@@ -50,7 +56,13 @@ export async function runWorker(process: Process, { zone }: { readonly zone: str
   const left = Promise.withResolvers<string>();
   const worker = startWorker({
     component,
-    facts: { workerId, host: config.host, isolation: inWords(isolation), runtimes: runtimes.now },
+    facts: {
+      workerId,
+      host: config.host,
+      isolation: inWords(isolation),
+      architecture: hostArchitecture,
+      runtimes: runtimes.now,
+    },
     zone,
     capacityMiB: config.workerMemoryMiB,
     beatMs: config.heartbeatMs,
@@ -116,15 +128,24 @@ async function followRuntimes(home: string): Promise<{ now: () => readonly strin
 /** Code and layers, the runtime, and the environment a function finds. */
 function furnishing(cache: CodeCache, home: string, region: string): SandboxWorld["furnish"] {
   return async (spec, sandboxId) => {
-    const code = await cache.use(spec.codeSha256);
+    const inUse = new DisposableStack();
     try {
+      const code = inUse.use(await cache.use(spec.codeSha256));
+      const mounts = [{ from: code.folder, to: "/var/task" }];
+      const layers =
+        spec.layerSha256s.length === 0 ? undefined : inUse.use(await cache.useLayers(spec.layerSha256s)).folder;
+      if (layers !== undefined) mounts.push({ from: layers, to: "/opt" });
+      // It costs a program more, so only those pay whose layers have libraries.
+      const hasLibraries = layers !== undefined && existsSync(join(layers, "lib"));
+      if (spec.architecture !== hostArchitecture) throw new WrongArchitecture(spec.architecture);
       const runtime = await resolveRuntime(spec.runtime, { home, memoryMiB: spec.memoryMiB });
+      const logLevel = spec.applicationLogLevel === undefined ? {} : { logLevel: spec.applicationLogLevel };
       const day = new Date().toISOString().slice(0, 10).replaceAll("-", "/");
       return {
-        command: runtime.command,
-        mounts: [...runtime.mounts, { from: code.folder, to: "/var/task" }],
+        command: hasLibraries ? withLibraries(runtime.command) : runtime.command,
+        mounts: [...runtime.mounts, ...mounts],
         overheadMiB: runtime.overheadMiB,
-        release: () => code[Symbol.dispose](),
+        release: () => inUse.dispose(),
         init: {
           env: lambdaEnvironment({
             functionName: spec.fn,
@@ -135,6 +156,7 @@ function furnishing(cache: CodeCache, home: string, region: string): SandboxWorl
             region,
             variables: spec.environment,
             logFormat: spec.logFormat,
+            ...logLevel,
             logStreamName: `${day}/[${spec.version}]${sandboxId}`,
           }),
           handler: spec.handler,
@@ -144,10 +166,11 @@ function furnishing(cache: CodeCache, home: string, region: string): SandboxWorl
           functionVersion: spec.version,
           memoryMiB: spec.memoryMiB,
           logFormat: spec.logFormat,
+          ...logLevel,
         },
       };
     } catch (error) {
-      code[Symbol.dispose]();
+      inUse.dispose();
       throw error;
     }
   };
