@@ -7,36 +7,18 @@
 import { fromCallback } from "xstate";
 import type { FunctionSpec } from "../../subjects/function.ts";
 import type { Call } from "../../subjects/worker.ts";
-import type { Booted, Enclosure, SandboxDriver } from "./drivers/driver.ts";
-import { encodeEvent, encodeInit, FrameDecoder, type RuntimeFrame, type RuntimeInit } from "./frames.ts";
+import type { Booted, Enclosure } from "./drivers/driver.ts";
+import { encodeEvent, encodeInit, FrameDecoder, type RuntimeFrame } from "./frames.ts";
+import { goneSoon, takeLeave } from "./leave-taking.ts";
 import { LogAllowance } from "./log-allowance.ts";
 import { LogTail } from "./log-tail.ts";
 import { type ProcessCommand, type SandboxEvent, type SandboxInput, sandboxMachine } from "./machine.ts";
+import { lines, MAX_LINE } from "./output-lines.ts";
 import { initError, MAX_RESPONSE_BYTES, responseTooLarge } from "./policy.ts";
+import type { InitPhase, RuntimeInit, ShutdownReason } from "./runtime-init.ts";
+import type { Furnishing, SandboxWorld } from "./world.ts";
 
-/** What a runtime needs to run inside: from the runtime catalogue and the code cache. */
-export interface Furnishing {
-  readonly command: readonly string[];
-  readonly mounts: ReadonlyArray<{ readonly from: string; readonly to: string }>;
-  readonly init: RuntimeInit;
-  /** What our own part inside takes beside the function's memory. */
-  readonly overheadMiB: number;
-  /** The code isn't needed any more. */
-  release(): void;
-}
-
-export interface SandboxWorld {
-  readonly driver: SandboxDriver;
-  /** Fetches code, resolves the runtime. Rejects with an Error whose `name` becomes the error type. */
-  furnish(spec: FunctionSpec, sandboxId: string): Promise<Furnishing>;
-  /** One line of function output. */
-  log(sandbox: SandboxInput, text: string): void;
-  /** Resolves when the lines so far have left this process; rejects when they can't. */
-  logged(): Promise<void>;
-  /** Something of a sandbox could not be removed. */
-  leftBehind(sandbox: SandboxInput, error: unknown): void;
-  us(): number;
-}
+export type { Furnishing, SandboxWorld };
 
 const MIB = 1024 * 1024;
 /** Lambda gives one processor at 1,769 MB, and more or less of it in proportion. Source: Lambda developer guide, memory. */
@@ -55,9 +37,9 @@ const processLogic = (world: SandboxWorld) =>
   fromCallback<ProcessCommand, SandboxInput, SandboxEvent>(({ input, sendBack, receive }) => {
     const process = new SandboxProcess(world, input, sendBack);
     receive((command) => {
-      if (command.type === "boot") process.boot(command.spec);
+      if (command.type === "boot") process.boot(command.spec, command.phase);
       else if (command.type === "deliver") process.deliver(command.call, command.payload, command.deadlineAt);
-      else void process.kill();
+      else void process.kill(command.reason);
     });
     return () => void process.destroy().catch((error: unknown) => world.leftBehind(input, error));
   });
@@ -83,6 +65,10 @@ class SandboxProcess {
   #sampledMs = 0;
   #loggedBytes = 0;
   #destroyed = false;
+  /** The present life has extensions. */
+  #lingers = false;
+  /** What they are told when the sandbox goes. */
+  #reason: ShutdownReason = "spindown";
 
   constructor(world: SandboxWorld, sandbox: SandboxInput, tell: (event: SandboxEvent) => void) {
     this.#world = world;
@@ -92,12 +78,12 @@ class SandboxProcess {
     };
   }
 
-  boot(spec: FunctionSpec): void {
+  boot(spec: FunctionSpec, phase: InitPhase): void {
     this.#turn += 1;
-    this.#booting = this.#boot(spec, this.#turn);
+    this.#booting = this.#boot(spec, phase, this.#turn);
   }
 
-  async #boot(spec: FunctionSpec, turn: number): Promise<void> {
+  async #boot(spec: FunctionSpec, phase: InitPhase, turn: number): Promise<void> {
     const startedUs = this.#world.us();
     try {
       await this.#lastLife;
@@ -116,9 +102,12 @@ class SandboxProcess {
       const booted = await this.#enclosure.boot();
       if (this.#destroyed) return await this.destroy();
       if (turn !== this.#turn) return await booted.kill();
-      this.#live(booted, this.#furnishing.init);
+      this.#lingers = this.#furnishing.lingers === true;
+      this.#reason = "spindown";
+      this.#live(booted, { ...this.#furnishing.init, phase });
       this.#bootedUs = this.#world.us();
-      this.#tell({ type: "process.booted", createUs: Math.round(this.#bootedUs - startedUs) });
+      const createUs = Math.round(this.#bootedUs - startedUs);
+      this.#tell({ type: "process.booted", createUs, lingers: this.#lingers });
     } catch (error) {
       if (turn !== this.#turn) return;
       const { name, message } = error instanceof Error ? error : new Error(String(error));
@@ -147,18 +136,23 @@ class SandboxProcess {
     );
   }
 
-  kill(): Promise<void> {
+  kill(reason: ShutdownReason): Promise<void> {
     const booted = this.#booted;
     this.#booted = undefined;
-    const killed = booted?.kill() ?? Promise.resolve();
+    const killed = booted === undefined ? Promise.resolve() : this.#end(booted, reason);
     this.#turn += 1;
     this.#lastLife = Promise.all([killed, this.#booting]);
-    return killed;
+    return killed.then(() => this.#tell({ type: "process.gone", us: this.#world.us() }));
+  }
+
+  #end(booted: Booted, reason: ShutdownReason): Promise<void> {
+    return this.#lingers ? takeLeave(booted, reason) : booted.kill();
   }
 
   async destroy(): Promise<void> {
     this.#destroyed = true;
     try {
+      if (this.#booted !== undefined && this.#lingers) await takeLeave(this.#booted, this.#reason);
       await this.#enclosure?.destroy();
     } finally {
       this.#furnishing?.release();
@@ -170,7 +164,10 @@ class SandboxProcess {
     const decoder = new FrameDecoder();
     booted.channel.on("data", (chunk: Buffer) => {
       const { frames, error } = decoder.push(chunk);
-      for (const frame of frames) if (this.#booted === booted) this.#heard(frame);
+      for (const frame of frames) {
+        if (this.#booted === booted) this.#heard(frame, booted);
+        else if (frame.type === "log" && this.#lingers) this.#logAll(frame.text);
+      }
       if (error === null) return;
       this.#log(`${error.name}: ${error.message}`);
       void booted.kill();
@@ -193,13 +190,17 @@ class SandboxProcess {
     booted.channel.write(encodeInit(init));
   }
 
-  #heard(frame: RuntimeFrame): void {
+  #heard(frame: RuntimeFrame, booted: Booted): void {
     const us = this.#world.us();
     switch (frame.type) {
       case "ready":
         this.#sample();
-        return this.#tell({ type: "process.ready", initUs: Math.round(us - this.#bootedUs) });
+        this.#lingers = frame.lingers === true;
+        return this.#tell({ type: "process.ready", initUs: Math.round(us - this.#bootedUs), lingers: this.#lingers });
+      case "settled":
+        return this.#tell({ type: "process.settled", us });
       case "initError":
+        this.#reason = "failure";
         return this.#tell({
           type: "process.initFailed",
           error: initError(frame.errorType, frame.payload.toString("utf8")),
@@ -217,14 +218,33 @@ class SandboxProcess {
         return this.#tell({ type: "process.failed", requestId: frame.requestId, error, us, usage: this.#usage() });
       }
       case "log":
-        for (let at = 0; at === 0 || at < frame.text.length; at += MAX_LINE) {
-          this.#log(frame.text.slice(at, at + MAX_LINE));
-        }
-        return;
+        return this.#logAll(frame.text);
       case "exit":
         this.#ownExit = { code: frame.code, signal: frame.signal };
+        // Whether a kill was for its memory is known at the end only.
+        if (this.#lingers && frame.signal !== "SIGKILL") this.#leftOthersBehind(booted, this.#ownExit, us);
         return;
     }
+  }
+
+  /** The function's own process has ended, and its extensions are being told by their host. */
+  #leftOthersBehind(booted: Booted, exit: { code: number | null; signal: string | null }, us: number): void {
+    this.#booted = undefined;
+    this.#ownExit = undefined;
+    const gone = goneSoon(booted);
+    this.#lastLife = gone;
+    this.#tell({
+      type: "process.exited",
+      exit: { ...exit, outOfMemory: false },
+      us,
+      usage: this.#usage(),
+      lingers: true,
+    });
+    void gone.then(() => this.#tell({ type: "process.gone", us: this.#world.us() }));
+  }
+
+  #logAll(text: string): void {
+    for (let at = 0; at === 0 || at < text.length; at += MAX_LINE) this.#log(text.slice(at, at + MAX_LINE));
   }
 
   #log(text: string): void {
@@ -268,22 +288,4 @@ class SandboxProcess {
       })
       .catch(() => {});
   }
-}
-
-const MAX_LINE = 256 * 1024;
-
-/** Cuts a stream into lines; a line without an end is cut at 256 KiB, as CloudWatch does with an event. */
-function lines(stream: NodeJS.ReadableStream, heard: (line: string) => void): void {
-  let rest = "";
-  stream.setEncoding("utf8");
-  stream.on("error", () => {});
-  stream.on("data", (chunk: string) => {
-    const parts = (rest + chunk).split("\n");
-    rest = parts.pop() ?? "";
-    for (const part of parts) heard(part);
-    for (; rest.length > MAX_LINE; rest = rest.slice(MAX_LINE)) heard(rest.slice(0, MAX_LINE));
-  });
-  stream.on("end", () => {
-    if (rest !== "") heard(rest);
-  });
 }

@@ -9,6 +9,7 @@ import type { SandboxWorld } from "../../actors/sandbox/effects.ts";
 import { Sandboxes } from "../../actors/sandbox/index.ts";
 import { listRuntimes, resolveRuntime } from "../../actors/sandbox/runtimes/catalogue.ts";
 import { lambdaEnvironment } from "../../actors/sandbox/runtimes/environment.ts";
+import { asksForFreshProcess, bringsExtensions, isWrapped } from "../../actors/sandbox/runtimes/hosting.ts";
 import { CodeCache } from "../../actors/worker/code-cache.ts";
 import { startWorker } from "../../actors/worker/index.ts";
 import { findBubblewrap } from "../embedded/find-bubblewrap.ts";
@@ -87,12 +88,21 @@ function furnishing(cache: CodeCache, home: string, region: string): SandboxWorl
   return async (spec, sandboxId) => {
     const code = await cache.use(spec.codeSha256);
     try {
-      const runtime = await resolveRuntime(spec.runtime, { home, memoryMiB: spec.memoryMiB });
+      const ownMounts = [{ from: code.folder, to: "/var/task" }];
+      const lingers = await bringsExtensions(ownMounts);
+      const runtime = await resolveRuntime(spec.runtime, {
+        home,
+        memoryMiB: spec.memoryMiB,
+        ...(lingers || asksForFreshProcess(spec.environment)
+          ? { host: { isWrapped: isWrapped(spec.environment) } }
+          : {}),
+      });
       const day = new Date().toISOString().slice(0, 10).replaceAll("-", "/");
       return {
         command: runtime.command,
-        mounts: [...runtime.mounts, { from: code.folder, to: "/var/task" }],
+        mounts: [...runtime.mounts, ...ownMounts],
         overheadMiB: runtime.overheadMiB,
+        lingers,
         release: () => code[Symbol.dispose](),
         init: {
           env: lambdaEnvironment({
@@ -113,6 +123,8 @@ function furnishing(cache: CodeCache, home: string, region: string): SandboxWorl
           functionVersion: spec.version,
           memoryMiB: spec.memoryMiB,
           logFormat: spec.logFormat,
+          accountId: spec.acct,
+          ...(runtime.client === undefined ? {} : { client: runtime.client }),
         },
       };
     } catch (error) {

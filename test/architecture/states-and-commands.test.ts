@@ -69,7 +69,17 @@ const died = {
   usage: { peakMemoryMiB: 1, tail: undefined },
 } as const;
 
+const responded = (requestId: string) =>
+  ({
+    type: "process.responded",
+    requestId,
+    payload: new Uint8Array(),
+    us: 1,
+    usage: { peakMemoryMiB: 1, tail: undefined },
+  }) as const;
+
 const idle = () => givenSandbox().when(booted, ready);
+const lingering = () => givenSandbox().when({ ...booted, lingers: true }, { ...ready, lingers: true });
 const sandbox: Row<typeof sandboxMachine, unknown> = {
   machine: sandboxMachine,
   reach: {
@@ -80,6 +90,8 @@ const sandbox: Row<typeof sandboxMachine, unknown> = {
     "busy.booting": () => idle().when(died, invoke("q0")),
     "busy.starting": () => idle().when(died, invoke("q0"), booted),
     "busy.running": () => idle().when(invoke("q0")),
+    "busy.settling": () => lingering().when(invoke("q0"), responded("q0")),
+    "busy.ending": () => lingering().when(invoke("q0"), { ...died, lingers: true }),
   },
   kinds: {
     "sandbox.invoke": "asks",
@@ -89,7 +101,9 @@ const sandbox: Row<typeof sandboxMachine, unknown> = {
     "process.initFailed": "fact",
     "process.responded": "fact",
     "process.failed": "fact",
+    "process.settled": "fact",
     "process.exited": "fact",
+    "process.gone": "fact",
   },
   commands: [invoke("q1"), { type: "sandbox.stop", reason: "test" }],
   answer: ({ saidSoFar }) => {
@@ -414,23 +428,27 @@ function chart<L extends AnyStateMachine, Told>(
 
 chart("sandbox", sandbox, (cells) =>
   expect(cells).toMatchInlineSnapshot(`
-  [
-    "init.booting × sandbox.invoke: says refused; refused: SandboxBusy",
-    "init.booting × sandbox.stop: → dead; says reported",
-    "init.starting × sandbox.invoke: says refused; refused: SandboxBusy",
-    "init.starting × sandbox.stop: → dead; says reported",
-    "idle.ready × sandbox.invoke: → busy.running; says started; later finished: timeout",
-    "idle.ready × sandbox.stop: → dead; says reported",
-    "idle.reset × sandbox.invoke: → busy.booting; says started; later finished: timeout",
-    "idle.reset × sandbox.stop: → dead; says reported",
-    "busy.booting × sandbox.invoke: says refused; refused: SandboxBusy",
-    "busy.booting × sandbox.stop: noted",
-    "busy.starting × sandbox.invoke: says refused; refused: SandboxBusy",
-    "busy.starting × sandbox.stop: noted",
-    "busy.running × sandbox.invoke: says refused; refused: SandboxBusy",
-    "busy.running × sandbox.stop: noted",
-  ]
-`),
+    [
+      "init.booting × sandbox.invoke: says refused; refused: SandboxBusy",
+      "init.booting × sandbox.stop: → dead; says reported",
+      "init.starting × sandbox.invoke: says refused; refused: SandboxBusy",
+      "init.starting × sandbox.stop: → dead; says reported",
+      "idle.ready × sandbox.invoke: → busy.running; says started; later finished: timeout",
+      "idle.ready × sandbox.stop: → dead; says reported",
+      "idle.reset × sandbox.invoke: → busy.booting; says started; later finished: timeout",
+      "idle.reset × sandbox.stop: → dead; says reported",
+      "busy.booting × sandbox.invoke: says refused; refused: SandboxBusy",
+      "busy.booting × sandbox.stop: noted",
+      "busy.starting × sandbox.invoke: says refused; refused: SandboxBusy",
+      "busy.starting × sandbox.stop: noted",
+      "busy.running × sandbox.invoke: says refused; refused: SandboxBusy",
+      "busy.running × sandbox.stop: noted",
+      "busy.settling × sandbox.invoke: says refused; refused: SandboxBusy",
+      "busy.settling × sandbox.stop: noted",
+      "busy.ending × sandbox.invoke: says refused; refused: SandboxBusy",
+      "busy.ending × sandbox.stop: noted",
+    ]
+  `),
 );
 chart("worker", worker, (cells) =>
   expect(cells).toMatchInlineSnapshot(`

@@ -1,8 +1,9 @@
 import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
 import { Agent, type IncomingHttpHeaders, type IncomingMessage, request } from "node:http";
+import { connect } from "node:net";
 import { describe, expect, test } from "vitest";
-import { arn, type Booted, bodyOf, boot, customHost } from "./booted.ts";
+import { arn, type Booted, bodyOf, boot, host } from "./booted.ts";
 
 /** A bootstrap that only says where the API is and stays; the test makes the calls itself. */
 const stays = `#!${process.execPath}
@@ -34,7 +35,7 @@ class Api implements AsyncDisposable {
 
   /** Gives the API of a fresh host, and the answer to its init frame, which comes later. */
   static async start() {
-    const booted = await boot(customHost, { bootstrap: stays });
+    const booted = await boot(host, { bootstrap: stays });
     const ready = booted.init();
     const [, address] = await booted.printedLike(/api=(\S+)/);
     return { booted, ready, api: new Api(booted, address!) };
@@ -46,6 +47,15 @@ class Api implements AsyncDisposable {
   next = () => this.get("/2018-06-01/runtime/invocation/next");
   answer = (id: string, kind: "response" | "error", call: Call = {}) =>
     this.post(`/2018-06-01/runtime/invocation/${id}/${kind}`, call);
+
+  /** Begins an answer and hangs up before its declared end. */
+  async cutShort(id: string) {
+    const [host, port] = this.#address.split(":");
+    const socket = connect(Number(port), host);
+    const path = `/2018-06-01/runtime/invocation/${id}/response`;
+    socket.end(`POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nshort`);
+    await once(socket.resume(), "close");
+  }
 
   async #call(method: string, path: string, { body, headers = {}, trailers }: Call): Promise<Answer> {
     const [host, port] = this.#address.split(":");
@@ -142,7 +152,9 @@ describe("the answer", () => {
   test("is the error's own body, with a type only if it is a known form", async () => {
     for (const [given, kept] of [
       ["Function.TooBad", "Function.TooBad"],
-      ["whatever", "Function.Unknown"],
+      ["Runtime.Odd", "Runtime.Odd"],
+      ["Function.too bad", "Function.Unknown"],
+      ["whatever", "Runtime.Unknown"],
     ] as const) {
       const { api, said } = await running();
       await using _ = api;
@@ -151,6 +163,27 @@ describe("the answer", () => {
       expect(await said).toMatchObject({ type: "error", requestId: "request-1", errorType: kept });
       expect(bodyOf(await said)).toEqual({ x: 1 });
     }
+  });
+
+  test("is given without the cause for tracing that comes with it", async () => {
+    const cause = { "content-type": "application/vnd.aws.lambda.error.cause+json" };
+    const whole = { errorMessage: "m", errorType: "E", stackTrace: ["at x"], errorCause: { message: "m" } };
+    for (const [body, given] of [
+      [JSON.stringify(whole), { errorMessage: "m", errorType: "E", stackTrace: ["at x"] }],
+      ["no JSON", "Invalid error body"],
+    ] as const) {
+      const { api, said } = await running();
+      await using _ = api;
+      expect(await api.answer("request-1", "error", { body, headers: cause })).toMatchObject(accepted);
+      expect(bodyOf(await said)).toEqual(given);
+    }
+  });
+
+  test("that is cut short is refused, and the invocation fails", async () => {
+    const { api, said } = await running();
+    await using _ = api;
+    await api.cutShort("request-1");
+    expect(await said).toMatchObject({ type: "error", errorType: "Runtime.TruncatedResponse" });
   });
 
   test("may be streamed, and fail at its end by a trailer", async () => {
@@ -248,10 +281,6 @@ describe("the order of calls", () => {
     const { api } = await running();
     await using _ = api;
     expect(await api.get("/2018-06-01/ping")).toMatchObject({ status: 200, body: "pong" });
-    expect(refusal(await api.put("/2022-07-01/telemetry"))).toEqual({
-      status: 202,
-      errorType: "Telemetry.NotSupported",
-    });
     expect((await api.get("/2018-06-01/runtime/restore/next")).status).toBe(404);
   });
 });
@@ -262,24 +291,24 @@ describe("the bootstrap", () => {
     ["not executable", "#!/bin/sh\n", 0o644],
     ["no program", "#!/no/such/interpreter\n", 0o755],
   ])("that is %s is an invalid entrypoint", async (_what, text, mode) => {
-    await using booted = await boot(customHost, {});
+    await using booted = await boot(host, {});
     if (text !== null) await writeFile(`${booted.taskRoot}/bootstrap`, text, { mode });
     expect(await booted.init()).toMatchObject({ type: "initError", errorType: "Runtime.InvalidEntrypoint" });
     expect(await booted.next()).toMatchObject({ type: "ended", code: 1 });
   });
 
   test("that ends before it asks for work is told by its exit code", async () => {
-    await using booted = await boot(customHost, { bootstrap: "#!/bin/sh\nexit 5\n" });
+    await using booted = await boot(host, { bootstrap: "#!/bin/sh\nexit 5\n" });
     expect(await booted.init()).toEqual({ type: "exit", code: 5, signal: null });
   });
 
   test("that is killed is told by its signal", async () => {
-    await using booted = await boot(customHost, { bootstrap: "#!/bin/sh\nkill -9 $$\n" });
+    await using booted = await boot(host, { bootstrap: "#!/bin/sh\nkill -9 $$\n" });
     expect(await booted.init()).toEqual({ type: "exit", code: null, signal: "SIGKILL" });
   });
 
   test("is gone when the worker is, with all it started", async () => {
-    const booted = await boot(customHost, { bootstrap: "#!/bin/sh\nsleep 1000 & echo pid=$!\nwait\n" });
+    const booted = await boot(host, { bootstrap: "#!/bin/sh\nsleep 1000 & echo pid=$!\nwait\n" });
     void booted.init();
     const [, pid] = await booted.printedLike(/pid=(\d+)/);
     await booted[Symbol.asyncDispose]();
