@@ -10,10 +10,11 @@ import {
   type EventHeader,
   encodeEvent,
   encodeInit,
+  encodeShutdown,
   FrameDecoder,
   type RuntimeFrame,
 } from "../../../actors/sandbox/frames.ts";
-import type { RuntimeInit } from "../../../actors/sandbox/runtime-init.ts";
+import type { RuntimeInit, ShutdownReason } from "../../../actors/sandbox/runtime-init.ts";
 
 export const runtimesFolder = join(import.meta.dirname, "../../../actors/sandbox/runtimes");
 export const nodeBootstrap = [process.execPath, join(runtimesFolder, "nodejs/bootstrap.cjs")];
@@ -41,6 +42,8 @@ export interface Booted extends AsyncDisposable {
   invoke(payload: unknown, changes?: Partial<EventHeader>): Promise<Said>;
   /** Sends an event as it is, also what is not JSON. */
   send(payload: Uint8Array, changes?: Partial<EventHeader>): Promise<Said>;
+  /** Says that the sandbox ends. */
+  shutDown(reason: ShutdownReason): void;
   /** Waits for the next thing the runtime says by itself. */
   next(): Promise<Said>;
   /** Waits until stdout and stderr together match. */
@@ -109,6 +112,7 @@ export async function boot(command: readonly string[], files: Readonly<Record<st
     printed: () => output,
     next,
     send,
+    shutDown: (reason) => void channel.write(encodeShutdown({ reason, graceMs: 2000 })),
     invoke: (payload, changes) => send(Buffer.from(JSON.stringify(payload)), changes),
     init(changes = {}) {
       const init = { ...settings(taskRoot), ...changes };
