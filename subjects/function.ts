@@ -6,6 +6,9 @@ import { z } from "zod";
 import { EventInvokeConfig, QueueConfig } from "./event-invoke.ts";
 import { AccountId, Token } from "./tokens.ts";
 
+const ApplicationLogLevel = z.enum(["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"]);
+const SystemLogLevel = z.enum(["DEBUG", "INFO", "WARN"]);
+
 /** What a front end, pool and worker need to run one function version. Everything a sandbox will ever know is in here. */
 export const FunctionSpec = z.object({
   acct: AccountId,
@@ -27,6 +30,9 @@ export const FunctionSpec = z.object({
   layerSha256s: z.array(z.string()),
   environment: z.record(z.string(), z.string()),
   logFormat: z.enum(["Text", "JSON"]),
+  /** With JSON: what is less important isn't logged. */
+  applicationLogLevel: ApplicationLogLevel.exactOptional(),
+  systemLogLevel: SystemLogLevel.exactOptional(),
 });
 export type FunctionSpec = z.infer<typeof FunctionSpec>;
 
@@ -67,9 +73,29 @@ export const FunctionConfiguration = z.object({
   DeadLetterConfig: z.object({ TargetArn: z.string() }).optional(),
   SnapStart: z.object({ ApplyOn: z.literal("None"), OptimizationStatus: z.literal("Off") }),
   RuntimeVersionConfig: z.object({ RuntimeVersionArn: z.string() }).optional(),
-  LoggingConfig: z.object({ LogFormat: z.enum(["Text", "JSON"]), LogGroup: z.string() }),
+  LoggingConfig: z.object({
+    LogFormat: z.enum(["Text", "JSON"]),
+    /** With JSON only, and then always. */
+    ApplicationLogLevel: ApplicationLogLevel.exactOptional(),
+    SystemLogLevel: SystemLogLevel.exactOptional(),
+    LogGroup: z.string(),
+  }),
+  /** Ours, not shown: what the packages are that `CodeSha256` and `Layers` name. */
+  content: z
+    .object({
+      unzippedBytes: z.number(),
+      /** In the order of `Layers`; hexadecimal, as FunctionSpec's. */
+      layers: z.array(z.object({ sha256: z.string(), unzippedBytes: z.number() })),
+    })
+    .optional(),
 });
 export type FunctionConfiguration = z.infer<typeof FunctionConfiguration>;
+
+/** As the Lambda API shows it. */
+export function shown<T extends Pick<FunctionConfiguration, "content">>(configuration: T): Omit<T, "content"> {
+  const { content: _ours, ...theirs } = configuration;
+  return theirs;
+}
 
 export const Alias = z.object({
   Name: z.string(),
@@ -115,6 +141,7 @@ export const versionKey = (acct: string, fn: string, version: string): string =>
 
 /** Turns a configuration into what the data plane runs. `revision` is the RevisionId without its dashes. */
 export function specOf(acct: string, configuration: FunctionConfiguration): FunctionSpec {
+  const { LogFormat, ApplicationLogLevel: application, SystemLogLevel: system } = configuration.LoggingConfig;
   return {
     acct,
     fn: configuration.FunctionName,
@@ -128,8 +155,10 @@ export function specOf(acct: string, configuration: FunctionConfiguration): Func
     timeoutMs: configuration.Timeout * 1000,
     tmpMiB: configuration.EphemeralStorage.Size,
     codeSha256: Buffer.from(configuration.CodeSha256, "base64").toString("hex"),
-    layerSha256s: [],
+    layerSha256s: configuration.content?.layers.map(({ sha256 }) => sha256) ?? [],
     environment: configuration.Environment?.Variables ?? {},
-    logFormat: configuration.LoggingConfig.LogFormat,
+    logFormat: LogFormat,
+    ...(application === undefined ? {} : { applicationLogLevel: application }),
+    ...(system === undefined ? {} : { systemLogLevel: system }),
   };
 }

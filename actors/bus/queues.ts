@@ -11,7 +11,7 @@ import {
   jetstreamManager,
   type StoredMsg,
 } from "@nats-io/jetstream";
-import { headers, type NatsConnection, nanos, type Subscription } from "nats";
+import { errors, headers, type NatsConnection, nanos, type Subscription } from "nats";
 import { type Message, NoAnswer, type Said } from "./port.ts";
 
 /** A message as it lies in a stream. */
@@ -46,6 +46,11 @@ export interface Storing {
   readonly stream?: string;
 }
 
+/** Thrown by `take`: somebody else, who is there, takes under the name. */
+export class Owned extends Error {
+  override readonly name = "Owned";
+}
+
 export interface Taking {
   readonly stream: string;
   /** The subjects of the messages to take; wildcards allowed. No two takers of other names may overlap. */
@@ -57,6 +62,11 @@ export interface Taking {
   readonly ackWaitMs: number;
   /** The server forgets the name when nobody took for so long; messages stay. */
   readonly forgottenAfterMs: number;
+  /**
+   * The only taker of the name, until he is gone or takes no more; absent, any number of them. The server keeps who it is
+   * (before 2.10 the last one who asked: see `ownerOf`).
+   */
+  readonly owner?: { readonly id: string; isThere(id: string): Promise<boolean> };
 }
 
 export interface Stored {
@@ -72,8 +82,10 @@ export interface StreamState {
 }
 
 export interface WorkQueues {
-  /** Resolves when a stream has stored it. Throws `QueueFull`; `NoAnswer` when no stream said so. */
+  /** Resolves when a stream has stored it. Throws `QueueFull`; `NoAnswer` when no stream said so; what is too big, at once. */
   store(said: Said, storing?: Storing): Promise<Stored>;
+  /** The stream that stores what is published to a subject; `undefined` when none does. Rejects when nobody can tell. */
+  storedIn(subject: string): Promise<string | undefined>;
   /** How many messages there are of each subject that matches. */
   backlog(stream: string, subject: string): Promise<ReadonlyMap<string, number>>;
   state(stream: string): Promise<StreamState>;
@@ -81,17 +93,25 @@ export interface WorkQueues {
   look(stream: string, subject: string, from: number): Promise<Kept | undefined>;
   /** Takes a message out, whoever has it. False when it is gone already: of several who try, one is told true. */
   remove(stream: string, sequence: number): Promise<boolean>;
-  /** Takes as they come, until `stop`. `lost` is called once when the taking ended by itself. `taken` must not throw. */
+  /**
+   * Takes as they come, until `stop`. `lost` is called once when the taking ended by itself. `taken` must not throw. Throws
+   * `Owned`.
+   */
   take(
     taking: Taking,
     taken: (message: Taken) => void,
     lost: (why: string) => void,
   ): Promise<{ stop(): Promise<void> }>;
+  /** Who takes under a name as its only one; `undefined` when nobody does. */
+  ownerOf(stream: string, name: string): Promise<string | undefined>;
 }
 
 const STORE_MS = 5000;
 const MAX_PER_SUBJECT = 10077;
 const CONSUMER_EXISTS = 10148;
+const CONSUMER_MISSING = 10014;
+/** The server shows it to people, and keeps it with the consumer. */
+const OWNER = /^taken by (\S+)$/;
 const NO_MESSAGE = 10037;
 const DELETE_FAILED = 10057;
 const NANOS_PER_MS = 1_000_000;
@@ -99,7 +119,15 @@ const NANOS_PER_MS = 1_000_000;
 export async function natsQueues(connection: NatsConnection): Promise<WorkQueues> {
   const client = jetstream(connection);
   const manager = await jetstreamManager(connection);
+  const ownerOf: WorkQueues["ownerOf"] = async (stream, name) => {
+    const info = await manager.consumers.info(stream, name).catch((error: unknown) => {
+      if (codeOf(error) === CONSUMER_MISSING) return undefined;
+      throw error;
+    });
+    return OWNER.exec(info?.config.description ?? "")?.[1];
+  };
   return {
+    ownerOf,
     async store({ subject, payload, headers: said = {} }, { id, stream } = {}) {
       const sent = headers();
       for (const [name, value] of Object.entries(said)) sent.set(name, value);
@@ -112,9 +140,14 @@ export async function natsQueues(connection: NatsConnection): Promise<WorkQueues
         });
         return { isDuplicate: duplicate };
       } catch (error) {
+        if (error instanceof errors.InvalidArgumentError) throw error;
         const why = `${subject}: ${error instanceof Error ? error.message : String(error)}`;
         throw codeOf(error) === MAX_PER_SUBJECT ? new QueueFull(why) : new NoAnswer(why);
       }
+    },
+    async storedIn(subject) {
+      const [stream] = await manager.streams.names(subject).next();
+      return stream;
     },
     async backlog(stream, subject) {
       const { state } = await manager.streams.info(stream, { subjects_filter: subject });
@@ -137,8 +170,12 @@ export async function natsQueues(connection: NatsConnection): Promise<WorkQueues
       }
     },
     async take(taking, taken, lost) {
-      const { stream, name, subject, atMost, ackWaitMs, forgottenAfterMs } = taking;
-      const changing = { ack_wait: nanos(ackWaitMs), max_ack_pending: atMost };
+      const { stream, name, subject, atMost, ackWaitMs, forgottenAfterMs, owner } = taking;
+      const changing = {
+        ack_wait: nanos(ackWaitMs),
+        max_ack_pending: atMost,
+        ...(owner === undefined ? {} : { description: `taken by ${owner.id}` }),
+      };
       await manager.consumers
         .add(stream, {
           ...changing,
@@ -147,8 +184,11 @@ export async function natsQueues(connection: NatsConnection): Promise<WorkQueues
           ack_policy: AckPolicy.Explicit,
           inactive_threshold: nanos(forgottenAfterMs),
         })
-        .catch((error: unknown) => {
+        .catch(async (error: unknown) => {
           if (codeOf(error) !== CONSUMER_EXISTS) throw error;
+          const other = owner === undefined ? undefined : await ownerOf(stream, name);
+          if (owner !== undefined && other !== undefined && other !== owner.id && (await owner.isThere(other)))
+            throw new Owned(`${name} is taken by ${other}`);
           return manager.consumers.update(stream, name, changing);
         });
       return follow(await client.consumers.get(stream, name), atMost, (message) => taken(takenFrom(message)), lost);
@@ -165,6 +205,14 @@ function subscriptionOf(messages: ConsumerMessages): Subscription | undefined {
   return "sub" in messages ? (messages.sub as Subscription) : undefined;
 }
 
+/**
+ * How soon it is noticed that a consumer's server is gone with what we asked it for: after two beats missed; and how long it
+ * is waited before a consumer that has no leader yet is asked again. The client's own times (15 s and 30 s) would let a
+ * queue stand still for a minute while a cluster has long since chosen another leader.
+ */
+const BEAT_MS = 2000;
+const ASKED_FOR_MS = 5000;
+
 /** Hears what a consumer has, as many messages ahead as may be held. */
 export async function follow(
   consumer: Consumer,
@@ -174,6 +222,8 @@ export async function follow(
 ): Promise<{ stop(): Promise<void> }> {
   const messages = await consumer.consume({
     max_messages: atMost,
+    idle_heartbeat: BEAT_MS,
+    expires: ASKED_FOR_MS,
     abort_on_missing_resource: true,
     callback: heard,
   });

@@ -4,7 +4,13 @@
 import { type KV, type KvEntry, Kvm } from "@nats-io/kv";
 import { type ObjectStore, Objm, setSha256Backend } from "@nats-io/obj";
 import type { NatsConnection } from "nats";
-import { CODE_BUCKET, FUNCTIONS_BUCKET, LEASES_BUCKET, TRIGGERS_BUCKET } from "../../subjects/streams.ts";
+import {
+  CODE_BUCKET,
+  FUNCTIONS_BUCKET,
+  LAYERS_BUCKET,
+  LEASES_BUCKET,
+  TRIGGERS_BUCKET,
+} from "../../subjects/streams.ts";
 import { makeStreams, type StreamOptions } from "./streams.ts";
 
 export interface Entry {
@@ -48,6 +54,7 @@ export interface CodeStore {
 
 export interface Storage {
   readonly functions: Bucket;
+  readonly layers: Bucket;
   /** Event source mappings. */
   readonly triggers: Bucket;
   readonly leases: Bucket;
@@ -65,14 +72,16 @@ export async function openStorage(connection: NatsConnection, options: StreamOpt
   await makeStreams(connection, options);
   const kvm = new Kvm(connection);
   const objm = new Objm(connection);
-  const [functions, triggers, leases, code] = await Promise.all([
+  const [functions, layers, triggers, leases, code] = await Promise.all([
     kvm.create(FUNCTIONS_BUCKET, { replicas, history: 5 }),
+    kvm.create(LAYERS_BUCKET, { replicas, history: 5 }),
     kvm.create(TRIGGERS_BUCKET, { replicas, history: 5 }),
     kvm.create(LEASES_BUCKET, { replicas }),
     objm.create(CODE_BUCKET, { replicas }),
   ]);
   return {
     functions: bucket(functions),
+    layers: bucket(layers),
     triggers: bucket(triggers),
     leases: bucket(leases),
     code: codeStore(code),

@@ -45,13 +45,14 @@ export async function makeStreams(connection: NatsConnection, options: StreamOpt
 const isAsPlanned = (config: StreamConfig, planned: Partial<StreamConfig>): boolean =>
   Object.entries(planned).every(([key, value]) => isDeepStrictEqual(config[key as keyof StreamConfig], value));
 
-/** What a stream may be given later, too. */
+/** What a stream may be given later, too: schedules when its server has become a newer one. */
 function changeable(plan: StreamPlan, { asyncDepth }: StreamOptions): Partial<StreamConfig> {
   return {
     subjects: [...plan.subjects],
     max_age: nanos(plan.maxAgeMs),
     max_bytes: plan.maxBytes ?? -1,
     description: plan.description,
+    ...(plan.hasSchedules === true ? { allow_msg_schedules: true } : {}),
     ...(plan.hasDepth === true && asyncDepth !== undefined
       ? { max_msgs_per_subject: asyncDepth, discard_new_per_subject: true }
       : {}),
@@ -69,6 +70,5 @@ function fixed(plan: StreamPlan, { replicas }: StreamOptions): Partial<StreamCon
     duplicate_window: nanos(DUPLICATE_WINDOW_MS),
     allow_direct: true,
     ...(isQueue ? { max_consumers: MAX_CONSUMERS } : {}),
-    ...(plan.hasSchedules === true ? { allow_msg_schedules: true } : {}),
   };
 }

@@ -12,6 +12,7 @@ import { type AccountOptions, functionsOf, reservedBy } from "./account.ts";
 import { type Command, type Findings, lifeOf, type Outcome } from "./commands.ts";
 import { type CommandKept, type FunctionInput, functionMachine, lost, type PackageFact } from "./machine.ts";
 import { unreservedFloor } from "./operations/concurrency.ts";
+import { foundLayers } from "./operations/layers.ts";
 import { takeIn } from "./package/intake.ts";
 import { verdictOf } from "./package/verify.ts";
 import { ADMISSION, decide } from "./policy.ts";
@@ -141,8 +142,21 @@ const recordIn = (entry: Entry | undefined): FunctionRecord | undefined =>
 async function findingsFor(storage: Storage, account: AccountOptions, command: Command): Promise<Findings> {
   switch (command.type) {
     case "function.create":
+      return {
+        layers: await foundLayers(
+          storage.layers,
+          { acct: command.acct, region: account.region },
+          command.settings.Layers ?? [],
+        ),
+        package: await takeIn(storage.code, command.code),
+      };
     case "function.update-code":
       return { package: await takeIn(storage.code, command.code) };
+    case "function.update-configuration": {
+      const { Layers } = command.settings;
+      if (Layers === undefined) return {};
+      return { layers: await foundLayers(storage.layers, { acct: command.acct, region: account.region }, Layers) };
+    }
     case "concurrency.put": {
       const limit = account.concurrencyLimit;
       const reservedElsewhere = reservedBy(await functionsOf(storage.functions, command.acct), command.fn);

@@ -111,7 +111,7 @@ function change(
     case "function.update-code":
       return decideUpdateCode(record, command, findings);
     case "function.update-configuration":
-      return decideUpdateConfiguration(record, command);
+      return decideUpdateConfiguration(record, command, findings);
     case "function.publish":
       return decidePublishVersion(record, command);
     case "function.delete":

@@ -1,11 +1,12 @@
 /**
- * Tells a destination. One that can't be told doesn't bring the event back: it is tried a few times, counted and logged.
- * Source of the addresses: subjects/event-invoke.ts.
+ * Tells a destination. One that can't be told doesn't bring the event back: it is tried for as long as a cluster may take
+ * to choose a stream's new leader, then counted and logged. Source of the addresses: subjects/event-invoke.ts.
  */
+import { setTimeout as pause } from "node:timers/promises";
 import { Enqueue, EnqueueQualified } from "../../subjects/async.ts";
 import { isPlatformSubject } from "../../subjects/platform.ts";
 import { qualifierToToken } from "../../subjects/tokens.ts";
-import type { Network, Said } from "../bus/port.ts";
+import { type Network, NoAnswer, type Said } from "../bus/port.ts";
 import type { WorkQueues } from "../bus/queues.ts";
 
 export interface Letter {
@@ -42,26 +43,36 @@ export function targetOf(destination: string, owner: string): Target {
   return stream === undefined ? { kind: "subject", subject } : { kind: "stream", stream, subject };
 }
 
-const TRIES = 3;
+/** Milliseconds between the tries: 15 s together, of which choosing a leader was seen to take up to 9. */
+const PAUSES_MS = [100, 400, 1000, 2000, 4000, 8000];
 
-/** Resolves when it has been told. Rejects with the last try's reason. */
-export async function deliver(letter: Letter, network: Network, queues: Pick<WorkQueues, "store">): Promise<void> {
+type Queues = Pick<WorkQueues, "store" | "storedIn">;
+
+/** Resolves when it has been told. Rejects with the last try's reason: at once where no stream is there to take it. */
+export async function deliver(letter: Letter, network: Network, queues: Queues): Promise<void> {
   const target = targetOf(letter.to, letter.acct);
-  for (let tried = 1; ; tried++) {
+  for (const pauseMs of [...PAUSES_MS, undefined]) {
     try {
       return await tell(target, letter, network, queues);
     } catch (error) {
-      if (tried === TRIES) throw error;
+      const mayHelp = error instanceof NoAnswer && pauseMs !== undefined && !(await isHopeless(target, queues));
+      if (!mayHelp) throw error;
+      await pause(pauseMs);
     }
   }
 }
 
-async function tell(
-  target: Target,
-  { payload, headers, id }: Letter,
-  network: Network,
-  queues: Pick<WorkQueues, "store">,
-): Promise<void> {
+/** A stream without a leader answers as one that isn't there does: only the list of streams tells them apart. */
+async function isHopeless(target: Target, queues: Queues): Promise<boolean> {
+  if (target.kind !== "stream") return false;
+  try {
+    return (await queues.storedIn(target.subject)) !== target.stream;
+  } catch {
+    return false;
+  }
+}
+
+async function tell(target: Target, { payload, headers, id }: Letter, network: Network, queues: Queues): Promise<void> {
   if (target.kind === "subject") return network.deliver({ subject: target.subject, payload, headers });
   if (target.kind === "stream") {
     await queues.store({ subject: target.subject, payload, headers }, { id, stream: target.stream });

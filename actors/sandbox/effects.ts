@@ -1,19 +1,18 @@
 /**
  * A sandbox's process: made by a driver, spoken to in frames. Everything of a sandbox that touches the world is in here.
  *
- * One callback actor lives as long as the sandbox. It hears boot, deliver and kill; it tells the machine what the process
- * said. When it ends, the enclosure is destroyed with everything in it.
+ * One callback actor lives as long as the sandbox. It hears boot, deliver, freeze, thaw and kill; it tells the machine what
+ * the process said. When it ends, the enclosure is destroyed with everything in it.
  */
 import { fromCallback } from "xstate";
 import type { FunctionSpec } from "../../subjects/function.ts";
 import type { Call } from "../../subjects/worker.ts";
 import type { Booted, Enclosure } from "./drivers/driver.ts";
 import { encodeEvent, encodeInit, FrameDecoder, type RuntimeFrame } from "./frames.ts";
+import { FunctionLog } from "./function-log.ts";
 import { goneSoon, takeLeave } from "./leave-taking.ts";
-import { LogAllowance } from "./log-allowance.ts";
-import { LogTail } from "./log-tail.ts";
 import { type ProcessCommand, type SandboxEvent, type SandboxInput, sandboxMachine } from "./machine.ts";
-import { lines, MAX_LINE } from "./output-lines.ts";
+import { lines } from "./output.ts";
 import { initError, MAX_RESPONSE_BYTES, responseTooLarge } from "./policy.ts";
 import type { InitPhase, RuntimeInit, ShutdownReason } from "./runtime-init.ts";
 import type { Furnishing, SandboxWorld } from "./world.ts";
@@ -25,10 +24,6 @@ const MIB = 1024 * 1024;
 const MIB_PER_CPU = 1769;
 const PIDS = 1024;
 const MEMORY_SAMPLE_MS = 1000;
-/** Output that may be on its way at a time: who writes faster waits, as for a pipe that is full. */
-const LOG_WINDOW_BYTES = 1024 * 1024;
-/** What a line takes beside its text, so that empty ones count too. */
-const LINE_BYTES = 128;
 
 export const sandboxLogic = (world: SandboxWorld) =>
   sandboxMachine.provide({ actors: { process: processLogic(world) } });
@@ -39,6 +34,8 @@ const processLogic = (world: SandboxWorld) =>
     receive((command) => {
       if (command.type === "boot") process.boot(command.spec, command.phase);
       else if (command.type === "deliver") process.deliver(command.call, command.payload, command.deadlineAt);
+      else if (command.type === "freeze") process.freeze();
+      else if (command.type === "thaw") process.thaw();
       else void process.kill(command.reason);
     });
     return () => void process.destroy().catch((error: unknown) => world.leftBehind(input, error));
@@ -48,8 +45,7 @@ class SandboxProcess {
   readonly #world: SandboxWorld;
   readonly #sandbox: SandboxInput;
   readonly #tell: (event: SandboxEvent) => void;
-  readonly #tail = new LogTail();
-  readonly #allowance = new LogAllowance();
+  readonly #log: FunctionLog;
   #enclosure: Enclosure | undefined;
   #furnishing: Furnishing | undefined;
   #booted: Booted | undefined;
@@ -63,7 +59,6 @@ class SandboxProcess {
   #bootedUs = 0;
   #peakMiB = 0;
   #sampledMs = 0;
-  #loggedBytes = 0;
   #destroyed = false;
   /** The present life has extensions. */
   #lingers = false;
@@ -73,6 +68,9 @@ class SandboxProcess {
   constructor(world: SandboxWorld, sandbox: SandboxInput, tell: (event: SandboxEvent) => void) {
     this.#world = world;
     this.#sandbox = sandbox;
+    this.#log = new FunctionLog(world, sandbox, () =>
+      this.#booted === undefined ? [] : [this.#booted.channel, this.#booted.stdout, this.#booted.stderr],
+    );
     this.#tell = (event) => {
       if (!this.#destroyed) tell(event);
     };
@@ -119,7 +117,7 @@ class SandboxProcess {
   }
 
   deliver(call: Call, payload: Uint8Array, deadlineAt: number): void {
-    this.#tail.start(call.tail);
+    this.#log.tail.start(call.tail);
     this.#booted?.channel.write(
       encodeEvent(
         {
@@ -134,6 +132,17 @@ class SandboxProcess {
         payload,
       ),
     );
+  }
+
+  /** One that can't be frozen computes on. */
+  freeze(): void {
+    this.#enclosure?.freeze().catch((error: unknown) => this.#world.leftBehind(this.#sandbox, error));
+  }
+
+  /** Not waited for: an event that is delivered meanwhile is read as soon as somebody can. */
+  thaw(): void {
+    const booted = this.#booted;
+    this.#enclosure?.thaw().catch(() => booted?.kill());
   }
 
   kill(reason: ShutdownReason): Promise<void> {
@@ -152,7 +161,10 @@ class SandboxProcess {
   async destroy(): Promise<void> {
     this.#destroyed = true;
     try {
-      if (this.#booted !== undefined && this.#lingers) await takeLeave(this.#booted, this.#reason);
+      if (this.#booted !== undefined && this.#lingers) {
+        await this.#enclosure?.thaw();
+        await takeLeave(this.#booted, this.#reason);
+      }
       await this.#enclosure?.destroy();
     } finally {
       this.#furnishing?.release();
@@ -166,15 +178,15 @@ class SandboxProcess {
       const { frames, error } = decoder.push(chunk);
       for (const frame of frames) {
         if (this.#booted === booted) this.#heard(frame, booted);
-        else if (frame.type === "log" && this.#lingers) this.#logAll(frame.text);
+        else if (frame.type === "log" && this.#lingers) this.#log.add(frame.text, frame.level);
       }
       if (error === null) return;
-      this.#log(`${error.name}: ${error.message}`);
+      this.#log.add(`${error.name}: ${error.message}`, "ERROR");
       void booted.kill();
     });
     booted.channel.on("error", () => {});
-    lines(booted.stdout, (line) => this.#log(line));
-    lines(booted.stderr, (line) => this.#log(line));
+    lines(booted.stdout, (line) => this.#log.add(line, "NONE"));
+    lines(booted.stderr, (line) => this.#log.add(line, "NONE"));
     void booted.exited.then((exit) => {
       if (this.#booted !== booted) return;
       this.#booted = undefined;
@@ -218,7 +230,7 @@ class SandboxProcess {
         return this.#tell({ type: "process.failed", requestId: frame.requestId, error, us, usage: this.#usage() });
       }
       case "log":
-        return this.#logAll(frame.text);
+        return this.#log.add(frame.text, frame.level);
       case "exit":
         this.#ownExit = { code: frame.code, signal: frame.signal };
         // Whether a kill was for its memory is known at the end only.
@@ -243,39 +255,10 @@ class SandboxProcess {
     void gone.then(() => this.#tell({ type: "process.gone", us: this.#world.us() }));
   }
 
-  #logAll(text: string): void {
-    for (let at = 0; at === 0 || at < text.length; at += MAX_LINE) this.#log(text.slice(at, at + MAX_LINE));
-  }
-
-  #log(text: string): void {
-    this.#tail.add(text);
-    if (!this.#allowance.admits(text.length, this.#world.us())) return;
-    this.#tellMissing();
-    this.#world.log(this.#sandbox, text);
-    this.#loggedBytes += text.length + LINE_BYTES;
-    if (this.#loggedBytes > LOG_WINDOW_BYTES) void this.#waitForLog();
-  }
-
-  /** Reads nothing from the process until what it wrote has left: a flood costs the function time, not the worker memory. */
-  async #waitForLog(): Promise<void> {
-    this.#loggedBytes = Number.NEGATIVE_INFINITY;
-    const streams = this.#booted === undefined ? [] : [this.#booted.channel, this.#booted.stdout, this.#booted.stderr];
-    for (const stream of streams) stream.pause();
-    await this.#world.logged().catch(() => {});
-    this.#loggedBytes = 0;
-    for (const stream of streams) stream.resume();
-  }
-
-  /** Beside what is let through, and at the end of an invocation. */
-  #tellMissing(): void {
-    const missing = this.#allowance.missing();
-    if (missing !== undefined) this.#world.log(this.#sandbox, missing);
-  }
-
   #usage() {
-    this.#tellMissing();
+    this.#log.tellMissing();
     if (Date.now() - this.#sampledMs > MEMORY_SAMPLE_MS) this.#sample();
-    return { peakMemoryMiB: this.#peakMiB, tail: this.#tail.end() };
+    return { peakMemoryMiB: this.#peakMiB, tail: this.#log.tail.end() };
   }
 
   /** Reading the peak is slower than a warm invocation: once a second at most, and not waited for. */

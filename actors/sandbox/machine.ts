@@ -5,6 +5,7 @@
  *   init.booting      code and runtime are fetched, the isolation is made and its process let go, within a minute
  *   init.starting     the runtime loads the function and runs its init code, for 10 s at most
  *   idle.ready        takes one invocation
+ *   idle.frozen       nobody needed it for a moment: nothing in it runs, and it takes one invocation all the same
  *   idle.reset        a timeout, a crash or a too long init cost it its process; /tmp is kept, and the next invocation
  *                     boots it again and runs init inside its own time (what Lambda calls a suppressed init)
  *   busy.booting, busy.starting, busy.running
@@ -16,7 +17,7 @@
  *        process.exited · process.gone
  * Says   started · returned (the answer, where it comes earlier than the end) · finished (one per invocation, in every
  *        case) · reported (usable, failed, dead)
- * Tells its process  boot · deliver · kill (and the end of the machine destroys it)
+ * Tells its process  boot · deliver · freeze · thaw · kill (and the end of the machine destroys it)
  *
  * Promise: at most one invocation at a time. Whoever invokes a sandbox that is not idle is told so (`finished`, refused).
  */
@@ -58,11 +59,13 @@ export const sandboxMachine = setup({
     bootLimit: BOOT_LIMIT_MS,
     initLimit: ({ context }) => context.limits.initMs,
     idleLimit: ({ context }) => context.limits.idleMs,
+    freezeDelay: ({ context }) => context.limits.freezeMs ?? context.limits.idleMs,
     timeout: ({ context }) => context.spec.timeoutMs,
   },
   guards: {
     isItsOwn: ({ context, event }) => "requestId" in event && event.requestId === context.job?.call.requestId,
     isFirst: ({ context }) => context.invocations === 0,
+    mayFreeze: ({ context }) => context.limits.freezeMs !== undefined,
     mustLeave: ({ context }) => context.leaving !== "",
     lingers: ({ context }) => context.lingers,
     hasReturned: ({ context }) => context.returned !== null,
@@ -75,6 +78,8 @@ export const sandboxMachine = setup({
       spec: context.spec,
       phase: context.job === null ? ("init" as const) : ("invoke" as const),
     })),
+    freeze: sendTo("process", { type: "freeze" }),
+    thaw: sendTo("process", { type: "thaw" }),
     kill: sendTo("process", (_, reason: ShutdownReason) => ({ type: "kill" as const, reason })),
     deliver: sendTo("process", ({ context }) => ({
       type: "deliver" as const,
@@ -198,7 +203,19 @@ export const sandboxMachine = setup({
         actions: { type: "report", params: { state: "dead", reason: "replaced" } },
       },
       on: {
+        "sandbox.invoke": [
+          {
+            guard: "isFirst",
+            target: "#sandbox.busy.running",
+            actions: [{ type: "takeJob", params: { cold: true, bootsAgain: false } }, "sayStarted"],
+          },
+          {
+            target: "#sandbox.busy.running",
+            actions: [{ type: "takeJob", params: { cold: false, bootsAgain: false } }, "sayStarted"],
+          },
+        ],
         "sandbox.stop": { target: "dead", actions: { type: "report", params: { state: "dead", reason: "stopped" } } },
+        "process.exited": ".reset",
       },
       after: {
         idleLimit: {
@@ -207,22 +224,8 @@ export const sandboxMachine = setup({
         },
       },
       states: {
-        ready: {
-          on: {
-            "sandbox.invoke": [
-              {
-                guard: "isFirst",
-                target: "#sandbox.busy.running",
-                actions: [{ type: "takeJob", params: { cold: true, bootsAgain: false } }, "sayStarted"],
-              },
-              {
-                target: "#sandbox.busy.running",
-                actions: [{ type: "takeJob", params: { cold: false, bootsAgain: false } }, "sayStarted"],
-              },
-            ],
-            "process.exited": { target: "reset" },
-          },
-        },
+        ready: { after: { freezeDelay: { guard: "mayFreeze", target: "frozen" } } },
+        frozen: { entry: "freeze", exit: "thaw" },
         reset: {
           on: {
             "sandbox.invoke": {

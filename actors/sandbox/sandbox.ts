@@ -22,7 +22,12 @@ export interface SandboxInput {
   readonly poolId: string;
   readonly spec: FunctionSpec;
   readonly isolation: string;
-  readonly limits: { readonly initMs: number; readonly idleMs: number };
+  readonly limits: {
+    readonly initMs: number;
+    readonly idleMs: number;
+    /** Idle for so long, it is frozen; never without it. More than the pauses in a burst, which then doesn't pay for it. */
+    readonly freezeMs?: number;
+  };
 }
 
 export interface SandboxContext extends SandboxInput {
@@ -71,4 +76,6 @@ export type SandboxEmitted =
 export type ProcessCommand =
   | { type: "boot"; spec: FunctionSpec; phase: InitPhase }
   | { type: "deliver"; call: Call; payload: Uint8Array; deadlineAt: number }
+  | { type: "freeze" }
+  | { type: "thaw" }
   | { type: "kill"; reason: ShutdownReason };

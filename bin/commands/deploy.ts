@@ -11,7 +11,7 @@ interface Flags extends Omit<DeployOptions, "withinMs"> {
 
 const HELP = `
 What isn't said is taken from mayfly.json in the folder ({name, runtime, handler, memory, timeout, tmp, environment,
-description}), from the function as it is, and from the code: index.mjs|js|cjs or package.json's "main" is Node.js,
+layers, description}), from the function as it is, and from the code: index.mjs|js|cjs or package.json's "main" is Node.js,
 lambda_function.py or app.py is Python, an executable bootstrap is provided.al2023.
 .mayflyignore leaves files out, in the words of a .gitignore.`;
 
@@ -28,6 +28,7 @@ export const deploy = (program: Command): void =>
     .option("--tmp <MiB>", "size of /tmp, 512 to 10240", wholeNumber)
     .option("--description <text>")
     .option("-e, --env <KEY=value>", "a variable, may be repeated", variable, {})
+    .option("-l, --layer <name[:version]>", "a layer, the newest version if none is named; may be repeated", each, [])
     .option("--wait <seconds>", "how long to wait until it can be invoked", wholeNumber, 60)
     .option("--json", "the function's configuration as JSON")
     .addHelpText("after", HELP)
@@ -57,6 +58,10 @@ function tell({ configuration, how }: Deployed): void {
 function wholeNumber(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("It must be a whole number.");
   return Number(text);
+}
+
+function each(text: string, before: readonly string[]): readonly string[] {
+  return [...before, text];
 }
 
 function variable(text: string, before: Record<string, string>): Record<string, string> {

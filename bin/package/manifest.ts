@@ -14,9 +14,11 @@ export interface Manifest {
   readonly tmp?: number;
   /** All variables: what isn't named is removed from a function that exists. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** `name` or `name:version`, the lowest first; all there are. */
+  readonly layers?: readonly string[];
 }
 
-type Kind = "a text" | "a whole number" | "an object of texts";
+type Kind = "a text" | "a whole number" | "an object of texts" | "a list of texts";
 const FIELDS: Readonly<Record<keyof Manifest, Kind>> = {
   name: "a text",
   runtime: "a text",
@@ -26,6 +28,7 @@ const FIELDS: Readonly<Record<keyof Manifest, Kind>> = {
   timeout: "a whole number",
   tmp: "a whole number",
   environment: "an object of texts",
+  layers: "a list of texts",
 };
 
 /** Throws `Misused` with the field's name: what is misspelt isn't passed over. */
@@ -50,6 +53,7 @@ export function parseManifest(text: string, path: string): Manifest {
 function fits(given: unknown, kind: Kind): boolean {
   if (kind === "a text") return typeof given === "string";
   if (kind === "a whole number") return Number.isSafeInteger(given);
+  if (kind === "a list of texts") return Array.isArray(given) && given.every((each) => typeof each === "string");
   return isObject(given) && Object.values(given).every((each) => typeof each === "string");
 }
 

@@ -1,5 +1,5 @@
 /** Puts a worker together: driver, code cache, runtimes, its sandboxes and itself. */
-import { watch } from "node:fs";
+import { existsSync, watch } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { userOnHost } from "../../actors/sandbox/drivers/bubblewrap/premises.ts";
@@ -7,7 +7,7 @@ import { chooseDriver } from "../../actors/sandbox/drivers/choose.ts";
 import type { Isolation } from "../../actors/sandbox/drivers/driver.ts";
 import type { SandboxWorld } from "../../actors/sandbox/effects.ts";
 import { Sandboxes } from "../../actors/sandbox/index.ts";
-import { listRuntimes, resolveRuntime } from "../../actors/sandbox/runtimes/catalogue.ts";
+import { listRuntimes, resolveRuntime, withLibraries } from "../../actors/sandbox/runtimes/catalogue.ts";
 import { lambdaEnvironment } from "../../actors/sandbox/runtimes/environment.ts";
 import { asksForFreshProcess, bringsExtensions, isWrapped } from "../../actors/sandbox/runtimes/hosting.ts";
 import { CodeCache } from "../../actors/worker/code-cache.ts";
@@ -26,6 +26,7 @@ export async function runWorker(process: Process, { zone }: { readonly zone: str
     // Sandboxes of root run as other users, who can't walk into its home; an ordinary user's run as that user.
     ...(userOnHost() === 0 ? {} : { home: home.sandboxes }),
   });
+  const freezes = isolation.freezes && config.freezeMs > 0;
   const component = process.component("worker", "hosts sandboxes", { zone, isolation: inWords(isolation) });
   const cache = new CodeCache({ folder: join(home.code, zone), store: storage.code, maxBytes: CODE_CACHE_BYTES });
   const workerId = component.id;
@@ -33,7 +34,7 @@ export async function runWorker(process: Process, { zone }: { readonly zone: str
     component,
     workerId,
     isolation: isolation.driver,
-    limits: { initMs: config.initMs, idleMs: config.idleMs },
+    limits: { initMs: config.initMs, idleMs: config.idleMs, ...(freezes ? { freezeMs: config.freezeMs } : {}) },
     gone: (sandboxId) => worker.send(workerId, { type: "sandbox.reported", sandboxId, state: "dead" }),
     world: { driver, furnish: furnishing(cache, home.root, config.region) },
   });
@@ -86,10 +87,16 @@ async function followRuntimes(home: string): Promise<{ now: () => readonly strin
 /** Code and layers, the runtime, and the environment a function finds. */
 function furnishing(cache: CodeCache, home: string, region: string): SandboxWorld["furnish"] {
   return async (spec, sandboxId) => {
-    const code = await cache.use(spec.codeSha256);
+    const inUse = new DisposableStack();
     try {
-      const ownMounts = [{ from: code.folder, to: "/var/task" }];
-      const lingers = await bringsExtensions(ownMounts);
+      const code = inUse.use(await cache.use(spec.codeSha256));
+      const mounts = [{ from: code.folder, to: "/var/task" }];
+      const layers =
+        spec.layerSha256s.length === 0 ? undefined : inUse.use(await cache.useLayers(spec.layerSha256s)).folder;
+      if (layers !== undefined) mounts.push({ from: layers, to: "/opt" });
+      // It costs a program more, so only those pay whose layers have libraries.
+      const hasLibraries = layers !== undefined && existsSync(join(layers, "lib"));
+      const lingers = await bringsExtensions(mounts);
       const runtime = await resolveRuntime(spec.runtime, {
         home,
         memoryMiB: spec.memoryMiB,
@@ -97,13 +104,15 @@ function furnishing(cache: CodeCache, home: string, region: string): SandboxWorl
           ? { host: { isWrapped: isWrapped(spec.environment) } }
           : {}),
       });
+      const logLevel = spec.applicationLogLevel === undefined ? {} : { logLevel: spec.applicationLogLevel };
       const day = new Date().toISOString().slice(0, 10).replaceAll("-", "/");
       return {
-        command: runtime.command,
-        mounts: [...runtime.mounts, ...ownMounts],
+        // What a host starts has the whole environment from its beginning.
+        command: hasLibraries && runtime.client === undefined ? withLibraries(runtime.command) : runtime.command,
+        mounts: [...runtime.mounts, ...mounts],
         overheadMiB: runtime.overheadMiB,
         lingers,
-        release: () => code[Symbol.dispose](),
+        release: () => inUse.dispose(),
         init: {
           env: lambdaEnvironment({
             functionName: spec.fn,
@@ -114,6 +123,7 @@ function furnishing(cache: CodeCache, home: string, region: string): SandboxWorl
             region,
             variables: spec.environment,
             logFormat: spec.logFormat,
+            ...logLevel,
             logStreamName: `${day}/[${spec.version}]${sandboxId}`,
           }),
           handler: spec.handler,
@@ -123,19 +133,20 @@ function furnishing(cache: CodeCache, home: string, region: string): SandboxWorl
           functionVersion: spec.version,
           memoryMiB: spec.memoryMiB,
           logFormat: spec.logFormat,
+          ...logLevel,
           accountId: spec.acct,
           ...(runtime.client === undefined ? {} : { client: runtime.client }),
         },
       };
     } catch (error) {
-      code[Symbol.dispose]();
+      inUse.dispose();
       throw error;
     }
   };
 }
 
 /** One line that says what is in force. */
-export function inWords({ driver, namespaces, seccomp, limits, uidPerSandbox }: Isolation): string {
+export function inWords({ driver, namespaces, seccomp, limits, uidPerSandbox, freezes }: Isolation): string {
   const limited = Object.entries(limits).map(([what, how]) => `${what} ${how}`);
   return [
     driver,
@@ -143,5 +154,6 @@ export function inWords({ driver, namespaces, seccomp, limits, uidPerSandbox }: 
     seccomp ? "seccomp" : "no seccomp",
     `limits: ${limited.join(", ")}`,
     uidPerSandbox ? "own uid" : "shared uid",
+    freezes ? "frozen when idle" : "not frozen when idle",
   ].join("; ");
 }

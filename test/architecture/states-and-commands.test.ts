@@ -86,6 +86,7 @@ const sandbox: Row<typeof sandboxMachine, unknown> = {
     "init.booting": () => givenSandbox(),
     "init.starting": () => givenSandbox().when(booted),
     "idle.ready": idle,
+    "idle.frozen": () => idle().after(100),
     "idle.reset": () => idle().when(died),
     "busy.booting": () => idle().when(died, invoke("q0")),
     "busy.starting": () => idle().when(died, invoke("q0"), booted),
@@ -333,18 +334,21 @@ const queuedEvent: Row<typeof eventMachine, string> = {
   answer: () => undefined,
 };
 
-const source: Source = { stream: "ASYNC_0", subject: "s", name: "s1" };
+const source: Source = { stream: "ASYNC_0", subject: "s", name: "s1", isFirst: true };
 const configured = (limit: number, isPaused: boolean) => ({ type: "backlog.configured", limit, isPaused }) as const;
 const backlog: Row<typeof backlogMachine, string> = {
   machine: backlogMachine,
   reach: {
     active: () => givenBacklog(),
     idle: () => givenBacklog().when({ type: "backlog.counted", depth: 0, sources: [source] }),
+    aside: () => givenBacklog().when({ type: "backlog.yielded" }),
     paused: () => givenBacklog({ isPaused: true }),
   },
   kinds: {
     "backlog.configured": "tells",
     "backlog.close": "tells",
+    "backlog.yielded": "fact",
+    "backlog.vacated": "fact",
     "backlog.stirred": "fact",
     "backlog.counted": "fact",
     "event.taken": "fact",
@@ -428,27 +432,29 @@ function chart<L extends AnyStateMachine, Told>(
 
 chart("sandbox", sandbox, (cells) =>
   expect(cells).toMatchInlineSnapshot(`
-    [
-      "init.booting × sandbox.invoke: says refused; refused: SandboxBusy",
-      "init.booting × sandbox.stop: → dead; says reported",
-      "init.starting × sandbox.invoke: says refused; refused: SandboxBusy",
-      "init.starting × sandbox.stop: → dead; says reported",
-      "idle.ready × sandbox.invoke: → busy.running; says started; later finished: timeout",
-      "idle.ready × sandbox.stop: → dead; says reported",
-      "idle.reset × sandbox.invoke: → busy.booting; says started; later finished: timeout",
-      "idle.reset × sandbox.stop: → dead; says reported",
-      "busy.booting × sandbox.invoke: says refused; refused: SandboxBusy",
-      "busy.booting × sandbox.stop: noted",
-      "busy.starting × sandbox.invoke: says refused; refused: SandboxBusy",
-      "busy.starting × sandbox.stop: noted",
-      "busy.running × sandbox.invoke: says refused; refused: SandboxBusy",
-      "busy.running × sandbox.stop: noted",
-      "busy.settling × sandbox.invoke: says refused; refused: SandboxBusy",
-      "busy.settling × sandbox.stop: noted",
-      "busy.ending × sandbox.invoke: says refused; refused: SandboxBusy",
-      "busy.ending × sandbox.stop: noted",
-    ]
-  `),
+  [
+    "init.booting × sandbox.invoke: says refused; refused: SandboxBusy",
+    "init.booting × sandbox.stop: → dead; says reported",
+    "init.starting × sandbox.invoke: says refused; refused: SandboxBusy",
+    "init.starting × sandbox.stop: → dead; says reported",
+    "idle.ready × sandbox.invoke: → busy.running; says started; later finished: timeout",
+    "idle.ready × sandbox.stop: → dead; says reported",
+    "idle.frozen × sandbox.invoke: → busy.running; says started; later finished: timeout",
+    "idle.frozen × sandbox.stop: → dead; says reported",
+    "idle.reset × sandbox.invoke: → busy.booting; says started; later finished: timeout",
+    "idle.reset × sandbox.stop: → dead; says reported",
+    "busy.booting × sandbox.invoke: says refused; refused: SandboxBusy",
+    "busy.booting × sandbox.stop: noted",
+    "busy.starting × sandbox.invoke: says refused; refused: SandboxBusy",
+    "busy.starting × sandbox.stop: noted",
+    "busy.running × sandbox.invoke: says refused; refused: SandboxBusy",
+    "busy.running × sandbox.stop: noted",
+    "busy.settling × sandbox.invoke: says refused; refused: SandboxBusy",
+    "busy.settling × sandbox.stop: noted",
+    "busy.ending × sandbox.invoke: says refused; refused: SandboxBusy",
+    "busy.ending × sandbox.stop: noted",
+  ]
+`),
 );
 chart("worker", worker, (cells) =>
   expect(cells).toMatchInlineSnapshot(`
@@ -550,21 +556,25 @@ chart("event", queuedEvent, (cells) =>
 );
 chart("backlog of a function", backlog, (cells) =>
   expect(cells).toMatchInlineSnapshot(`
-  [
-    "active × backlog.configured: nothing to do",
-    "active × backlog.configured: noted",
-    "active × backlog.configured: → paused",
-    "active × backlog.close: → gone",
-    "idle × backlog.configured: nothing to do",
-    "idle × backlog.configured: → active",
-    "idle × backlog.configured: → paused",
-    "idle × backlog.close: → gone",
-    "paused × backlog.configured: → active",
-    "paused × backlog.configured: → active",
-    "paused × backlog.configured: nothing to do",
-    "paused × backlog.close: → gone",
-  ]
-`),
+    [
+      "active × backlog.configured: nothing to do",
+      "active × backlog.configured: noted",
+      "active × backlog.configured: → paused",
+      "active × backlog.close: → gone",
+      "idle × backlog.configured: nothing to do",
+      "idle × backlog.configured: → active",
+      "idle × backlog.configured: → paused",
+      "idle × backlog.close: → gone",
+      "aside × backlog.configured: nothing to do",
+      "aside × backlog.configured: noted",
+      "aside × backlog.configured: → paused",
+      "aside × backlog.close: → gone",
+      "paused × backlog.configured: → active",
+      "paused × backlog.configured: → active",
+      "paused × backlog.configured: nothing to do",
+      "paused × backlog.close: → gone",
+    ]
+  `),
 );
 chart("invocation", invocation, (cells) => expect(cells).toEqual([]));
 

@@ -133,7 +133,7 @@ export class Fleet {
                 poolId,
                 spec,
                 isolation: "none",
-                limits: { initMs: 1000, idleMs: 5000 },
+                limits: { initMs: 1000, idleMs: 5000, freezeMs: 100 },
               }),
             idle: () =>
               standing()
@@ -186,6 +186,7 @@ export class Fleet {
             later(40, () => sendBack({ type: "process.ready", initUs: 1 }));
           });
         }
+        if (command.type !== "deliver") return;
         const { requestId } = command.call;
         running.add(sandboxId);
         witness.began(spec.fn, sandboxId);

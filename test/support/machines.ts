@@ -79,7 +79,7 @@ export const givenSandbox = (change: Partial<SandboxInput> = {}) =>
       poolId: poolId(spec()),
       spec: spec(),
       isolation: "none",
-      limits: { initMs: 10_000, idleMs: 300_000 },
+      limits: { initMs: 10_000, idleMs: 300_000, freezeMs: 100 },
       ...change,
     },
   );
@@ -183,6 +183,8 @@ export const givenEvent = (change: Partial<EventInput> = {}) =>
       payload: new Uint8Array(),
       attempt: 1,
       setbacks: 0,
+      shard: "0",
+      accepted: 1,
       acceptedAt: 0,
       traceId: undefined,
       clientContext: undefined,
@@ -200,6 +202,7 @@ export const givenBacklog = (change: Partial<BacklogInput> = {}) =>
       backlogMachine.provide({
         actions: {
           open: ({ context }) => record(`open ${Object.keys(context.sources).join("+")}`),
+          check: () => record("check"),
           close: () => record("close"),
           grant: ({ context }) => {
             for (const id of context.granted) record(`grant ${id}`);

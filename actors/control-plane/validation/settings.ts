@@ -8,10 +8,10 @@ import { destinationTarget } from "../../../subjects/event-invoke.ts";
 import type { Architecture, CodeSource, Settings } from "../commands.ts";
 import type { Constraints } from "./constraints.ts";
 import { environmentOf } from "./environment.ts";
-import { runtimeOf } from "./runtimes.ts";
+import { layersOf } from "./layers.ts";
+import { ARCHITECTURES, runtimeOf } from "./runtimes.ts";
 
 const ROLE = "arn:(aws[a-zA-Z-]*)?:iam::\\d{12}:role/?[a-zA-Z_0-9+=,.@\\-_/]+";
-const ARCHITECTURES = ["x86_64", "arm64"] as const;
 const BUCKET = "CODE";
 const SHA256 = /^[0-9a-f]{64}$/;
 
@@ -23,7 +23,6 @@ const UNSUPPORTED = [
   "FileSystemConfigs",
   "ImageConfig",
   "KMSKeyArn",
-  "Layers",
   "PublishTo",
   "TenancyConfig",
   "VpcConfig",
@@ -44,6 +43,7 @@ export function settingsOf(check: Constraints): Settings {
     DeadLetterConfig: deadLettersOf(check),
     EphemeralStorage: ephemeralStorageOf(check),
     LoggingConfig: loggingOf(check),
+    Layers: layersOf(check),
   };
   return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined)) as Settings;
 }
@@ -114,11 +114,23 @@ function ephemeralStorageOf(check: Constraints): Settings["EphemeralStorage"] {
 function loggingOf(check: Constraints): Settings["LoggingConfig"] {
   const inside = check.inside("LoggingConfig");
   if (inside === undefined) return undefined;
-  for (const level of ["ApplicationLogLevel", "SystemLogLevel"])
-    if (inside.has(level)) refuseField(`LoggingConfig.${level}`);
   const LogFormat = inside.choice("LogFormat", ["JSON", "Text"]);
   const LogGroup = inside.text("LogGroup", { min: 1, max: 512, pattern: "[\\.\\-_/#A-Za-z0-9]+" });
-  return { ...(LogFormat === undefined ? {} : { LogFormat }), ...(LogGroup === undefined ? {} : { LogGroup }) };
+  const ApplicationLogLevel = inside.choice("ApplicationLogLevel", [
+    "TRACE",
+    "DEBUG",
+    "INFO",
+    "WARN",
+    "ERROR",
+    "FATAL",
+  ]);
+  const SystemLogLevel = inside.choice("SystemLogLevel", ["DEBUG", "INFO", "WARN"]);
+  return {
+    ...(LogFormat === undefined ? {} : { LogFormat }),
+    ...(LogGroup === undefined ? {} : { LogGroup }),
+    ...(ApplicationLogLevel === undefined ? {} : { ApplicationLogLevel }),
+    ...(SystemLogLevel === undefined ? {} : { SystemLogLevel }),
+  };
 }
 
 /** Refuses by name every one of the fields that asks for something. */

@@ -57,6 +57,17 @@ export async function mountView(from: string, path: string): Promise<void> {
   await run("mount", ["-n", "-o", "remount,bind,ro,nosuid,nodev", path], { env });
 }
 
+/** Shows `from`, flags and all, at `path` as well; whatever has a slave of the mount `path` lies in sees it too. */
+export async function mountThere(from: string, path: string): Promise<void> {
+  await run("mount", ["-n", "--bind", from, path], { env });
+}
+
+/** Makes the folder `path` a mount of its own, with which others can share what is mounted below it. */
+export async function mountShared(path: string): Promise<void> {
+  await run("mount", ["-n", "--bind", path, path], { env });
+  await run("mount", ["-n", "--make-shared", path], { env });
+}
+
 /** Takes down the mount at `path` and removes the folder or file it was on. Done already counts as done. */
 export async function unmount(path: string): Promise<void> {
   if (await isMounted(path)) {

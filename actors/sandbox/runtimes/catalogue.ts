@@ -8,6 +8,7 @@
 import { access, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
+import { LIBRARY_PATH } from "./environment.ts";
 import { findPython } from "./python-interpreter.ts";
 
 export type RuntimeArch = "x64" | "arm64";
@@ -182,9 +183,9 @@ async function findPythonRuntime(runtime: string, options: RuntimeOptions): Prom
   const interpreter = isSystems ? python.path : `/var/lang/bin/${runtime}`;
   const bootstrap = "/var/runtime/bootstrap.py";
   // An interpreter that was built elsewhere looks for its library where it was built; it now lies in /var/lang.
-  const finding = isSystems ? [] : ["/usr/bin/env", "LD_LIBRARY_PATH=/var/lang/lib"];
+  const command = [interpreter, ...isolationFlags, bootstrap];
   const direct = {
-    command: [...finding, interpreter, ...isolationFlags, bootstrap],
+    command: isSystems ? command : withLibraries(command),
     mounts: [
       ...(isSystems ? [] : [{ from: python.prefix, to: "/var/lang" }]),
       { from: runtimeDir, to: "/var/runtime" },
@@ -198,6 +199,13 @@ async function findPythonRuntime(runtime: string, options: RuntimeOptions): Prom
   const flags = options.host.isWrapped ? ["-X", "utf8"] : isolationFlags;
   return behindHost(direct, [interpreter, ...flags, bootstrap], options);
 }
+
+/** For an interpreter that loads libraries from the folders the environment names: it asks for them only when it begins. */
+export const withLibraries = (command: readonly string[]): readonly string[] => [
+  "/usr/bin/env",
+  `LD_LIBRARY_PATH=${LIBRARY_PATH}`,
+  ...command,
+];
 
 /** The system's own additions (environment, user and site packages) are none of a function's business. */
 const isolationFlags = ["-I", "-S", "-X", "utf8"];

@@ -39,8 +39,7 @@ export class BubblewrapDriver implements SandboxDriver {
 
   probe(): Promise<Isolation> {
     this.#isolation ??= this.#open().then(async (premises) => {
-      await tryOut(this);
-      return isolationOf(premises);
+      return isolationOf(premises, await tryOut(this, premises));
     });
     return this.#isolation;
   }
@@ -74,13 +73,14 @@ export class BubblewrapDriver implements SandboxDriver {
       const uid = takeUid(premises, closings);
       const cgroup = await makeCgroup(premises, spec, closings);
       const tmp = await makeTmp(premises, spec.tmpMiB, closings);
-      const mounts = await makeReachable(premises, spec.mounts, closings);
+      const places = await makePlaces(premises, spec, closings);
+      const mounts = [...(await makeReachable(premises, spec.mounts, closings)), ...(places?.mounts ?? [])];
       this.#made += 1;
       const argsFile = join(premises.folder, "args", String(this.#made));
       closings.push(() => rm(argsFile, { force: true }));
       await writeFile(argsFile, options(premises.host, tmp, mounts, descriptors).join("\0"));
       const life = { ...launch(premises, spec, uid), uid, argsFile, seccompFile: premises.seccompFile, cgroup };
-      const enclosure = new BubblewrapEnclosure(spec.id, life, async () => {
+      const enclosure = new BubblewrapEnclosure(spec.id, life, places, async () => {
         this.#enclosures.delete(enclosure);
         await release();
       });
@@ -130,6 +130,14 @@ async function makeTmp({ tmps }: Premises, sizeMiB: number, closings: Closing[])
   const from = await tmps.take(sizeMiB);
   closings.push(() => tmps.drop(from));
   return { from };
+}
+
+async function makePlaces({ places }: Premises, spec: EnclosureSpec, closings: Closing[]) {
+  if (!spec.latePlaces?.length) return undefined;
+  if (!places) throw new Error("nothing can be placed late: the worker has no private mounts");
+  const made = await places.make(spec.latePlaces);
+  closings.push(() => made.close());
+  return made;
 }
 
 /** The same views from paths a sandbox's user can walk to. */

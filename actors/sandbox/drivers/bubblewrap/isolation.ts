@@ -5,8 +5,15 @@ import type { Premises } from "./premises.ts";
 import { namespaces } from "./profile.ts";
 import { namespacesRemedy } from "./remedies.ts";
 
-/** Runs one real sandbox to its end. Throws `IsolationUnavailable` with what the host refused. */
-export async function tryOut(driver: SandboxDriver): Promise<void> {
+/** How the trial sandbox ends when it saw what was placed in it, and when it didn't. */
+const SAW = 8;
+const SAW_NOT = 7;
+
+/**
+ * Runs one real sandbox to its end, and where there are places tells whether code can be placed in one that runs.
+ * Throws `IsolationUnavailable` with what the host refused.
+ */
+export async function tryOut(driver: SandboxDriver, { places, host }: Premises): Promise<{ latePlacement: boolean }> {
   const enclosure = await driver.create({
     id: "probe",
     memoryMiB: 64,
@@ -14,15 +21,19 @@ export async function tryOut(driver: SandboxDriver): Promise<void> {
     pids: 16,
     tmpMiB: 1,
     mounts: [],
-    command: ["/bin/sh", "-c", "exit 7"],
+    ...(places ? { latePlaces: ["/opt"] } : {}),
+    command: ["/bin/sh", "-c", `read -r _ <&3; [ -e /opt/passwd ] && exit ${SAW}; exit ${SAW_NOT}`],
   });
   try {
     const booted = await enclosure.boot();
+    if (places) await enclosure.placeCode([{ from: host.etc, to: "/opt" }]).catch(() => {});
+    booted.channel.write("\n");
     const [exit, complaint] = await Promise.all([booted.exited, text(booted.stderr)]);
-    if (exit.code !== 7) {
+    if (exit.code !== SAW && exit.code !== SAW_NOT) {
       const missing = complaint.trim() || `a trial sandbox ended with ${exit.signal ?? exit.code}`;
       throw new IsolationUnavailable(missing, await namespacesRemedy(missing));
     }
+    return { latePlacement: exit.code === SAW };
   } catch (error) {
     if (!(error instanceof BootFailed)) throw error;
     throw new IsolationUnavailable(error.message, await namespacesRemedy(error.message));
@@ -31,7 +42,7 @@ export async function tryOut(driver: SandboxDriver): Promise<void> {
   }
 }
 
-export function isolationOf(premises: Premises): Isolation {
+export function isolationOf(premises: Premises, found: { readonly latePlacement: boolean }): Isolation {
   const { limits } = premises.cgroups;
   const ownUsers = premises.uids !== undefined;
   return {
@@ -44,11 +55,16 @@ export function isolationOf(premises: Premises): Isolation {
       cpu: limits.cpu ? "cgroup" : "none",
     },
     uidPerSandbox: ownUsers,
-    lacks: lacksOf(premises),
+    freezes: premises.cgroups.freezes,
+    latePlacement: found.latePlacement,
+    lacks: lacksOf(premises, found),
   };
 }
 
-function lacksOf({ cgroups, uids, tmps, prlimit, bwrap }: Premises): string[] {
+function lacksOf(
+  { cgroups, uids, tmps, prlimit, bwrap }: Premises,
+  { latePlacement }: { readonly latePlacement: boolean },
+): string[] {
   const names = (["memory", "cpu"] as const).filter((name) => !cgroups.limits[name]).join(" and ");
   return [
     ...(names
@@ -56,6 +72,14 @@ function lacksOf({ cgroups, uids, tmps, prlimit, bwrap }: Premises): string[] {
           `No limit on ${names}: control groups can't be made here. Run the worker as root, or in a scope of its own: systemd-run --user --scope -p Delegate=yes …`,
         ]
       : []),
+    ...(cgroups.freezes
+      ? []
+      : [
+          "Idle sandboxes are not frozen: what a function leaves running computes on. That takes control groups of the worker's own.",
+        ]),
+    ...(latePlacement
+      ? []
+      : ["No sandbox is booted before it is needed. Start the worker in a mount namespace of its own."]),
     ...(uids ? [] : ["All sandboxes are the same user of the host. Run the worker as root to give each its own."]),
     ...(tmps
       ? []

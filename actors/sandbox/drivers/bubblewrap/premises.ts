@@ -11,6 +11,7 @@ import { openCgroups } from "../cgroups/find.ts";
 import { closeInheritable } from "../descriptors.ts";
 import { IsolationUnavailable } from "../driver.ts";
 import { newInstanceName } from "../instance.ts";
+import { LatePlaces } from "../late-places.ts";
 import { hasPrivateMounts } from "../private-mounts.ts";
 import { seccompFilter, thisArchitecture } from "../seccomp/policy.ts";
 import { isReachableByAll, Staging } from "../staging.ts";
@@ -55,6 +56,8 @@ export interface Premises {
   /** Undefined without private mounts, as is `staging`. */
   readonly tmps: TmpPool | undefined;
   readonly staging: Staging | undefined;
+  /** Undefined without private mounts, and where mounts can't be shared. */
+  readonly places: LatePlaces | undefined;
   close(): Promise<void>;
 }
 
@@ -89,8 +92,10 @@ export async function openPremises(given: BubblewrapOptions): Promise<Premises> 
   const watchdog = setWatchdog({ name, folder, cgroups: cgroups.folders });
   let uids: UidPool | undefined;
   let tmps: TmpPool | undefined;
+  let places: LatePlaces | undefined;
   const close = async () => {
     await tmps?.close();
+    await places?.close();
     await cgroups.close();
     await uids?.close();
     await watchdog.dismiss();
@@ -98,7 +103,7 @@ export async function openPremises(given: BubblewrapOptions): Promise<Premises> 
   try {
     await reapLeftovers(home, cgroups.folders);
     // Sandbox users walk through these folders to what they are shown, and can't list them.
-    for (const path of [home, folder, ...["tmp", "views", "args"].map((each) => join(folder, each))]) {
+    for (const path of [home, folder, ...["tmp", "views", "args", "late"].map((each) => join(folder, each))]) {
       await mkdir(path, { recursive: true });
       await chmod(path, 0o711).catch(() => {});
     }
@@ -116,11 +121,12 @@ export async function openPremises(given: BubblewrapOptions): Promise<Premises> 
       const { usualTmpMiB: usualMiB = 512, readyTmps: ready = 4 } = given;
       tmps = new TmpPool({ folder: join(folder, "tmp"), usualMiB, ready });
     }
+    places = hasPrivateMounts() ? await LatePlaces.open(join(folder, "late")).catch(() => undefined) : undefined;
     const staging = tmps && new Staging(join(folder, "views"));
     const prlimit = await findProgram("prlimit");
     const { path, isTheirs } = await startable(bwrap.path, { uids, staging, folder });
     const program = { path, version: bwrap.version, isTheirs };
-    return { name, folder, bwrap: program, prlimit, host, seccompFile, cgroups, uids, tmps, staging, close };
+    return { name, folder, bwrap: program, prlimit, host, seccompFile, cgroups, uids, tmps, staging, places, close };
   } catch (error) {
     await close();
     throw error;
