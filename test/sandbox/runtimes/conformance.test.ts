@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { nodeClient, pythonClient } from "./aws-clients.ts";
+import { goFunction, nodeClient, pythonClient } from "./aws-clients.ts";
 import { arn, type Booted, bodyOf, boot, host, nodeBootstrap, pythonBootstrap } from "./booted.ts";
 import { nodeFunction, ownClient, pythonFunction } from "./functions.ts";
 
@@ -59,6 +59,15 @@ const flavours: readonly Flavour[] = [
     bootstrap: pythonClient,
     errorType: "Runtime.Unknown",
     namesInitErrors: true,
+    diesOfRefusal: true,
+  },
+  {
+    name: "custom, with AWS's client for Go",
+    command: host,
+    files: {},
+    bootstrap: goFunction,
+    errorType: "Runtime.Unknown",
+    namesInitErrors: false,
     diesOfRefusal: true,
   },
 ];
