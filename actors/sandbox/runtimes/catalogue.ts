@@ -22,11 +22,15 @@ export interface RuntimeOptions {
   readonly arch?: RuntimeArch;
   /** The sandbox's memory; with it, V8's heap is sized to fit. */
   readonly memoryMiB?: number;
+  /** One of our own runtimes is started by the host, by way of a wrapper script or not (hosting.ts). */
+  readonly host?: { readonly isWrapped: boolean };
 }
 
 export interface ResolvedRuntime {
   /** Argv inside the sandbox. Its first word exists there once `mounts` are bound. */
   readonly command: readonly string[];
+  /** What the host starts, where `command` is the host and the runtime is one of ours. */
+  readonly client?: readonly string[];
   /** Read-only binds, host to sandbox. */
   readonly mounts: readonly { readonly from: string; readonly to: string }[];
   /** The host folder that is bound at `/var/runtime`, or holds what is. */
@@ -152,8 +156,9 @@ async function findNode(runtime: string, options: RuntimeOptions): Promise<Resol
   const node = await nodeBinary(runtime, options);
   if (!node) return null;
   const runtimeDir = join(here, "nodejs");
-  return {
-    command: ["/var/lang/bin/node", ...heapFlags(options.memoryMiB), "/var/runtime/bootstrap.cjs"],
+  const command = ["/var/lang/bin/node", ...heapFlags(options.memoryMiB), "/var/runtime/bootstrap.cjs"];
+  const direct = {
+    command,
     mounts: [
       { from: node.path, to: "/var/lang/bin/node" },
       { from: runtimeDir, to: "/var/runtime" },
@@ -162,22 +167,48 @@ async function findNode(runtime: string, options: RuntimeOptions): Promise<Resol
     overheadMiB: 0,
     version: node.version,
   };
+  return options.host ? behindHost(direct, command, options) : direct;
 }
+
+/** The host lies where neither the function nor its runtime look. */
+async function behindHost(
+  direct: ResolvedRuntime,
+  client: readonly string[],
+  options: RuntimeOptions,
+): Promise<ResolvedRuntime | null> {
+  const node = await nodeBinary(pinnedNode, options);
+  if (!node) return null;
+  return {
+    ...direct,
+    command: ["/var/mayfly/node", hostHeap, "/var/mayfly/host/host.cjs"],
+    client,
+    mounts: [
+      ...direct.mounts,
+      { from: node.path, to: "/var/mayfly/node" },
+      { from: join(here, "host"), to: "/var/mayfly/host" },
+      { from: join(here, "nodejs"), to: "/var/mayfly/nodejs" },
+    ],
+    overheadMiB: hostMiB,
+  };
+}
+
+const hostHeap = "--max-old-space-size=64";
+const hostMiB = 48;
 
 /** The host serves HTTP for the function's own process; it needs little memory itself. */
 async function findCustom(options: RuntimeOptions): Promise<ResolvedRuntime | null> {
   const node = await nodeBinary(pinnedNode, options);
   if (!node) return null;
-  const runtimeDir = join(here, "custom");
+  const runtimeDir = join(here, "host");
   return {
-    command: ["/var/lang/bin/node", "--max-old-space-size=64", "/var/runtime/custom/host.cjs"],
+    command: ["/var/lang/bin/node", hostHeap, "/var/runtime/host/host.cjs"],
     mounts: [
       { from: node.path, to: "/var/lang/bin/node" },
-      { from: runtimeDir, to: "/var/runtime/custom" },
+      { from: runtimeDir, to: "/var/runtime/host" },
       { from: join(here, "nodejs"), to: "/var/runtime/nodejs" },
     ],
     runtimeDir,
-    overheadMiB: 48,
+    overheadMiB: hostMiB,
     version: node.version,
   };
 }
@@ -190,16 +221,16 @@ async function findAdded(runtime: string, options: RuntimeOptions): Promise<Reso
   const isForThis = architectures.length === 0 || architectures.includes(hostArchitecture);
   if (!node || !isForThis) return null;
   return {
-    command: ["/var/mayfly/node", "--max-old-space-size=64", "/var/mayfly/custom/host.cjs", "/var/runtime/bootstrap"],
+    command: ["/var/mayfly/node", hostHeap, "/var/mayfly/host/host.cjs", "/var/runtime/bootstrap"],
     mounts: [
       { from: node.path, to: "/var/mayfly/node" },
-      { from: join(here, "custom"), to: "/var/mayfly/custom" },
+      { from: join(here, "host"), to: "/var/mayfly/host" },
       { from: join(here, "nodejs"), to: "/var/mayfly/nodejs" },
       { from: runtimeDir, to: "/var/runtime" },
       ...(lang === undefined ? [] : [{ from: lang, to: "/var/lang" }]),
     ],
     runtimeDir,
-    overheadMiB: 48,
+    overheadMiB: hostMiB,
     version,
   };
 }
@@ -208,16 +239,25 @@ async function findPythonRuntime(runtime: string, options: RuntimeOptions): Prom
   const python = await findPython(runtime, join(installedFolder(options.home, runtime), "bin"));
   if (!python) return null;
   const runtimeDir = join(here, "python");
-  const bootstrap = [...isolationFlags, "/var/runtime/bootstrap.py"];
-  const mounts = [{ from: runtimeDir, to: "/var/runtime" }];
-  const common = { runtimeDir, overheadMiB: 0, version: python.version };
-  if (python.prefix === "/usr") return { command: [python.path, ...bootstrap], mounts, ...common };
-  return {
-    // An interpreter that was built elsewhere looks for its library where it was built; it now lies in /var/lang.
-    command: withLibraries([`/var/lang/bin/${runtime}`, ...bootstrap]),
-    mounts: [{ from: python.prefix, to: "/var/lang" }, ...mounts],
-    ...common,
+  const isSystems = python.prefix === "/usr";
+  const interpreter = isSystems ? python.path : `/var/lang/bin/${runtime}`;
+  const bootstrap = "/var/runtime/bootstrap.py";
+  // An interpreter that was built elsewhere looks for its library where it was built; it now lies in /var/lang.
+  const command = [interpreter, ...isolationFlags, bootstrap];
+  const direct = {
+    command: isSystems ? command : withLibraries(command),
+    mounts: [
+      ...(isSystems ? [] : [{ from: python.prefix, to: "/var/lang" }]),
+      { from: runtimeDir, to: "/var/runtime" },
+    ],
+    runtimeDir,
+    overheadMiB: 0,
+    version: python.version,
   };
+  if (!options.host) return direct;
+  // A wrapper script decides about Python's own options itself.
+  const flags = options.host.isWrapped ? ["-X", "utf8"] : isolationFlags;
+  return behindHost(direct, [interpreter, ...flags, bootstrap], options);
 }
 
 /** For an interpreter that loads libraries from the folders the environment names: it asks for them only when it begins. */
