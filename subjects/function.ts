@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { EventInvokeConfig, QueueConfig } from "./event-invoke.ts";
-import { AccountId, Token } from "./tokens.ts";
+import { AccountId, LATEST, Token } from "./tokens.ts";
 
 export const Architecture = z.enum(["x86_64", "arm64"]);
 export type Architecture = z.infer<typeof Architecture>;
@@ -137,6 +137,10 @@ export type FunctionRecord = z.infer<typeof FunctionRecord>;
 /** An alias may be named `constructor`: only what was really made is found. */
 export const aliasOf = ({ aliases }: Pick<FunctionRecord, "aliases">, name: string): Alias | undefined =>
   Object.hasOwn(aliases, name) ? aliases[name] : undefined;
+
+/** Whether it can be called by this: `$LATEST`, one of its versions, or an alias. */
+export const hasQualifier = (record: FunctionRecord, qualifier: string): boolean =>
+  qualifier === LATEST || record.versions.includes(qualifier) || aliasOf(record, qualifier) !== undefined;
 
 export const functionKey = (acct: string, fn: string): string => `${acct}.${fn}`;
 export const versionKey = (acct: string, fn: string, version: string): string => `${acct}.${fn}.${version}`;

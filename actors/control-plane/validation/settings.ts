@@ -7,6 +7,7 @@ import { Refused } from "../../../subjects/errors.ts";
 import { destinationTarget } from "../../../subjects/event-invoke.ts";
 import type { Architecture, CodeSource, Settings } from "../commands.ts";
 import type { Constraints } from "./constraints.ts";
+import { invalidTarget } from "./destinations.ts";
 import { environmentOf } from "./environment.ts";
 import { layersOf } from "./layers.ts";
 import type { Caller } from "./names.ts";
@@ -102,7 +103,7 @@ function deadLettersOf(check: Constraints): Settings["DeadLetterConfig"] {
   const TargetArn = inside.text("TargetArn") ?? "";
   const target = destinationTarget(TargetArn);
   if (TargetArn !== "" && (target === undefined || target.kind === "function"))
-    throw new Refused("InvalidParameterValueException", `The provided target ARN ${TargetArn} is invalid.`);
+    throw new Refused("InvalidParameterValueException", invalidTarget(TargetArn));
   return { TargetArn };
 }
 
