@@ -28,6 +28,7 @@ import { followed, Life } from "./life.ts";
 import type { Message, Subscription } from "./port.ts";
 import { refusalSaid } from "./replies.ts";
 import type { EndpointStatistics } from "./statistics.ts";
+import { stepping } from "./stepping.ts";
 import type { Ask, Delivery, Hear, Saying, Wiring } from "./wiring.ts";
 
 export interface PopulationOptions<L extends AnyActorLogic> {
@@ -73,7 +74,7 @@ export class Population<L extends AnyActorLogic> {
   constructor(component: Component, options: PopulationOptions<L>) {
     this.#component = component;
     this.#options = options;
-    this.#logic = followed(options.logic, (key) => this.#members.get(key)?.life);
+    this.#logic = followed(stepping(options.logic), (key) => this.#members.get(key)?.life);
     component.add(this);
   }
 
