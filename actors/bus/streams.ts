@@ -1,6 +1,13 @@
 /** Makes the streams that are missing, from the plans in subjects/streams.ts, and brings the others up to date. */
 import { isDeepStrictEqual } from "node:util";
-import { DiscardPolicy, jetstreamManager, RetentionPolicy, StorageType, type StreamConfig } from "@nats-io/jetstream";
+import {
+  DiscardPolicy,
+  jetstreamManager,
+  PersistMode,
+  RetentionPolicy,
+  StorageType,
+  type StreamConfig,
+} from "@nats-io/jetstream";
 import { type NatsConnection, nanos } from "nats";
 import { STREAMS, type StreamPlan } from "../../subjects/streams.ts";
 
@@ -58,7 +65,7 @@ function changeable(plan: StreamPlan, { asyncDepth }: StreamOptions): Partial<St
   };
 }
 
-/** Servers silently ignore what they don't know: the depth per subject and the schedules are then off. */
+/** Servers silently ignore what they don't know: depth per subject, schedules and writing later are then off. */
 function fixed(plan: StreamPlan, { replicas }: StreamOptions): Partial<StreamConfig> {
   const isQueue = plan.isWorkQueue === true;
   return {
@@ -70,5 +77,7 @@ function fixed(plan: StreamPlan, { replicas }: StreamOptions): Partial<StreamCon
     allow_direct: true,
     ...(isQueue ? { max_consumers: MAX_CONSUMERS } : {}),
     ...(plan.hasSchedules === true ? { allow_msg_schedules: true } : {}),
+    // Only a stream on one server has the choice: with replicas the others hold what one hasn't written yet.
+    ...(plan.isWrittenLater === true && replicas === 1 ? { persist_mode: PersistMode.Async } : {}),
   };
 }
