@@ -26,7 +26,9 @@ interface ActionArgs {
   readonly system: Scope["system"];
 }
 
-type Assignment = (args: ActionArgs & { spawn: () => never }, params: unknown) => object;
+type Assigner<T> = (args: ActionArgs & { spawn: () => never }, params: unknown) => T;
+/** The whole change, or each property of it: a value, or what gives it. */
+type Assignment = Assigner<object> | Readonly<Record<string, unknown>>;
 type Custom = (args: ActionArgs, params: unknown) => void;
 
 /** Runs actions in their order and gives the snapshot after them. What is executed is up to the actor: at once, or when it is started. */
@@ -50,8 +52,8 @@ export function act(
       scope.actionExecutor({ type, info: args as never, params: params as never, exec: known as Custom });
       continue;
     }
-    if (typeof known.assignment === "function") {
-      const update = (known.assignment as Assignment)({ ...args, spawn: noSpawn }, params);
+    if (known.assignment !== undefined) {
+      const update = updateOf(known.assignment as Assignment, { ...args, spawn: noSpawn }, params);
       next = { ...next, context: { ...next.context, ...update } };
       continue;
     }
@@ -65,6 +67,16 @@ export function act(
     if (more !== undefined) next = act(next, more, event, scope, internalQueue);
   }
   return next;
+}
+
+function updateOf(assignment: Assignment, args: ActionArgs & { spawn: () => never }, params: unknown): object {
+  if (typeof assignment === "function") return (assignment as Assigner<object>)(args, params);
+  const update: Record<string, unknown> = {};
+  for (const key in assignment) {
+    const value = assignment[key];
+    update[key] = typeof value === "function" ? (value as Assigner<unknown>)(args, params) : value;
+  }
+  return update;
 }
 
 const isResolving = (action: unknown): action is Resolving => typeof action === "function" && "resolve" in action;

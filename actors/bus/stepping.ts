@@ -68,6 +68,8 @@ function isPlain(node: AnyStateNode): boolean {
 class Stepper {
   readonly #machine: AnyStateMachine;
   readonly #places = new Map<AnyStateNode, Place>();
+  /** Where every actor begins, before it has a context. */
+  #first: AnyMachineSnapshot | undefined;
 
   constructor(machine: AnyStateMachine) {
     this.#machine = machine;
@@ -88,7 +90,8 @@ class Stepper {
   readonly begin = (scope: Scope, input: unknown): AnyMachineSnapshot => {
     const event = { type: "xstate.init", input };
     const place = this.#place(innermost(this.#machine.root));
-    let snapshot: AnyMachineSnapshot = this.#machine.resolveState({ value: place.value, context: {} });
+    this.#first ??= this.#machine.resolveState({ value: place.value, context: {} });
+    let snapshot = this.#first;
     try {
       const { context } = this.#machine.config;
       const given = typeof context === "function" ? context({ input, self: scope.self, spawn: noSpawn }) : context;
