@@ -17,7 +17,7 @@ import { initError, MAX_RESPONSE_BYTES, responseTooLarge } from "./policy.ts";
 import type { InitPhase, RuntimeInit, ShutdownReason } from "./runtime-init.ts";
 import type { Furnishing, SandboxWorld } from "./world.ts";
 
-export type { Furnishing, SandboxWorld };
+export type { SandboxWorld };
 
 const MIB = 1024 * 1024;
 /** Lambda gives one processor at 1,769 MB, and more or less of it in proportion. Source: Lambda developer guide, memory. */
@@ -38,7 +38,10 @@ const processLogic = (world: SandboxWorld) =>
       else if (command.type === "thaw") process.thaw();
       else void process.kill(command.reason);
     });
-    return () => void process.destroy().catch((error: unknown) => world.leftBehind(input, error));
+    return () => {
+      const gone = process.destroy().catch((error: unknown) => world.leftBehind(input, error));
+      world.ending?.(gone);
+    };
   });
 
 class SandboxProcess {

@@ -24,6 +24,7 @@ type Standing = "init" | "idle" | "busy";
 export class Sandboxes {
   readonly #population: Population<typeof sandboxMachine>;
   readonly #options: SandboxesOptions;
+  readonly #ending = new Set<Promise<void>>();
 
   constructor(options: SandboxesOptions) {
     const { component, workerId, world } = options;
@@ -36,6 +37,10 @@ export class Sandboxes {
         logged: () => component.network.flush(),
         leftBehind: ({ sandboxId }, error) =>
           component.log.error({ sandboxId, err: error }, "not all of it is removed"),
+        ending: (gone) => {
+          this.#ending.add(gone);
+          void gone.finally(() => this.#ending.delete(gone));
+        },
         us: () => component.clock.us(),
       }),
       wiring: sandboxWiring(workerId),
@@ -75,6 +80,11 @@ export class Sandboxes {
       pools.set(key, [...(pools.get(key) ?? []), { sandboxId, state }]);
     }
     return pools;
+  }
+
+  /** Resolves when those that have ended are gone: extensions are given their time. */
+  async gone(): Promise<void> {
+    await Promise.all(this.#ending);
   }
 
   get size(): number {

@@ -27,5 +27,7 @@ export interface SandboxWorld {
   logged(): Promise<void>;
   /** Something of a sandbox could not be removed. */
   leftBehind(sandbox: SandboxInput, error: unknown): void;
+  /** A sandbox goes; `gone` settles when nothing of it is left. */
+  ending?(gone: Promise<void>): void;
   us(): number;
 }
