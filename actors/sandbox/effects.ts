@@ -33,7 +33,10 @@ const processLogic = (world: SandboxWorld) =>
       else if (command.type === "thaw") process.thaw();
       else void process.kill(command.reason);
     });
-    return () => void process.destroy().catch((error: unknown) => world.leftBehind(input, error));
+    return () => {
+      const gone = process.destroy().catch((error: unknown) => world.leftBehind(input, error));
+      world.ending?.(gone);
+    };
   });
 
 class SandboxProcess {

@@ -25,6 +25,7 @@ type Standing = "init" | "idle" | "busy";
 export class Sandboxes {
   readonly #population: Population<typeof sandboxMachine>;
   readonly #options: SandboxesOptions;
+  readonly #ending = new Set<Promise<void>>();
 
   constructor(options: SandboxesOptions) {
     const { component, workerId, world } = options;
@@ -37,6 +38,10 @@ export class Sandboxes {
         logged: () => component.network.flush(),
         leftBehind: ({ sandboxId }, error) =>
           component.log.error({ sandboxId, err: error }, "not all of it is stopped or removed"),
+        ending: (gone) => {
+          this.#ending.add(gone);
+          void gone.finally(() => this.#ending.delete(gone));
+        },
         us: () => component.clock.us(),
       }),
       wiring: sandboxWiring(workerId),
@@ -76,6 +81,11 @@ export class Sandboxes {
       pools.set(key, [...(pools.get(key) ?? []), { sandboxId, state }]);
     }
     return pools;
+  }
+
+  /** Resolves when those that have ended are gone: extensions are given their time. */
+  async gone(): Promise<void> {
+    await Promise.all(this.#ending);
   }
 
   get size(): number {

@@ -34,6 +34,8 @@ export interface SandboxWorld {
   logged(): Promise<void>;
   /** Something of a sandbox could not be stopped or removed. */
   leftBehind(sandbox: SandboxInput, error: unknown): void;
+  /** A sandbox goes; `gone` settles when nothing of it is left. */
+  ending?(gone: Promise<void>): void;
   us(): number;
 }
 

@@ -75,8 +75,13 @@ export async function runWorker(process: Process, { zone }: { readonly zone: str
     ended: left.promise,
     async stop() {
       worker.send(workerId, { type: "worker.drain", reason: "stopping" });
-      const timer = setTimeout(() => left.resolve("out of time"), STOP_MS);
-      await left.promise;
+      const late = Promise.withResolvers<void>();
+      const timer = setTimeout(() => {
+        left.resolve("out of time");
+        late.resolve();
+      }, STOP_MS);
+      // Extensions are given their time, as far as there is any.
+      await Promise.race([left.promise.then(() => sandboxes.gone()), late.promise]);
       clearTimeout(timer);
       runtimes.stop();
       await component.stop();

@@ -1,13 +1,13 @@
 /** Unmodified Lambda functions of every kind, in real sandboxes: Node.js, Python, a bootstrap, and code from npm. */
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { Msg, NatsConnection } from "nats";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { findPython } from "../../actors/sandbox/runtimes/python-interpreter.ts";
-import { nodeClient } from "../sandbox/runtimes/aws-clients.ts";
+import { goFunction, nodeClient } from "../sandbox/runtimes/aws-clients.ts";
 import { deploy } from "../support/functions.ts";
 import { type RunningSystem, startMayfly } from "../support/system.ts";
 
@@ -116,6 +116,20 @@ describe("provided.al2023", () => {
     const reply = await invoke("no-bootstrap", {});
     expect(reply.headers?.get("X-Amz-Function-Error")).toBe("Unhandled");
     expect(reply.json()).toMatchObject({ errorType: "Runtime.InvalidEntrypoint" });
+  });
+
+  test("AWS's own client for Go, compiled into the function", { timeout: 240_000 }, async (context) => {
+    const compiled = await goFunction();
+    if ("missing" in compiled) return context.skip(`aws-lambda-go can't be had here: ${compiled.missing}`);
+    const [, program = ""] = /'([^']+)'/.exec(compiled.command) ?? [];
+    const app = join(folder, "go");
+    await mkdir(app);
+    await copyFile(program, join(app, "bootstrap"));
+    const flags = ["--runtime", bootstrap.runtime, "--handler", "index.handler", "--timeout", "20"];
+    expect(await system.mayfly("deploy", app, "--name", "gopher", ...flags)).toMatchObject({ code: 0 });
+    expect((await invoke("gopher", { n: 1 })).json()).toEqual({ event: { n: 1 }, count: 1 });
+    const warm = await invoke("gopher", { n: 2 });
+    expect([warm.headers?.get("Mayfly-Start"), warm.json()]).toEqual(["warm", { event: { n: 2 }, count: 2 }]);
   });
 
   test("AWS's own client for Node.js, as published, in the function's package", {

@@ -2,11 +2,12 @@
  * When one of our own runtimes, which speak to the worker directly, is started by the host instead: where the function
  * has extensions, or asks for what only a fresh process with its environment can have. Everything else costs nothing.
  */
-import { readdir } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Mount } from "../drivers/driver.ts";
 
 const LAYERS = "/opt";
+const EXECUTABLE = 0o111;
 /** As in host/programs.cjs. */
 const SWITCHES_OFF = "disable-extensions-jwigqn8j";
 
@@ -34,6 +35,11 @@ async function hasExtensions(layers: string): Promise<boolean> {
   return folder !== undefined && hasPrograms(join(layers, folder.name));
 }
 
+/** A link may be one too: where it leads is known inside only. */
 async function hasPrograms(folder: string): Promise<boolean> {
-  return (await readdir(folder, { withFileTypes: true })).some((entry) => !entry.isDirectory());
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    if (entry.isSymbolicLink()) return true;
+    if (entry.isFile() && ((await stat(join(folder, entry.name))).mode & EXECUTABLE) !== 0) return true;
+  }
+  return false;
 }

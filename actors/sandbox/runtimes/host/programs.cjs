@@ -11,12 +11,21 @@ const notForExtensions = new Set([
   ...["AWS_XRAY_DAEMON_ADDRESS", "LAMBDA_RUNTIME_DIR", "LAMBDA_TASK_ROOT"],
 ]);
 
-/** The paths of the external extensions. */
+/** The paths of the external extensions: what can be executed. */
 function extensionPrograms(layersRoot) {
   const folder = join(layersRoot, "extensions");
   if (!existsSync(folder) || existsSync(join(layersRoot, switchesOff))) return [];
-  const entries = readdirSync(folder, { withFileTypes: true });
-  return entries.flatMap((entry) => (entry.isDirectory() ? [] : [join(folder, entry.name)])).sort();
+  const paths = readdirSync(folder).map((name) => join(folder, name));
+  return paths.filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile() && isExecutable(path)).sort();
+}
+
+function isExecutable(path) {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** What isn't about the runtime. */
@@ -33,11 +42,7 @@ function bootstrapProgram(taskRoot, layersRoot, added) {
   const candidates = added ? [added] : [join(taskRoot, "bootstrap"), join(layersRoot, "bootstrap")];
   const path = candidates.find((candidate) => statSync(candidate, { throwIfNoEntry: false })?.isFile());
   if (!path) throw new Error(`Couldn't find valid bootstrap(s): [${candidates.join(" ")}]`);
-  try {
-    accessSync(path, constants.X_OK);
-  } catch {
-    throw new Error(`${path}: permission denied`);
-  }
+  if (!isExecutable(path)) throw new Error(`${path}: permission denied`);
   return path;
 }
 
