@@ -2,9 +2,9 @@
 import { existsSync, watch } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { userOnHost } from "../../actors/sandbox/drivers/bubblewrap/premises.ts";
 import { chooseDriver } from "../../actors/sandbox/drivers/choose.ts";
 import type { Isolation } from "../../actors/sandbox/drivers/driver.ts";
+import { userOnHost } from "../../actors/sandbox/drivers/premises.ts";
 import type { SandboxWorld } from "../../actors/sandbox/effects.ts";
 import { Sandboxes } from "../../actors/sandbox/index.ts";
 import { listRuntimes, resolveRuntime, withLibraries } from "../../actors/sandbox/runtimes/catalogue.ts";

@@ -4,10 +4,10 @@ import { constants } from "node:fs";
 import { access } from "node:fs/promises";
 import { promisify } from "node:util";
 import { findBubblewrap } from "./bubblewrap/host.ts";
-import { refusals } from "./bubblewrap/remedies.ts";
 import { chooseDriver, type DriverOptions } from "./choose.ts";
 import { type Isolation, IsolationUnavailable } from "./driver.ts";
 import { hasPrivateMounts, privateMountsCommand } from "./private-mounts.ts";
+import { refusals } from "./remedies.ts";
 import { thisArchitecture } from "./seccomp/policy.ts";
 
 const run = promisify(execFile);

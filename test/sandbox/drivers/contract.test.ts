@@ -148,7 +148,7 @@ print([n for n in range(1024) if os.path.exists('/proc/self/fd/%d' % n)])`),
       node(`const fs = require("fs");
       console.log(fs.readdirSync("/proc").filter((n) => /^\\d+$/.test(n)).join(), process.ppid);`),
     );
-    expect(stdout.trim()).toBe("1,2 1");
+    expect(stdout.trim()).toMatch(/^1,\d+ 1$/);
   });
 
   test("sees of the host only its programs, and a made-up identity", async () => {

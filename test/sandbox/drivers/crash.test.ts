@@ -41,7 +41,7 @@ describe.skipIf(!canIsolate).each(situations)("when a worker that is $title dies
 
 describe.skipIf(!canIsolate)("what a worker that died together with its watchdog left", () => {
   test("is reaped when the next one starts", async () => {
-    const worker = await Hosted.start({ title: "", privateMounts: false });
+    const worker = await Hosted.start({ title: "", driver: "bubblewrap", privateMounts: false });
     try {
       await worker.ask("start", enclosure(stubborn));
       await worker.killWatchdog();
@@ -57,7 +57,7 @@ describe.skipIf(!canIsolate)("what a worker that died together with its watchdog
   });
 
   test("is told from what a living one owns", async () => {
-    const worker = await Hosted.start({ title: "", privateMounts: false });
+    const worker = await Hosted.start({ title: "", driver: "bubblewrap", privateMounts: false });
     try {
       const spec = enclosure(sh("echo ready >&3; sleep 100"));
       await worker.ask("start", spec);
