@@ -48,6 +48,8 @@ export async function tryOut(
 export function isolationOf(
   premises: Premises,
   own: Pick<Isolation, "driver" | "namespaces" | "latePlacement"> & {
+    /** What to say where there is no late placement, other than that the worker lacks private mounts. */
+    readonly unlessPlaced?: string;
     /** How processes are limited where there are no groups. */
     readonly pidsOtherwise: "rlimit" | "none";
     readonly lacks: readonly string[];
@@ -67,11 +69,17 @@ export function isolationOf(
     freezes,
     latePlacement: own.latePlacement,
     ownRoot: true,
-    lacks: [...lacksOf(premises, own.latePlacement), ...own.lacks],
+    lacks: [...lacksOf(premises, own), ...own.lacks],
   };
 }
 
-function lacksOf({ cgroups, uids, tmps }: Premises, latePlacement: boolean): string[] {
+function lacksOf(
+  { cgroups, uids, tmps }: Premises,
+  {
+    latePlacement,
+    unlessPlaced = "No sandbox is booted before it is needed. Start the worker in a mount namespace of its own.",
+  }: { readonly latePlacement: boolean; readonly unlessPlaced?: string },
+): string[] {
   const names = (["memory", "cpu"] as const).filter((name) => !cgroups.limits[name]).join(" and ");
   return [
     ...(names
@@ -84,9 +92,7 @@ function lacksOf({ cgroups, uids, tmps }: Premises, latePlacement: boolean): str
       : [
           "Idle sandboxes are not frozen: what a function leaves running computes on. That takes control groups of the worker's own.",
         ]),
-    ...(latePlacement
-      ? []
-      : ["No sandbox is booted before it is needed. Start the worker in a mount namespace of its own."]),
+    ...(latePlacement ? [] : [unlessPlaced]),
     ...(uids ? [] : ["All sandboxes are the same user of the host. Run the worker as root to give each its own."]),
     ...(tmps
       ? []

@@ -86,7 +86,7 @@ async function makeTmp({ tmps }: Premises, sizeMiB: number, closings: Closing[])
 
 async function makePlaces({ places }: Premises, spec: EnclosureSpec, closings: Closing[]) {
   if (!spec.latePlaces?.length) return undefined;
-  if (!places) throw new Error("nothing can be placed late: the worker has no private mounts");
+  if (!places) throw new Error("nothing can be placed late here: `Isolation.latePlacement` is false");
   const made = await places.make(spec.latePlaces);
   closings.push(() => made.close());
   return made;

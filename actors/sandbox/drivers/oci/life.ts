@@ -20,8 +20,10 @@ import type { FoundRuntime } from "./runtimes.ts";
 import { endStragglers } from "./stragglers.ts";
 
 export interface LifeSpec {
-  /** The driver instance's name: also what the runtime calls the sandbox, in a register of this enclosure's own. */
+  /** The driver instance's name, by which its watchdog finds processes. */
   readonly instance: string;
+  /** What the runtime calls the sandbox: the same, so that the watchdog finds the runtime, or one that no other has. */
+  readonly id: string;
   readonly runtime: FoundRuntime;
   /** Holds `config.json`. */
   readonly bundle: string;
@@ -98,12 +100,12 @@ export async function beginLife(spec: LifeSpec): Promise<Booted> {
 /** Of a runtime that hands on no descriptor but the first three, the channel becomes the input. */
 const GATE_TO_INPUT = `${GATE} 0<&3 3<&-`;
 
-function spawnRuntime({ instance, runtime, bundle }: LifeSpec, register: string): ChildProcess {
+function spawnRuntime({ instance, id, runtime, bundle }: LifeSpec, register: string): ChildProcess {
   const run = ["--root", join(register, "of"), "run", "--bundle", bundle, "--pid-file", join(register, "pid")];
   const words =
     runtime.channel === "input"
-      ? ["/bin/sh", "-c", GATE_TO_INPUT, instance, ...runtime.command, ...run, instance]
-      : [...runtime.command, ...run, "--preserve-fds", "1", instance];
+      ? ["/bin/sh", "-c", GATE_TO_INPUT, instance, ...runtime.command, ...run, id]
+      : [...runtime.command, ...run, "--preserve-fds", "1", id];
   const [program = "", ...args] = words;
   try {
     return spawn(program, args, {

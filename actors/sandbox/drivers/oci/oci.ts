@@ -43,15 +43,26 @@ function maker(name: OciRuntime, given: PremisesOptions): Maker<Place> {
           "Run the worker as root, or choose oci:crun or bubblewrap.",
         );
       }
+      if (runtime.channel === "input" && premises.cgroups.backEnd === "none") {
+        await premises.close();
+        throw new IsolationUnavailable(
+          `${name} starts processes that only a control group of their own holds together, and none can be made here`,
+          "Run the worker where it may make control groups, or choose oci:crun or bubblewrap.",
+        );
+      }
       const roots = new RootFolders(join(premises.folder, "own"), premises.host);
-      return { premises, runtime, roots };
+      if (runtime.channel === "descriptor") return { premises, runtime, roots };
+      return { premises: { ...premises, places: undefined }, runtime, roots };
     },
-    async examine({ premises }, driver) {
+    async examine({ premises, runtime }, driver) {
       const { latePlacement } = await tryOut(driver, premises, namespacesRemedy);
       return isolationOf(premises, {
         driver: `oci:${name}`,
         namespaces,
         latePlacement,
+        ...(runtime.channel === "input"
+          ? { unlessPlaced: "No sandbox is booted before it is needed: gVisor doesn't see what is mounted later." }
+          : {}),
         pidsOtherwise: "rlimit",
         lacks: [],
       });
@@ -60,20 +71,28 @@ function maker(name: OciRuntime, given: PremisesOptions): Maker<Place> {
     async prepare({ premises, runtime, roots }, spec, { uids, tmp, mounts, cgroup, onRelease }) {
       const { name: instance, architecture, host, folder } = premises;
       made += 1;
-      const bundle = join(folder, "own", `bundle-${made}`);
+      const number = made;
+      const bundle = join(folder, "own", `bundle-${number}`);
       onRelease(() => rm(bundle, { recursive: true, force: true }));
       await mkdir(bundle, { mode: 0o711 });
-      const group = runtime.ownCgroup ? `own-${made}` : undefined;
+      const group = runtime.ownCgroup ? `own-${number}` : undefined;
       if (group !== undefined) onRelease(() => removeGroups(premises, group));
       const facts = { instance, architecture, runtime, host, tmp, mounts, spec };
       const config = configOf({
         ...facts,
-        uids: uids.length > 0 ? uids : [process.geteuid?.() ?? 0],
+        uids: uids.length > 0 ? uids : [runtime.ownUser],
         rootfs: await roots.for(mountsOf(facts)),
         cgroupsPath: group === undefined ? undefined : `/${instance}/${group}`,
       });
       await writeFile(join(bundle, "config.json"), JSON.stringify(config));
-      return () => beginLife({ instance, runtime, bundle, cgroup });
+      return () =>
+        beginLife({
+          id: runtime.channel === "input" ? `${instance}-${number}` : instance,
+          instance,
+          runtime,
+          bundle,
+          cgroup,
+        });
     },
   };
 }

@@ -24,21 +24,22 @@ export interface FoundRuntime {
    * on none but the first three, and is itself a part of the sandbox: all its processes belong into the group.
    */
   readonly channel: "descriptor" | "input";
-  /** It makes a group of its own, which needs a name that ends with the driver. */
+  /** The user it believes to be when the worker is nobody special: where it is started in a user namespace, root. */
+  readonly ownUser: number;
+  /** It makes groups of its own beside ours. */
   readonly ownCgroup: boolean;
   /**
    * The filter can be given to it as instructions, or in words. "words without numbers": whatever it refuses it answers
    * with EPERM, so that calls which libraries do without when told ENOSYS are left to its kernel, which has none of them.
    */
   readonly filter: "instructions" | "words" | "words without numbers";
-  /** Its processes use a user namespace whose root needs a user of the host too. */
   readonly overhead: Overhead;
 }
 
 /** A kernel of its own in user space takes memory and threads that belong to the sandbox. */
-const GVISOR = { memoryMiB: 96, pids: 128 };
+const GVISOR = { memoryMiB: 48, pids: 128 };
 
-const peculiarities: Record<OciRuntime, Omit<FoundRuntime, "version" | "command" | "name">> = {
+const peculiarities: Record<OciRuntime, Omit<FoundRuntime, "version" | "command" | "ownUser" | "name">> = {
   // The shell that starts the program is counted with it.
   crun: {
     channel: "descriptor",
@@ -72,7 +73,9 @@ export async function findRuntime(name: OciRuntime): Promise<FoundRuntime> {
   const version = /version:?\s+(\S+)/.exec(stdout)?.[1] ?? "unknown";
   const own = peculiarities[name];
   const filter = name === "runsc" && isBefore2023(stdout) ? "words without numbers" : own.filter;
-  return { name, version, command: await commandOf(name, path, stdout), ...own, filter };
+  const command = await commandOf(name, path, stdout);
+  const ownUser = command.includes("--map-root-user") ? 0 : (process.geteuid?.() ?? 0);
+  return { name, version, command, ownUser, ...own, filter };
 }
 
 async function commandOf(name: OciRuntime, path: string, told: string): Promise<string[]> {
