@@ -7,44 +7,18 @@
 import { fromCallback } from "xstate";
 import type { FunctionSpec } from "../../subjects/function.ts";
 import type { Call } from "../../subjects/worker.ts";
-import type { Booted, Enclosure, SandboxDriver } from "./drivers/driver.ts";
+import type { Booted, Enclosure } from "./drivers/driver.ts";
 import { encodeEvent, encodeInit, FrameDecoder, type LogLevel, type RuntimeFrame, type RuntimeInit } from "./frames.ts";
 import { droppedLines } from "./lines.ts";
 import { LogAllowance } from "./log-allowance.ts";
 import { isKept } from "./log-format.ts";
 import { LogTail } from "./log-tail.ts";
 import { type ProcessCommand, type SandboxEvent, type SandboxInput, sandboxMachine } from "./machine.ts";
-import { lines, MAX_LINE } from "./output.ts";
+import { lines, MAX_LINE } from "./output-lines.ts";
 import { initError, MAX_RESPONSE_BYTES, responseTooLarge } from "./policy.ts";
-
-/** What a runtime needs to run inside: from the runtime catalogue and the code cache. */
-export interface Furnishing {
-  readonly command: readonly string[];
-  readonly mounts: ReadonlyArray<{ readonly from: string; readonly to: string }>;
-  readonly init: RuntimeInit;
-  /** What our own part inside takes beside the function's memory. */
-  readonly overheadMiB: number;
-  /** The code isn't needed any more. */
-  release(): void;
-}
-
-export interface SandboxWorld {
-  readonly driver: SandboxDriver;
-  /** Fetches code, resolves the runtime. Rejects with an Error whose `name` becomes the error type. */
-  furnish(spec: FunctionSpec, sandboxId: string): Promise<Furnishing>;
-  /** One line of function output. */
-  log(sandbox: SandboxInput, text: string): void;
-  /** Resolves when the lines so far have left this process; rejects when they can't. */
-  logged(): Promise<void>;
-  /** Something of a sandbox could not be removed. */
-  leftBehind(sandbox: SandboxInput, error: unknown): void;
-  us(): number;
-}
+import { enclosureFor, type Furnishing, type SandboxWorld } from "./world.ts";
 
 const MIB = 1024 * 1024;
-/** Lambda gives one processor at 1,769 MB, and more or less of it in proportion. Source: Lambda developer guide, memory. */
-const MIB_PER_CPU = 1769;
-const PIDS = 1024;
 const MEMORY_SAMPLE_MS = 1000;
 /** Output that may be on its way at a time: who writes faster waits, as for a pipe that is full. */
 const LOG_WINDOW_BYTES = 1024 * 1024;
@@ -108,22 +82,17 @@ class SandboxProcess {
       await this.#lastLife;
       this.#furnishing ??= await this.#world.furnish(spec, this.#sandbox.sandboxId);
       if (this.#destroyed) return await this.destroy();
-      this.#enclosure ??= await this.#world.driver.create({
-        id: this.#sandbox.sandboxId,
-        memoryMiB: spec.memoryMiB + this.#furnishing.overheadMiB,
-        cpus: spec.memoryMiB / MIB_PER_CPU,
-        pids: PIDS,
-        tmpMiB: spec.tmpMiB,
-        mounts: this.#furnishing.mounts,
-        command: this.#furnishing.command,
-      });
+      const place = enclosureFor(this.#sandbox.sandboxId, spec, this.#furnishing);
+      const stem = this.#enclosure === undefined ? await this.#world.stems?.take(place) : undefined;
+      this.#enclosure ??= stem?.enclosure ?? (await this.#world.driver.create(place));
       if (this.#destroyed) return await this.destroy();
-      const booted = await this.#enclosure.boot();
+      const booted = stem?.booted ?? (await this.#enclosure.boot());
       if (this.#destroyed) return await this.destroy();
       if (turn !== this.#turn) return await booted.kill();
       this.#live(booted, this.#furnishing.init);
       this.#bootedUs = this.#world.us();
-      this.#tell({ type: "process.booted", createUs: Math.round(this.#bootedUs - startedUs) });
+      const createUs = Math.round(this.#bootedUs - startedUs);
+      this.#tell({ type: "process.booted", createUs, fromStem: stem !== undefined });
     } catch (error) {
       if (turn !== this.#turn) return;
       const { name, message } = error instanceof Error ? error : new Error(String(error));

@@ -51,6 +51,8 @@ export interface SandboxInput {
 export interface SandboxContext extends SandboxInput {
   readonly createUs: number;
   readonly initUs: number;
+  /** It was booted before it was needed, and became this function's then. */
+  readonly fromStem: boolean;
   readonly invocations: number;
   /** Monotonic microseconds at which the last invocation came; 0 before the first. */
   readonly lastUsedUs: number;
@@ -60,15 +62,9 @@ export interface SandboxContext extends SandboxInput {
 }
 
 export type SandboxEvent =
-  | {
-      type: "sandbox.invoke";
-      call: Call;
-      payload: Uint8Array;
-      us: number;
-      at: number;
-    }
+  | { type: "sandbox.invoke"; call: Call; payload: Uint8Array; us: number; at: number }
   | { type: "sandbox.stop"; reason: string }
-  | { type: "process.booted"; createUs: number }
+  | { type: "process.booted"; createUs: number; fromStem?: boolean }
   | { type: "process.ready"; initUs: number }
   | ProcessEnd;
 
@@ -147,7 +143,9 @@ export const sandboxMachine = setup({
     }),
     dropPayload: assign({ payload: null }),
     dropJob: assign({ job: null, payload: null }),
-    rememberCreate: assign({ createUs: ({ event }) => (event.type === "process.booted" ? event.createUs : 0) }),
+    rememberCreate: assign(({ event }) =>
+      event.type === "process.booted" ? { createUs: event.createUs, fromStem: event.fromStem === true } : {},
+    ),
     rememberInit: assign({ initUs: ({ event }) => (event.type === "process.ready" ? event.initUs : 0) }),
     rememberLeaving: assign({ leaving: ({ event }) => (event.type === "sandbox.stop" ? event.reason : "") }),
     sayStarted: emit(({ context }) => ({ type: "started" as const, sandbox: context, job: context.job as Job })),
@@ -177,6 +175,7 @@ export const sandboxMachine = setup({
     ...input,
     createUs: 0,
     initUs: 0,
+    fromStem: false,
     invocations: 0,
     lastUsedUs: 0,
     job: null,

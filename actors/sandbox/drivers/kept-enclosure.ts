@@ -31,11 +31,10 @@ export class KeptEnclosure implements Enclosure {
     if (this.#destroyed) throw new BootFailed(`enclosure ${this.id} is destroyed`);
     if (this.#running) throw new BootFailed(`enclosure ${this.id} still runs`);
     this.#running = true;
-    await this.thaw();
     const ended = () => {
       this.#running = false;
     };
-    this.#life = this.#kept.begin();
+    this.#life = this.#frozen ? this.thaw().then(() => this.#kept.begin()) : this.#kept.begin();
     this.#life.then((booted) => booted.exited).then(ended, ended);
     return this.#life;
   }
