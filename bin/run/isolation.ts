@@ -13,13 +13,13 @@ export const NO_ISOLATION = "process: NO ISOLATION, functions run as the worker'
 
 /**
  * bubblewrap where it may be used. Undefined where another driver is asked for, and where any is good and it can't be had.
- * @throws ProgramMissing when it is asked for by name
+ * @throws ProgramMissing when it is asked for by name, or MAYFLY_BWRAP names one that is none
  */
 export async function bubblewrapFor(
   sandbox: Config["sandbox"],
   options: FindOptions,
 ): Promise<FoundProgram | undefined> {
-  if (sandbox === "bubblewrap") return findBubblewrap(options);
+  if (sandbox === "bubblewrap" || (sandbox === "auto" && process.env.MAYFLY_BWRAP)) return findBubblewrap(options);
   return sandbox === "auto" ? findBubblewrap(options).catch(() => undefined) : undefined;
 }
 

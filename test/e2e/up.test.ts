@@ -113,7 +113,13 @@ describe("mayfly up", () => {
       { mode: 0o755 },
     );
     const home = join(folder, "forbidden");
-    const env = { ...process.env, ...(await programs()), MAYFLY_HOME: home, MAYFLY_BWRAP: forbidden };
+    const env = {
+      ...process.env,
+      ...(await programs()),
+      MAYFLY_HOME: home,
+      MAYFLY_BWRAP: forbidden,
+      MAYFLY_SANDBOX: "bubblewrap",
+    };
     const refused = await runMayfly({ ...env, XDG_CONFIG_HOME: join(folder, "config") }, ["up"]);
     expect(refused.code).toBe(3);
     expect(refused.stderr).toMatch(
