@@ -27,7 +27,8 @@ describe.skipIf(!canIsolate).each(situations)("when a worker that is $title dies
   });
 
   test("while sandboxes are beginning, none of them goes on", async () => {
-    for (const begun of [0, 1, 2, 3, 4]) {
+    // Of the default each moment, of the others two: what they have in common finds the processes.
+    for (const begun of situation.driver === "bubblewrap" ? [0, 1, 2, 3, 4] : [1, 4]) {
       worker = await Hosted.start(situation);
       const beginning = Array.from({ length: 6 }, () => worker.ask("begin", enclosure(stubborn)).catch(() => {}));
       // Wherever the others are in their start when this many have finished theirs.

@@ -28,10 +28,7 @@ export interface FoundRuntime {
   readonly ownUser: number;
   /** It makes groups of its own beside ours. */
   readonly ownCgroup: boolean;
-  /**
-   * The filter can be given to it as instructions, or in words. "words without numbers": whatever it refuses it answers
-   * with EPERM, so that calls which libraries do without when told ENOSYS are left to its kernel, which has none of them.
-   */
+  /** How the filter is given to it. "words without numbers": whatever it refuses it answers with EPERM (see `ociSeccomp`). */
   readonly filter: "instructions" | "words" | "words without numbers";
   readonly overhead: Overhead;
 }

@@ -59,12 +59,12 @@ describe.each(Object.keys(architectures) as Architecture[])("the words for %s", 
     }
   });
 
-  test("let through what must look absent where every refusal is the same, and nothing else", () => {
-    const [words, fewer] = [profile, ociSeccomp(architecture, { numbers: false })];
+  test("let clone3 through, and nothing else, where every refusal is the same", () => {
+    const fewer = ociSeccomp(architecture, { numbers: false });
     for (const [, name] of byNumber) {
-      const isAbsent = decide(words, name, []) === verdicts.errno(38);
-      if (isAbsent) expect(decide(fewer, name, [])).toBe(verdicts.allow);
-      else expect(decide(fewer, name, [])).toBe(decide(words, name, []));
+      const [before, now] = [profile, fewer].map((each) => decide(each, name, []));
+      if (name === "clone3") expect([before, now]).toEqual([verdicts.errno(38), verdicts.allow]);
+      else expect(now === verdicts.allow, name).toBe(before === verdicts.allow);
     }
   });
 });
