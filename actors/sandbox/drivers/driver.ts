@@ -48,7 +48,10 @@ export interface Mount {
 export interface EnclosureSpec {
   /** Unique on this worker while the enclosure lives; `[A-Za-z0-9_-]+`. Not visible inside. */
   readonly id: string;
-  /** Hard limit over all its processes. What they write to /tmp counts too, because /tmp is memory. */
+  /**
+   * Hard limit over all its processes. What they write to /tmp counts too, because /tmp is memory. A driver with a kernel of
+   * its own in each sandbox adds a fixed allowance for that.
+   */
   readonly memoryMiB: number;
   /** Its weight where processors are scarce, in processors; it never gets more than this or one, whichever is more. */
   readonly cpus: number;

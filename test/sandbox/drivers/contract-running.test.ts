@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { EnclosureSpec } from "../../../actors/sandbox/drivers/driver.ts";
-import { canIsolate, enclosure, Hosted, node, noTraces, sh, situations } from "./hosted.ts";
+import { canIsolate, enclosure, Hosted, node, noTraces, sh, usualSituations } from "./hosted.ts";
 
 /** Counts milliseconds, and says how many when asked. */
 const counting = node(`const s = new (require("net").Socket)({ fd: 3 });
@@ -13,7 +13,7 @@ const counting = node(`const s = new (require("net").Socket)({ fd: 3 });
   s.on("data", () => s.write(String(count)));
   s.write("0");`);
 
-describe.skipIf(!canIsolate).each(situations)("a running sandbox of a worker that is $title", (situation) => {
+describe.skipIf(!canIsolate).each(usualSituations)("a running sandbox of a worker that is $title", (situation) => {
   let worker: Hosted;
   let code: string;
 

@@ -2,13 +2,13 @@ import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { BubblewrapDriver } from "../../../actors/sandbox/drivers/bubblewrap/bubblewrap.ts";
-import { canIsolate, enclosure, Hosted, noTraces, sh, situations } from "./hosted.ts";
+import { canIsolate, enclosure, Hosted, noTraces, sh, usualSituations } from "./hosted.ts";
 
 /** Long enough for a watchdog on a busy machine; it takes some 50 ms on an idle one. */
 const soon = { timeout: 10_000, interval: 20 };
 const stubborn = sh("trap '' TERM HUP INT; for i in 1 2 3; do setsid sleep 100 & done; echo ready >&3; sleep 100");
 
-describe.skipIf(!canIsolate).each(situations)("when a worker that is $title dies by SIGKILL", (situation) => {
+describe.skipIf(!canIsolate).each(usualSituations)("when a worker that is $title dies by SIGKILL", (situation) => {
   let worker: Hosted;
 
   afterEach(() => worker.end());

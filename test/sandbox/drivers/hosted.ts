@@ -78,6 +78,9 @@ export const situations: readonly Situation[] = [
     : []),
 ];
 
+/** Those of `situations` in which what all drivers have in common is tried again: an ordinary user's only with bubblewrap. */
+export const usualSituations = situations.filter(({ driver, uid }) => driver === "bubblewrap" || uid === undefined);
+
 export class Hosted {
   readonly isolation: Promise<Isolation>;
   readonly home: string;

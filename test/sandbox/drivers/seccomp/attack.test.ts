@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { canIsolate, enclosure, Hosted, hasPython, node, python, situations } from "../hosted.ts";
+import { canIsolate, enclosure, Hosted, hasPython, node, python, usualSituations } from "../hosted.ts";
 
 const supported = canIsolate && hasPython && process.arch === "x64";
 
@@ -65,7 +65,7 @@ const eperm =
 const enosys = ["clone3", "io_uring_setup", "newer-than-known"];
 const eafnosupport = ["vsock", "alg", "packet", "bluetooth", "netfilter"];
 
-describe.skipIf(!supported).each(situations)("inside a sandbox of a worker that is $title", (situation) => {
+describe.skipIf(!supported).each(usualSituations)("inside a sandbox of a worker that is $title", (situation) => {
   let worker: Hosted;
   beforeAll(async () => {
     worker = await Hosted.start(situation);
