@@ -4,8 +4,10 @@
  */
 import { z } from "zod";
 import { EventInvokeConfig, QueueConfig } from "./event-invoke.ts";
-import { AccountId, Token } from "./tokens.ts";
+import { AccountId, LATEST, Token } from "./tokens.ts";
 
+export const Architecture = z.enum(["x86_64", "arm64"]);
+export type Architecture = z.infer<typeof Architecture>;
 const ApplicationLogLevel = z.enum(["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"]);
 const SystemLogLevel = z.enum(["DEBUG", "INFO", "WARN"]);
 
@@ -20,7 +22,7 @@ export const FunctionSpec = z.object({
   arn: z.string(),
   runtime: z.string(),
   handler: z.string(),
-  architecture: z.enum(["x86_64", "arm64"]),
+  architecture: Architecture,
   memoryMiB: z.number().int().positive(),
   timeoutMs: z.number().int().positive(),
   tmpMiB: z.number().int().positive(),
@@ -67,7 +69,7 @@ export const FunctionConfiguration = z.object({
   LastUpdateStatusReason: z.string().optional(),
   LastUpdateStatusReasonCode: z.string().optional(),
   PackageType: z.literal("Zip"),
-  Architectures: z.array(z.enum(["x86_64", "arm64"])).length(1),
+  Architectures: z.array(Architecture).length(1),
   EphemeralStorage: z.object({ Size: z.number() }),
   /** Where events go that could not be run: a Destination, as in event-invoke.ts. */
   DeadLetterConfig: z.object({ TargetArn: z.string() }).optional(),
@@ -135,6 +137,10 @@ export type FunctionRecord = z.infer<typeof FunctionRecord>;
 /** An alias may be named `constructor`: only what was really made is found. */
 export const aliasOf = ({ aliases }: Pick<FunctionRecord, "aliases">, name: string): Alias | undefined =>
   Object.hasOwn(aliases, name) ? aliases[name] : undefined;
+
+/** Whether it can be called by this: `$LATEST`, one of its versions, or an alias. */
+export const hasQualifier = (record: FunctionRecord, qualifier: string): boolean =>
+  qualifier === LATEST || record.versions.includes(qualifier) || aliasOf(record, qualifier) !== undefined;
 
 export const functionKey = (acct: string, fn: string): string => `${acct}.${fn}`;
 export const versionKey = (acct: string, fn: string, version: string): string => `${acct}.${fn}.${version}`;

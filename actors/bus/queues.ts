@@ -13,6 +13,7 @@ import {
 } from "@nats-io/jetstream";
 import { errors, headers, type NatsConnection, nanos, type Subscription } from "nats";
 import { type Message, NoAnswer, type Said } from "./port.ts";
+import { storedIn } from "./streams.ts";
 
 /** A message as it lies in a stream. */
 export interface Kept extends Message {
@@ -145,10 +146,7 @@ export async function natsQueues(connection: NatsConnection): Promise<WorkQueues
         throw codeOf(error) === MAX_PER_SUBJECT ? new QueueFull(why) : new NoAnswer(why);
       }
     },
-    async storedIn(subject) {
-      const [stream] = await manager.streams.names(subject).next();
-      return stream;
-    },
+    storedIn: (subject) => storedIn(manager, subject),
     async backlog(stream, subject) {
       const { state } = await manager.streams.info(stream, { subjects_filter: subject });
       return new Map(Object.entries(state.subjects ?? {}));

@@ -1,6 +1,7 @@
 /**
  * What components keep: JSON in KV buckets with compare-and-set, and code packages in an object store.
  */
+import { jetstreamManager } from "@nats-io/jetstream";
 import { type KV, type KvEntry, Kvm } from "@nats-io/kv";
 import { type ObjectStore, Objm, setSha256Backend } from "@nats-io/obj";
 import type { NatsConnection } from "nats";
@@ -11,7 +12,7 @@ import {
   LEASES_BUCKET,
   TRIGGERS_BUCKET,
 } from "../../subjects/streams.ts";
-import { makeStreams, type StreamOptions } from "./streams.ts";
+import { makeStreams, type StreamOptions, storedIn } from "./streams.ts";
 
 export interface Entry {
   readonly key: string;
@@ -59,6 +60,8 @@ export interface Storage {
   readonly triggers: Bucket;
   readonly leases: Bucket;
   readonly code: CodeStore;
+  /** The stream that stores what is published to a subject; `undefined` when none does. Rejects when nobody can tell. */
+  storedIn(subject: string): Promise<string | undefined>;
 }
 
 const WRONG_LAST_SEQUENCE = 10071;
@@ -70,6 +73,7 @@ export async function openStorage(connection: NatsConnection, options: StreamOpt
   const { replicas } = options;
   setSha256Backend("native");
   await makeStreams(connection, options);
+  const manager = await jetstreamManager(connection);
   const kvm = new Kvm(connection);
   const objm = new Objm(connection);
   const [functions, layers, triggers, leases, code] = await Promise.all([
@@ -85,6 +89,7 @@ export async function openStorage(connection: NatsConnection, options: StreamOpt
     triggers: bucket(triggers),
     leases: bucket(leases),
     code: codeStore(code),
+    storedIn: (subject) => storedIn(manager, subject),
   };
 }
 

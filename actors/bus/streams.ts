@@ -1,6 +1,13 @@
 /** Makes the streams that are missing, from the plans in subjects/streams.ts, and brings the others up to date. */
 import { isDeepStrictEqual } from "node:util";
-import { DiscardPolicy, jetstreamManager, RetentionPolicy, StorageType, type StreamConfig } from "@nats-io/jetstream";
+import {
+  DiscardPolicy,
+  type JetStreamManager,
+  jetstreamManager,
+  RetentionPolicy,
+  StorageType,
+  type StreamConfig,
+} from "@nats-io/jetstream";
 import { type NatsConnection, nanos } from "nats";
 import { STREAMS, type StreamPlan } from "../../subjects/streams.ts";
 
@@ -40,6 +47,15 @@ export async function makeStreams(connection: NatsConnection, options: StreamOpt
       if (tried === TRIES) throw new Error(`stream ${plan.name} can't be made: ${failure.message}`, { cause: failure });
     }
   }
+}
+
+/** The stream that stores what is published to a subject; `undefined` when none does. Rejects when nobody can tell. */
+export async function storedIn(
+  { streams }: Pick<JetStreamManager, "streams">,
+  subject: string,
+): Promise<string | undefined> {
+  const [stream] = await streams.names(subject).next();
+  return stream;
 }
 
 const isAsPlanned = (config: StreamConfig, planned: Partial<StreamConfig>): boolean =>

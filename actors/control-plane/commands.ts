@@ -66,7 +66,7 @@ export type EventInvokeChange = Partial<
   Pick<EventInvokeConfig, "MaximumRetryAttempts" | "MaximumEventAgeInSeconds"> & EventInvokeConfig["DestinationConfig"]
 >;
 
-/** `destinations` are the ARNs in the change: functions among them must exist. */
+/** `destinations` are the ARNs in the change: they must lead somewhere. */
 interface EventInvokeAsked {
   readonly qualifier: string;
   readonly change: EventInvokeChange;
@@ -136,8 +136,6 @@ export interface Findings {
   readonly layers?: readonly FoundLayer[];
   /** The account's concurrency: its limit, what other functions have reserved, and what must stay unreserved. */
   readonly concurrency?: { readonly limit: number; readonly reservedElsewhere: number; readonly floor: number };
-  /** Of the functions among the command's destinations, those that don't exist. */
-  readonly missing?: readonly string[];
 }
 
 /** A version's own entry: made once, under a number nobody had, or replaced when its state changes. */

@@ -132,7 +132,7 @@ function change(
       return decideDeleteConcurrency(record);
     case "event-invoke.put":
     case "event-invoke.update":
-      return decidePutEventInvoke(record, command, findings);
+      return decidePutEventInvoke(record, command);
     case "event-invoke.delete":
       return decideDeleteEventInvoke(record, command);
     case "queue.put":

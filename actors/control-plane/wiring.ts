@@ -133,7 +133,7 @@ export function lookWiring(
   { account, storage, ids }: Surroundings,
   elsewhere: ReadonlySet<string>,
 ): readonly Responds[] {
-  const { functions, layers, triggers, code } = storage;
+  const { functions, layers, triggers, code, storedIn } = storage;
   const row = (operation: string, answer: (request: Request, at: number) => Promise<object>): Responds => ({
     contract: Api,
     subject: Api.subject({ operation }),
@@ -145,7 +145,7 @@ export function lookWiring(
     row(operation, (request) => look({ ...request, functions, layers }, account)),
   );
   const mappings = Object.entries(MAPPINGS).map(([operation, work]) =>
-    row(operation, (request, at) => work({ ...request, functions, triggers, ids, at })),
+    row(operation, (request, at) => work({ ...request, functions, triggers, storedIn, ids, at })),
   );
   const ofLayers = Object.entries(LAYERS).map(([operation, work]) =>
     row(operation, (request, at) => work({ ...request, layers, code, at })),

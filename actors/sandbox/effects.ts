@@ -12,17 +12,12 @@ import { encodeEvent, encodeInit, FrameDecoder, type RuntimeFrame } from "./fram
 import { FunctionLog } from "./function-log.ts";
 import { goneSoon, takeLeave } from "./leave-taking.ts";
 import { type ProcessCommand, type SandboxEvent, type SandboxInput, sandboxMachine } from "./machine.ts";
-import { lines } from "./output.ts";
+import { lines } from "./output-lines.ts";
 import { initError, MAX_RESPONSE_BYTES, responseTooLarge } from "./policy.ts";
 import type { InitPhase, RuntimeInit, ShutdownReason } from "./runtime-init.ts";
-import type { Furnishing, SandboxWorld } from "./world.ts";
-
-export type { SandboxWorld };
+import { enclosureFor, type Furnishing, type SandboxWorld } from "./world.ts";
 
 const MIB = 1024 * 1024;
-/** Lambda gives one processor at 1,769 MB, and more or less of it in proportion. Source: Lambda developer guide, memory. */
-const MIB_PER_CPU = 1769;
-const PIDS = 1024;
 const MEMORY_SAMPLE_MS = 1000;
 
 export const sandboxLogic = (world: SandboxWorld) =>
@@ -90,17 +85,11 @@ class SandboxProcess {
       await this.#lastLife;
       this.#furnishing ??= await this.#world.furnish(spec, this.#sandbox.sandboxId);
       if (this.#destroyed) return await this.destroy();
-      this.#enclosure ??= await this.#world.driver.create({
-        id: this.#sandbox.sandboxId,
-        memoryMiB: spec.memoryMiB + this.#furnishing.overheadMiB,
-        cpus: spec.memoryMiB / MIB_PER_CPU,
-        pids: PIDS,
-        tmpMiB: spec.tmpMiB,
-        mounts: this.#furnishing.mounts,
-        command: this.#furnishing.command,
-      });
+      const place = enclosureFor(this.#sandbox.sandboxId, spec, this.#furnishing);
+      const stem = this.#enclosure === undefined ? await this.#world.stems?.take(place) : undefined;
+      this.#enclosure ??= stem?.enclosure ?? (await this.#world.driver.create(place));
       if (this.#destroyed) return await this.destroy();
-      const booted = await this.#enclosure.boot();
+      const booted = stem?.booted ?? (await this.#enclosure.boot());
       if (this.#destroyed) return await this.destroy();
       if (turn !== this.#turn) return await booted.kill();
       this.#lingers = this.#furnishing.lingers === true;
@@ -108,7 +97,7 @@ class SandboxProcess {
       this.#live(booted, { ...this.#furnishing.init, phase });
       this.#bootedUs = this.#world.us();
       const createUs = Math.round(this.#bootedUs - startedUs);
-      this.#tell({ type: "process.booted", createUs, lingers: this.#lingers });
+      this.#tell({ type: "process.booted", createUs, fromStem: stem !== undefined, lingers: this.#lingers });
     } catch (error) {
       if (turn !== this.#turn) return;
       const { name, message } = error instanceof Error ? error : new Error(String(error));

@@ -5,7 +5,7 @@ import { LogAllowance } from "./log-allowance.ts";
 import { isKept } from "./log-format.ts";
 import { LogTail } from "./log-tail.ts";
 import type { SandboxInput } from "./machine.ts";
-import { MAX_LINE } from "./output.ts";
+import { MAX_LINE } from "./output-lines.ts";
 import type { LogLevel } from "./runtime-init.ts";
 import type { SandboxWorld } from "./world.ts";
 

@@ -67,14 +67,17 @@ export interface Spent {
   readonly runUs: number;
   /** From delivery to answer: what Lambda calls the duration, a repeated init included. */
   readonly durationUs: number;
+  /** It was cold, and its sandbox had been booted beforehand. */
+  readonly fromStem: boolean;
 }
 
 export function spent(sandbox: SandboxContext, { call, cold, bootsAgain }: Job, durationUs: number): Spent {
   const [createUs, initUs] = cold ? [sandbox.createUs, sandbox.initUs] : [0, 0];
   const making = createUs + initUs;
+  const fromStem = cold && sandbox.fromStem;
   return bootsAgain
-    ? { queuedUs: call.queuedUs, createUs, initUs, runUs: Math.max(0, durationUs - making), durationUs }
-    : { queuedUs: Math.max(0, call.queuedUs - making), createUs, initUs, runUs: durationUs, durationUs };
+    ? { queuedUs: call.queuedUs, createUs, initUs, runUs: Math.max(0, durationUs - making), durationUs, fromStem }
+    : { queuedUs: Math.max(0, call.queuedUs - making), createUs, initUs, runUs: durationUs, durationUs, fromStem };
 }
 
 /**
@@ -117,6 +120,6 @@ function statusOf(outcome: Outcome): { status: string; errorType?: string } {
   return { status: PROCESS_FAILURES.has(errorType) ? "failure" : "error", errorType };
 }
 
-/** Where the time went, in microseconds. */
-export const receipt = ({ queuedUs, createUs, initUs, runUs }: Spent): string =>
-  `queued=${queuedUs}us; create=${createUs}us; init=${initUs}us; run=${runUs}us`;
+/** Where the time went, in microseconds, and where the sandbox came from when it wasn't made for this. */
+export const receipt = ({ queuedUs, createUs, initUs, runUs, fromStem }: Spent): string =>
+  `queued=${queuedUs}us; create=${createUs}us; init=${initUs}us; run=${runUs}us${fromStem ? "; from=stem-cell" : ""}`;

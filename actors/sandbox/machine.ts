@@ -101,7 +101,9 @@ export const sandboxMachine = setup({
     dropPayload: assign({ payload: null }),
     dropJob: assign({ job: null, payload: null, returned: null }),
     rememberCreate: assign(({ event }) =>
-      event.type === "process.booted" ? { createUs: event.createUs, lingers: event.lingers === true } : {},
+      event.type === "process.booted"
+        ? { createUs: event.createUs, fromStem: event.fromStem === true, lingers: event.lingers === true }
+        : {},
     ),
     rememberInit: assign(({ context, event }) =>
       event.type === "process.ready" ? { initUs: event.initUs, lingers: event.lingers ?? context.lingers } : {},
@@ -141,6 +143,7 @@ export const sandboxMachine = setup({
     ...input,
     createUs: 0,
     initUs: 0,
+    fromStem: false,
     invocations: 0,
     lastUsedUs: 0,
     job: null,

@@ -33,6 +33,8 @@ export interface SandboxInput {
 export interface SandboxContext extends SandboxInput {
   readonly createUs: number;
   readonly initUs: number;
+  /** It was booted before it was needed, and became this function's then. */
+  readonly fromStem: boolean;
   readonly invocations: number;
   /** Monotonic microseconds at which the last invocation came; 0 before the first. */
   readonly lastUsedUs: number;
@@ -46,15 +48,9 @@ export interface SandboxContext extends SandboxInput {
 }
 
 export type SandboxEvent =
-  | {
-      type: "sandbox.invoke";
-      call: Call;
-      payload: Uint8Array;
-      us: number;
-      at: number;
-    }
+  | { type: "sandbox.invoke"; call: Call; payload: Uint8Array; us: number; at: number }
   | { type: "sandbox.stop"; reason: string }
-  | { type: "process.booted"; createUs: number; lingers?: boolean }
+  | { type: "process.booted"; createUs: number; fromStem?: boolean; lingers?: boolean }
   | { type: "process.ready"; initUs: number; lingers?: boolean }
   | { type: "process.settled"; us: number }
   | { type: "process.gone"; us: number }

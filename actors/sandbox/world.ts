@@ -1,8 +1,13 @@
 /** What a sandbox takes from the worker it lives on. */
 import type { FunctionSpec } from "../../subjects/function.ts";
-import type { SandboxDriver } from "./drivers/driver.ts";
+import type { EnclosureSpec, SandboxDriver } from "./drivers/driver.ts";
 import type { SandboxInput } from "./machine.ts";
 import type { RuntimeInit } from "./runtime-init.ts";
+import type { StemCells } from "./stem-cells/pool.ts";
+
+/** Lambda gives one processor at 1,769 MB, and more or less of it in proportion. Source: Lambda developer guide, memory. */
+const MIB_PER_CPU = 1769;
+const PIDS = 1024;
 
 /** What a runtime needs to run inside: from the runtime catalogue and the code cache. */
 export interface Furnishing {
@@ -19,6 +24,8 @@ export interface Furnishing {
 
 export interface SandboxWorld {
   readonly driver: SandboxDriver;
+  /** Sandboxes that are booted before they are needed, where there are any. */
+  readonly stems?: Pick<StemCells, "take">;
   /** Fetches code, resolves the runtime. Rejects with an Error whose `name` becomes the error type. */
   furnish(spec: FunctionSpec, sandboxId: string): Promise<Furnishing>;
   /** One line of function output. */
@@ -30,4 +37,21 @@ export interface SandboxWorld {
   /** A sandbox goes; `gone` settles when nothing of it is left. */
   ending?(gone: Promise<void>): void;
   us(): number;
+}
+
+/** The place a function of `spec` runs in. */
+export function enclosureFor(
+  id: string,
+  spec: Pick<FunctionSpec, "memoryMiB" | "tmpMiB">,
+  { mounts, command, overheadMiB }: Pick<Furnishing, "mounts" | "command" | "overheadMiB">,
+): EnclosureSpec {
+  return {
+    id,
+    memoryMiB: spec.memoryMiB + overheadMiB,
+    cpus: spec.memoryMiB / MIB_PER_CPU,
+    pids: PIDS,
+    tmpMiB: spec.tmpMiB,
+    mounts,
+    command,
+  };
 }

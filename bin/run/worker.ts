@@ -2,21 +2,34 @@
 import { existsSync, watch } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import type { Component } from "../../actors/bus/component.ts";
 import { userOnHost } from "../../actors/sandbox/drivers/bubblewrap/premises.ts";
 import { chooseDriver } from "../../actors/sandbox/drivers/choose.ts";
-import type { Isolation } from "../../actors/sandbox/drivers/driver.ts";
-import type { SandboxWorld } from "../../actors/sandbox/effects.ts";
+import type { Isolation, SandboxDriver } from "../../actors/sandbox/drivers/driver.ts";
 import { Sandboxes } from "../../actors/sandbox/index.ts";
-import { listRuntimes, resolveRuntime, withLibraries } from "../../actors/sandbox/runtimes/catalogue.ts";
+import {
+  hostArchitecture,
+  listRuntimes,
+  resolveRuntime,
+  WrongArchitecture,
+  withLibraries,
+} from "../../actors/sandbox/runtimes/catalogue.ts";
 import { lambdaEnvironment } from "../../actors/sandbox/runtimes/environment.ts";
 import { asksForFreshProcess, bringsExtensions, isWrapped } from "../../actors/sandbox/runtimes/hosting.ts";
+import { StemCells } from "../../actors/sandbox/stem-cells/pool.ts";
+import { enclosureFor, type SandboxWorld } from "../../actors/sandbox/world.ts";
 import { CodeCache } from "../../actors/worker/code-cache.ts";
 import { startWorker } from "../../actors/worker/index.ts";
+import type { Config } from "../../config/config.ts";
 import { findBubblewrap } from "../embedded/find-bubblewrap.ts";
 import type { Process, Started } from "./context.ts";
 
 const CODE_CACHE_BYTES = 10 * 1024 * 1024 * 1024;
 const STOP_MS = 1000;
+/** Within about so long a stem cell that was taken is replaced. */
+const STEM_BURST_MS = 500;
+/** The runtime that comes with Mayfly, and Lambda's own defaults. */
+const STANDARD = { runtime: "nodejs24.x", memoryMiB: 128, tmpMiB: 512 } as const;
 
 export async function runWorker(process: Process, { zone }: { readonly zone: string }): Promise<Started> {
   const { config, home, storage } = process;
@@ -30,19 +43,27 @@ export async function runWorker(process: Process, { zone }: { readonly zone: str
   const component = process.component("worker", "hosts sandboxes", { zone, isolation: inWords(isolation) });
   const cache = new CodeCache({ folder: join(home.code, zone), store: storage.code, maxBytes: CODE_CACHE_BYTES });
   const workerId = component.id;
+  const stems = stemCells(component, driver, isolation, config);
   const sandboxes = new Sandboxes({
     component,
     workerId,
     isolation: isolation.driver,
     limits: { initMs: config.initMs, idleMs: config.idleMs, ...(freezes ? { freezeMs: config.freezeMs } : {}) },
     gone: (sandboxId) => worker.send(workerId, { type: "sandbox.reported", sandboxId, state: "dead" }),
-    world: { driver, furnish: furnishing(cache, home.root, config.region) },
+    world: { driver, furnish: furnishing(cache, home.root, config.region), ...(stems ? { stems } : {}) },
   });
   const runtimes = await followRuntimes(home.root);
+  await keepStandardStem(stems, home.root);
   const left = Promise.withResolvers<string>();
   const worker = startWorker({
     component,
-    facts: { workerId, host: config.host, isolation: inWords(isolation), runtimes: runtimes.now },
+    facts: {
+      workerId,
+      host: config.host,
+      isolation: inWords(isolation),
+      architecture: hostArchitecture,
+      runtimes: runtimes.now,
+    },
     zone,
     capacityMiB: config.workerMemoryMiB,
     beatMs: config.heartbeatMs,
@@ -64,10 +85,31 @@ export async function runWorker(process: Process, { zone }: { readonly zone: str
       clearTimeout(timer);
       runtimes.stop();
       await component.stop();
+      await stems?.close();
       await driver.close();
       await cache.close();
     },
   };
+}
+
+/** Undefined where they are off, or nothing can be placed in a sandbox that runs. */
+function stemCells(component: Component, driver: SandboxDriver, { latePlacement }: Isolation, config: Config) {
+  const { perKind, total } = config.stemCells;
+  if (!latePlacement || perKind === 0 || total === 0) return undefined;
+  return new StemCells({
+    driver,
+    limits: { perKind, total, burstMs: STEM_BURST_MS, memoryMs: config.idleMs },
+    nowMs: () => component.clock.us() / 1000,
+    failed: (err) => component.log.warn({ err }, "a stem cell is lost"),
+  });
+}
+
+/** What most functions are, so that the first of all finds one ready. */
+async function keepStandardStem(stems: StemCells | undefined, home: string): Promise<void> {
+  const runtime = await resolveRuntime(STANDARD.runtime, { home, memoryMiB: STANDARD.memoryMiB }).catch(
+    () => undefined,
+  );
+  if (runtime !== undefined) stems?.keep(enclosureFor("standard", STANDARD, runtime), 1);
 }
 
 /** The runtimes this host can boot, kept current: `mayfly runtime install` adds one to a running worker. */
@@ -101,6 +143,7 @@ function furnishing(cache: CodeCache, home: string, region: string): SandboxWorl
       if (layers !== undefined) mounts.push({ from: layers, to: "/opt" });
       // It costs a program more, so only those pay whose layers have libraries.
       const hasLibraries = layers !== undefined && existsSync(join(layers, "lib"));
+      if (spec.architecture !== hostArchitecture) throw new WrongArchitecture(spec.architecture);
       const lingers = await bringsExtensions(mounts);
       const runtime = await resolveRuntime(spec.runtime, {
         home,
@@ -151,7 +194,15 @@ function furnishing(cache: CodeCache, home: string, region: string): SandboxWorl
 }
 
 /** One line that says what is in force. */
-export function inWords({ driver, namespaces, seccomp, limits, uidPerSandbox, freezes }: Isolation): string {
+export function inWords({
+  driver,
+  namespaces,
+  seccomp,
+  limits,
+  uidPerSandbox,
+  freezes,
+  latePlacement,
+}: Isolation): string {
   const limited = Object.entries(limits).map(([what, how]) => `${what} ${how}`);
   return [
     driver,
@@ -160,5 +211,6 @@ export function inWords({ driver, namespaces, seccomp, limits, uidPerSandbox, fr
     `limits: ${limited.join(", ")}`,
     uidPerSandbox ? "own uid" : "shared uid",
     freezes ? "frozen when idle" : "not frozen when idle",
+    latePlacement ? "can be booted beforehand" : "never booted beforehand",
   ].join("; ");
 }

@@ -9,7 +9,7 @@ import { call, spec } from "../support/machines.ts";
 
 const sandbox = (change: Partial<FunctionSpec>) => ({ spec: spec(change) }) as SandboxContext;
 const job: Job = { call: call("q1"), startedUs: 0, startedAt: Date.UTC(2026, 0, 1), cold: true, bootsAgain: false };
-const time: Spent = { queuedUs: 1, createUs: 2, initUs: 98_765, runUs: 1500, durationUs: 1500 };
+const time: Spent = { queuedUs: 1, createUs: 2, initUs: 98_765, runUs: 1500, durationUs: 1500, fromStem: false };
 const usage = { peakMemoryMiB: 57, tail: undefined };
 const ok: Outcome = { kind: "ok", payload: new Uint8Array(12), us: 1500, usage };
 const failed = (errorType: string): Outcome => ({

@@ -56,6 +56,7 @@ export const beat = (change: Partial<Heartbeat> = {}): Heartbeat => ({
   host: "host",
   state: "joining",
   runtimes: ["nodejs24.x"],
+  architecture: "x86_64",
   isolation: "none",
   capacityMiB: 1024,
   busyMiB: 0,
@@ -104,7 +105,7 @@ export const givenLease = (change: Partial<LeaseInput> = {}) =>
     { workerId: "w1", beat: beat(), beatMs: TICK_MS, leaseMs: LEASE_MS, leasedAt: 0, ...change },
   );
 
-export const POOL_LIMITS = { starting: 4, silentTicks: 4, startTicks: 20, stuckTicks: 8 };
+export const POOL_LIMITS = { starting: 4, silentTicks: 4, startTicks: 20, stuckTicks: 8, unfitTicks: 3 };
 
 export const givenPool = (change: Partial<PoolInput> = {}) =>
   given(poolMachine, { poolId: poolId(spec()), epoch: "e", tickMs: TICK_MS, limits: POOL_LIMITS, ...change });

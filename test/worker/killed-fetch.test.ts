@@ -5,10 +5,12 @@ import { existsSync, readdirSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { CodeCache } from "../../actors/worker/code-cache.ts";
 import { Shelf } from "./shelf.ts";
 
+const PROGRAM = fileURLToPath(new URL("fetching-process.ts", import.meta.url));
 const FILES = 3000;
 
 let parent: string;
@@ -33,8 +35,7 @@ async function stored(prefix: string): Promise<string> {
 
 /** Starts the process and kills it once something lies in a draft and the finished folder isn't there yet. */
 async function killedWhileMaking(sha256s: readonly string[], isHalfDone: (drafts: readonly string[]) => boolean) {
-  const { pathname: program } = new URL("./fetching-process.ts", import.meta.url);
-  const child = spawn(process.execPath, [program, folder, shelf, ...sha256s], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, [PROGRAM, folder, shelf, ...sha256s], { stdio: ["ignore", "pipe", "inherit"] });
   const ended = once(child, "exit");
   let said = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => (said += text));

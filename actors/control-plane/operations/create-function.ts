@@ -12,7 +12,7 @@ import { withVersion } from "./publish-version.ts";
 
 export function readCreateFunction(check: Constraints, caller: Caller): Wish<"function.create"> {
   const fn = unqualified(check, caller, "A version or an alias can't be created by CreateFunction.");
-  const settings = settingsOf(check);
+  const settings = settingsOf(check, caller);
   const architecture = architectureOf(check) ?? "x86_64";
   const Role = check.required("Role", settings.Role, "");
   const code = check.has("Code") ? check.inside("Code") : undefined;

@@ -30,7 +30,7 @@ export function readUpdateCode(check: Constraints, caller: Caller): Wish<"functi
 
 export function readUpdateConfiguration(check: Constraints, caller: Caller): Wish<"function.update-configuration"> {
   const fn = unqualified(check, caller, ONLY_LATEST);
-  const settings = settingsOf(check);
+  const settings = settingsOf(check, caller);
   const revisionId = check.text("RevisionId");
   check.done();
   return { type: "function.update-configuration", fn, settings, revisionId };

@@ -1,6 +1,10 @@
-/** The runtimes functions may ask for. Source: Lambda's own list, as far as sandboxes here know how to start them. */
+/**
+ * The runtimes functions may ask for: Lambda's own list, as far as sandboxes here know how to start them, and what was added
+ * to workers.
+ */
 import { Refused } from "../../../subjects/errors.ts";
 import type { Constraints } from "./constraints.ts";
+import type { Caller } from "./names.ts";
 
 export const ARCHITECTURES = ["x86_64", "arm64"] as const;
 
@@ -32,9 +36,9 @@ export const LAMBDA_RUNTIMES: readonly string[] = [
 ];
 
 /** Throws `Refused`: a bad runtime is no ValidationException in Lambda, it has a shape of its own. */
-export function runtimeOf(check: Constraints): string | undefined {
+export function runtimeOf(check: Constraints, { offered }: Caller): string | undefined {
   const runtime = check.text("Runtime");
-  if (runtime === undefined || RUNTIMES.includes(runtime)) return runtime;
+  if (runtime === undefined || RUNTIMES.includes(runtime) || offered?.().includes(runtime)) return runtime;
   throw new Refused(
     "InvalidParameterValueException",
     `Value ${runtime} at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [${RUNTIMES.join(", ")}] or be a valid ARN`,

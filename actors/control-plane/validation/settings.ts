@@ -7,8 +7,10 @@ import { Refused } from "../../../subjects/errors.ts";
 import { destinationTarget } from "../../../subjects/event-invoke.ts";
 import type { Architecture, CodeSource, Settings } from "../commands.ts";
 import type { Constraints } from "./constraints.ts";
+import { invalidTarget } from "./destinations.ts";
 import { environmentOf } from "./environment.ts";
 import { layersOf } from "./layers.ts";
+import type { Caller } from "./names.ts";
 import { ARCHITECTURES, runtimeOf } from "./runtimes.ts";
 
 const ROLE = "arn:(aws[a-zA-Z-]*)?:iam::\\d{12}:role/?[a-zA-Z_0-9+=,.@\\-_/]+";
@@ -29,10 +31,10 @@ const UNSUPPORTED = [
 ] as const;
 
 /** Reads every setting that is given; `check.done()` is the caller's. */
-export function settingsOf(check: Constraints): Settings {
+export function settingsOf(check: Constraints, caller: Caller): Settings {
   refuseUnsupported(check);
   const found = {
-    Runtime: runtimeOf(check),
+    Runtime: runtimeOf(check, caller),
     Role: check.text("Role", { pattern: ROLE }),
     Handler: check.text("Handler", { max: 128, pattern: "[^\\s]+" }),
     Description: check.text("Description", { max: 256 }),
@@ -101,7 +103,7 @@ function deadLettersOf(check: Constraints): Settings["DeadLetterConfig"] {
   const TargetArn = inside.text("TargetArn") ?? "";
   const target = destinationTarget(TargetArn);
   if (TargetArn !== "" && (target === undefined || target.kind === "function"))
-    throw new Refused("InvalidParameterValueException", `The provided target ARN ${TargetArn} is invalid.`);
+    throw new Refused("InvalidParameterValueException", invalidTarget(TargetArn));
   return { TargetArn };
 }
 

@@ -26,11 +26,10 @@ export class BubblewrapEnclosure implements Enclosure {
     if (this.#destroyed) throw new BootFailed(`enclosure ${this.id} is destroyed`);
     if (this.#running) throw new BootFailed(`enclosure ${this.id} still runs`);
     this.#running = true;
-    await this.thaw();
     const ended = () => {
       this.#running = false;
     };
-    this.#life = beginLife(this.#spec);
+    this.#life = this.#frozen ? this.thaw().then(() => beginLife(this.#spec)) : beginLife(this.#spec);
     this.#life.then((booted) => booted.exited).then(ended, ended);
     return this.#life;
   }

@@ -34,9 +34,8 @@ function extensionEnvironment(env) {
   return Object.fromEntries(Object.entries(env).filter(isTheirs));
 }
 
-/** The function's own runtime. Throws an Error that says why there is none. */
-function bootstrapProgram(taskRoot, layersRoot) {
-  const candidates = [join(taskRoot, "bootstrap"), join(layersRoot, "bootstrap")];
+/** The first of these that is there. Throws an Error that says why there is none to start. */
+function bootstrapProgram(candidates) {
   const path = candidates.find((candidate) => statSync(candidate, { throwIfNoEntry: false })?.isFile());
   if (!path) throw new Error(`Couldn't find valid bootstrap(s): [${candidates.join(" ")}]`);
   if (!isExecutable(path)) throw new Error(`${path}: permission denied`);

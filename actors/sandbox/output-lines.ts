@@ -1,9 +1,9 @@
-/** What a process writes to its standard output and error. */
+/** What a process writes, line by line. */
 
-/** Characters of one line of the log, as CloudWatch limits an event. */
+/** Bytes of a log event, as CloudWatch has it. */
 export const MAX_LINE = 256 * 1024;
 
-/** Cuts a stream into lines; a line without an end is cut at `MAX_LINE`. */
+/** Cuts a stream into lines; a line without an end is cut at 256 KiB, as CloudWatch does with an event. */
 export function lines(stream: NodeJS.ReadableStream, heard: (line: string) => void): void {
   let rest = "";
   stream.setEncoding("utf8");
