@@ -60,7 +60,7 @@ class Life {
     this.#reports = new Reports(this.#telemetry, init);
     const api = init.client ? null : new RuntimeApi(this.#heardOverHttp());
     const address = await listen(init.runtimeApi ?? "127.0.0.1:9001", [api, this.#extensions, this.#telemetry]);
-    if (api) this.#offer = (body) => api.offer(parseEvent(body));
+    if (api) this.#offer = (_, event) => api.offer(event);
     this.#env = { ...init.env, AWS_LAMBDA_RUNTIME_API: address };
     this.#reports.initStart();
     for (const path of extensionPrograms(init.layersRoot ?? "/opt")) this.#launch(path);
@@ -68,20 +68,14 @@ class Life {
   }
 
   invoke(body) {
-    const { header } = parseEvent(body);
+    const event = parseEvent(body);
+    const { header } = event;
     this.#running = header;
     this.#isAnswered = false;
     this.#isIdle = false;
     this.#reports.start(header);
-    const { requestId, invokedFunctionArn, traceId } = header;
-    this.#extensions.tell({
-      eventType: "INVOKE",
-      deadlineMs: Math.trunc(header.deadlineMs),
-      requestId,
-      invokedFunctionArn,
-      ...(traceId ? { tracing: { type: "X-Amzn-Trace-Id", value: traceId } } : {}),
-    });
-    this.#offer(body);
+    if (this.#extensions.all().length > 0) this.#extensions.tell(invokeEvent(header));
+    this.#offer(body, event);
   }
 
   /** Ends everything within `graceMs`, and this process with `exitCode`. */
@@ -218,7 +212,7 @@ class Life {
   }
 
   #heardOverHttp() {
-    // What the runtime printed before it answered is read by then.
+    // What the runtime printed before it answered may be read after the answer in this turn of the loop, not in the next.
     const afterOutput = (act) => setImmediate(() => this.#phase !== "ending" && act());
     return {
       next: () => this.#runtimeIdle(),
@@ -277,6 +271,17 @@ class Life {
     this.#telemetry.line(kind, text);
     this.#channel.log(0, Date.now(), this.#running?.requestId ?? "", text);
   }
+}
+
+/** What an extension is told: everything but the payload. */
+function invokeEvent({ requestId, deadlineMs, invokedFunctionArn, traceId }) {
+  return {
+    eventType: "INVOKE",
+    deadlineMs: Math.trunc(deadlineMs),
+    requestId,
+    invokedFunctionArn,
+    ...(traceId ? { tracing: { type: "X-Amzn-Trace-Id", value: traceId } } : {}),
+  };
 }
 
 function settledWithin(promises, ms) {
