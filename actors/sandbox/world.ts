@@ -1,8 +1,8 @@
 /** What a sandbox takes from the worker it lives on. */
 import type { FunctionSpec } from "../../subjects/function.ts";
 import type { EnclosureSpec, SandboxDriver } from "./drivers/driver.ts";
-import type { RuntimeInit } from "./frames.ts";
 import type { SandboxInput } from "./machine.ts";
+import type { RuntimeInit } from "./runtime-init.ts";
 import type { StemCells } from "./stem-cells/pool.ts";
 
 /** Lambda gives one processor at 1,769 MB, and more or less of it in proportion. Source: Lambda developer guide, memory. */
@@ -16,6 +16,8 @@ export interface Furnishing {
   readonly init: RuntimeInit;
   /** What our own part inside takes beside the function's memory. */
   readonly overheadMiB: number;
+  /** It has extensions of the function's layers. A function may also bring some of its own, which its host tells then. */
+  readonly lingers?: boolean;
   /** The code isn't needed any more. */
   release(): void;
 }

@@ -155,23 +155,6 @@ def handler(event, context):
     expect(bodyOf(await booted.invoke({}))).toBe("parent");
     expect(booted.logs.map((log) => log.text)).toEqual([expect.stringContaining("from the child")]);
   });
-
-  test("a wrapper script starts the runtime, and decides about Python's own options", async () => {
-    await using booted = await boot(pythonBootstrap, {
-      wrapper: '#!/bin/sh\nexport WRAPPED=yes PYTHONPATH="$PWD/hooks"\nexec "$@"\n',
-      "hooks/sitecustomize.py": "import builtins\nbuiltins.hooked = True\n",
-      "index.py":
-        "import os\ndef handler(event, context):\n    return [os.environ['WRAPPED'], hooked, '_MAYFLY_INIT' in os.environ]\n",
-    });
-    const wrapper = join(booted.taskRoot, "wrapper");
-    expect(await booted.init({ env: { AWS_LAMBDA_EXEC_WRAPPER: wrapper } })).toEqual({ type: "ready" });
-    expect(bodyOf(await booted.invoke({}))).toEqual(["yes", true, false]);
-  });
-
-  test("a missing wrapper ends the sandbox with 127", async () => {
-    const said = await runOnce(returns("1"), { env: { AWS_LAMBDA_EXEC_WRAPPER: "/nowhere/wrapper" } });
-    expect(said).toMatchObject({ type: "ended", code: 127 });
-  });
 });
 
 describe("logging", () => {
