@@ -39,13 +39,13 @@ export function readReceipt(reply: Message): Receipt {
 
 /** `warm, 1.34 ms (queued 0.21 ms, run 1.13 ms) on w1/s7, bubblewrap, request …`: steps that took no time are left out. */
 export function receiptText(receipt: Receipt): string {
-  const { requestId, version, functionError, us, sandbox, isolation } = receipt;
-  const start = receipt.isFromStem ? `${receipt.start} from a stem cell` : receipt.start;
+  const { requestId, version, functionError, start, us, sandbox, isolation } = receipt;
   const steps = Object.entries(us).filter(([, spent]) => spent > 0);
   const total = steps.reduce((sum, [, spent]) => sum + spent, 0);
   const detail = steps.map(([step, spent]) => `${step} ${msText(spent)}`).join(", ");
   const parts = [
     functionError === undefined ? start : `${start ?? ""} FAILED (${functionError})`.trim(),
+    receipt.isFromStem ? "from a stem cell" : undefined,
     `${msText(total)}${detail === "" ? "" : ` (${detail})`}`,
     sandbox === undefined ? undefined : `on ${sandbox}`,
     isolation,

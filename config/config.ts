@@ -20,6 +20,8 @@ const list = (standard: string) =>
         .filter((each) => each !== ""),
     );
 
+const SANDBOXES = ["auto", "bubblewrap", "oci", "oci:crun", "oci:runc", "oci:runsc", "process"] as const;
+
 /** Of the host's memory, what all its workers together may promise to sandboxes. */
 const SHARE_FOR_SANDBOXES = 0.8;
 
@@ -57,9 +59,9 @@ const Environment = z.object({
   MAYFLY_ASYNC_BACKOFF_MAX: ms(ASYNC_BACKOFF_MS.max),
   MAYFLY_ASYNC_ACK_WAIT: z.coerce.number().int().min(1000).default(30_000),
   MAYFLY_REPLICAS: z.coerce.number().int().min(1).max(5).default(1),
-  MAYFLY_SANDBOX: z.enum(["auto", "bubblewrap"]).default("auto"),
+  MAYFLY_SANDBOX: z.enum(SANDBOXES).default("auto"),
   MAYFLY_LOG: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("warn"),
-  MAYFLY_MODE: z.enum(["development", "production"]).default("development"),
+  MAYFLY_MODE: z.enum(["development", "production"]).optional(),
 });
 
 export type Config = Readonly<{
@@ -97,8 +99,10 @@ export type Config = Readonly<{
     ackWaitMs: number;
   }>;
   replicas: number;
-  sandbox: "auto" | "bubblewrap";
+  /** How sandboxes are made: "auto" and "oci" choose among those that isolate, "process" doesn't isolate. */
+  sandbox: (typeof SANDBOXES)[number];
   log: "trace" | "debug" | "info" | "warn" | "error" | "silent";
+  /** What MAYFLY_MODE says, else NODE_ENV. */
   mode: "development" | "production";
   host: string;
   /** Sandboxes that may be starting at the same time in one pool. */
@@ -148,7 +152,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     replicas: e.MAYFLY_REPLICAS,
     sandbox: e.MAYFLY_SANDBOX,
     log: e.MAYFLY_LOG,
-    mode: e.MAYFLY_MODE,
+    mode: e.MAYFLY_MODE ?? (env.NODE_ENV === "production" ? "production" : "development"),
     host: hostname().replaceAll(/[^A-Za-z0-9_-]/g, "-"),
     startingLimit: Math.max(4, 2 * availableParallelism()),
   });

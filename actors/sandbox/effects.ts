@@ -128,7 +128,9 @@ class SandboxProcess {
 
   /** One that can't be frozen computes on. */
   freeze(): void {
-    this.#enclosure?.freeze().catch((error: unknown) => this.#world.leftBehind(this.#sandbox, error));
+    this.#enclosure?.freeze().catch((error: unknown) => {
+      if (!this.#destroyed) this.#world.leftBehind(this.#sandbox, error);
+    });
   }
 
   /** Not waited for: an event that is delivered meanwhile is read as soon as somebody can. */

@@ -47,6 +47,7 @@ const callOf = (message: Message): Call => Call.parse(JSON.parse(message.header(
 export const logSaid = (sandbox: Pick<SandboxContext, "spec" | "sandboxId">, line: string): Said => ({
   subject: Log.subject({ acct: sandbox.spec.acct, fn: sandbox.spec.fn, sandboxId: sandbox.sandboxId }),
   payload: line,
+  isNews: true,
 });
 
 function refusedSaid(call: Call, sandboxId: string, why: string, alive: boolean): Said {

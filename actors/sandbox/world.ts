@@ -32,7 +32,7 @@ export interface SandboxWorld {
   log(sandbox: SandboxInput, text: string): void;
   /** Resolves when the lines so far have left this process; rejects when they can't. */
   logged(): Promise<void>;
-  /** Something of a sandbox could not be removed. */
+  /** Something of a sandbox could not be stopped or removed. */
   leftBehind(sandbox: SandboxInput, error: unknown): void;
   /** A sandbox goes; `gone` settles when nothing of it is left. */
   ending?(gone: Promise<void>): void;

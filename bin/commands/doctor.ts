@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import { examineHost } from "../../actors/sandbox/drivers/doctor.ts";
 import { listRuntimes } from "../../actors/sandbox/runtimes/catalogue.ts";
+import { readConfig } from "../../config/config.ts";
 import { findBubblewrap } from "../embedded/find-bubblewrap.ts";
 import { externalServer, findNatsServer } from "../embedded/find-nats-server.ts";
 import { type Home, prepareHome, resolveHome } from "../embedded/home.ts";
@@ -38,9 +39,18 @@ export const doctor = (program: Command): void =>
 
 async function examine(home: Home): Promise<Check[]> {
   const bwrap = await attempt(() => findBubblewrap({ tools: home.tools, mayFetch: false }));
-  const host = await examineHost(bwrap instanceof Error ? {} : { bwrapPath: bwrap.path });
+  const config = await attempt(async () => readConfig(process.env));
+  const { sandbox, mode } = config instanceof Error ? ({ sandbox: "auto", mode: "development" } as const) : config;
+  const production = mode === "production";
+  const host = await examineHost(
+    bwrap instanceof Error ? { production } : { bwrapPath: bwrap.path, production },
+    sandbox,
+  );
   return [
     nodeCheck(),
+    config instanceof Error
+      ? failed("configuration", true, config)
+      : passed("configuration", true, `MAYFLY_SANDBOX=${sandbox}, ${mode}`),
     await homeCheck(home),
     await natsCheck(home),
     ...host.map((check) => ({ ...check, needed: NEEDED_OF_HOST.has(check.name) })),

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { readConfig } from "../../config/config.ts";
 import { type Home, prepareHome, resolveHome } from "../embedded/home.ts";
+import { NO_ISOLATION } from "../run/isolation.ts";
 import { readRunning } from "../running.ts";
 import { showFirstLook } from "../up/first-look.ts";
 import { mayfly, startSystem } from "../up/system.ts";
@@ -43,6 +44,9 @@ async function stay(home: Home, hello: boolean): Promise<void> {
   void asked.promise.then(() => starting.then((system) => system.stop()).finally(() => process.exit(0)));
   const system = await starting;
   tell(`isolation: ${system.isolation}`);
+  if (system.isolation.includes(NO_ISOLATION)) {
+    tell("  WARNING: every function can read this user's files and reach its network. Deploy only what you trust.");
+  }
   if (/\bnone\b|shared uid|no seccomp|not frozen|never booted/.test(system.isolation)) {
     tell("  not all of it can be had here: `npx mayfly doctor` says what is missing and how to get it");
   }

@@ -3,10 +3,10 @@ import { existsSync, watch } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Component } from "../../actors/bus/component.ts";
-import { userOnHost } from "../../actors/sandbox/drivers/bubblewrap/premises.ts";
-import { chooseDriver } from "../../actors/sandbox/drivers/choose.ts";
-import type { Isolation, SandboxDriver } from "../../actors/sandbox/drivers/driver.ts";
+import type { Isolation, Mount, SandboxDriver } from "../../actors/sandbox/drivers/driver.ts";
+import { onHost } from "../../actors/sandbox/drivers/process/paths.ts";
 import { Sandboxes } from "../../actors/sandbox/index.ts";
+import type { RuntimeInit } from "../../actors/sandbox/runtime-init.ts";
 import {
   hostArchitecture,
   listRuntimes,
@@ -21,8 +21,8 @@ import { enclosureFor, type SandboxWorld } from "../../actors/sandbox/world.ts";
 import { CodeCache } from "../../actors/worker/code-cache.ts";
 import { startWorker } from "../../actors/worker/index.ts";
 import type { Config } from "../../config/config.ts";
-import { findBubblewrap } from "../embedded/find-bubblewrap.ts";
 import type { Process, Started } from "./context.ts";
+import { inWords, openDriver } from "./isolation.ts";
 
 const CODE_CACHE_BYTES = 10 * 1024 * 1024 * 1024;
 const STOP_MS = 1000;
@@ -33,12 +33,7 @@ const STANDARD = { runtime: "nodejs24.x", memoryMiB: 128, tmpMiB: 512 } as const
 
 export async function runWorker(process: Process, { zone }: { readonly zone: string }): Promise<Started> {
   const { config, home, storage } = process;
-  const bwrap = await findBubblewrap({ tools: home.tools });
-  const { driver, isolation } = await chooseDriver(config.sandbox, {
-    bwrapPath: bwrap.path,
-    // Sandboxes of root run as other users, who can't walk into its home; an ordinary user's run as that user.
-    ...(userOnHost() === 0 ? {} : { home: home.sandboxes }),
-  });
+  const { driver, isolation } = await openDriver(config, home);
   const freezes = isolation.freezes && config.freezeMs > 0;
   const component = process.component("worker", "hosts sandboxes", { zone, isolation: inWords(isolation) });
   const cache = new CodeCache({ folder: join(home.code, zone), store: storage.code, maxBytes: CODE_CACHE_BYTES });
@@ -50,7 +45,7 @@ export async function runWorker(process: Process, { zone }: { readonly zone: str
     isolation: isolation.driver,
     limits: { initMs: config.initMs, idleMs: config.idleMs, ...(freezes ? { freezeMs: config.freezeMs } : {}) },
     gone: (sandboxId) => worker.send(workerId, { type: "sandbox.reported", sandboxId, state: "dead" }),
-    world: { driver, furnish: furnishing(cache, home.root, config.region), ...(stems ? { stems } : {}) },
+    world: { driver, furnish: furnishing(cache, home.root, config.region, isolation), ...(stems ? { stems } : {}) },
   });
   const runtimes = await followRuntimes(home.root);
   await keepStandardStem(stems, home.root);
@@ -132,7 +127,7 @@ async function followRuntimes(home: string): Promise<{ now: () => readonly strin
 }
 
 /** Code and layers, the runtime, and the environment a function finds. */
-function furnishing(cache: CodeCache, home: string, region: string): SandboxWorld["furnish"] {
+function furnishing(cache: CodeCache, home: string, region: string, { ownRoot }: Isolation): SandboxWorld["furnish"] {
   return async (spec, sandboxId) => {
     const inUse = new DisposableStack();
     try {
@@ -154,14 +149,16 @@ function furnishing(cache: CodeCache, home: string, region: string): SandboxWorl
       });
       const logLevel = spec.applicationLogLevel === undefined ? {} : { logLevel: spec.applicationLogLevel };
       const day = new Date().toISOString().slice(0, 10).replaceAll("-", "/");
+      mounts.unshift(...runtime.mounts);
+      const seen = (init: RuntimeInit) => (ownRoot ? init : seenOnHost(init, mounts));
       return {
         // What a host starts has the whole environment from its beginning.
         command: hasLibraries && runtime.client === undefined ? withLibraries(runtime.command) : runtime.command,
-        mounts: [...runtime.mounts, ...mounts],
+        mounts,
         overheadMiB: runtime.overheadMiB,
         lingers,
         release: () => inUse.dispose(),
-        init: {
+        init: seen({
           env: lambdaEnvironment({
             functionName: spec.fn,
             functionVersion: spec.version,
@@ -184,7 +181,7 @@ function furnishing(cache: CodeCache, home: string, region: string): SandboxWorl
           ...logLevel,
           accountId: spec.acct,
           ...(runtime.client === undefined ? {} : { client: runtime.client }),
-        },
+        }),
       };
     } catch (error) {
       inUse.dispose();
@@ -193,24 +190,15 @@ function furnishing(cache: CodeCache, home: string, region: string): SandboxWorl
   };
 }
 
-/** One line that says what is in force. */
-export function inWords({
-  driver,
-  namespaces,
-  seccomp,
-  limits,
-  uidPerSandbox,
-  freezes,
-  latePlacement,
-}: Isolation): string {
-  const limited = Object.entries(limits).map(([what, how]) => `${what} ${how}`);
-  return [
-    driver,
-    `namespaces ${namespaces.join("+")}`,
-    seccomp ? "seccomp" : "no seccomp",
-    `limits: ${limited.join(", ")}`,
-    uidPerSandbox ? "own uid" : "shared uid",
-    freezes ? "frozen when idle" : "not frozen when idle",
-    latePlacement ? "can be booted beforehand" : "never booted beforehand",
-  ].join("; ");
+/** What a function finds that has no root of its own: the host's paths, and whatever port is free. */
+function seenOnHost(init: RuntimeInit, mounts: readonly Mount[]): RuntimeInit {
+  const env = Object.entries(init.env).map(([name, value]) => [name, onHost(value, mounts)]);
+  return {
+    ...init,
+    env: Object.fromEntries(env),
+    taskRoot: onHost(init.taskRoot, mounts),
+    layersRoot: onHost("/opt", mounts),
+    ...(init.client === undefined ? {} : { client: init.client.map((word) => onHost(word, mounts)) }),
+    runtimeApi: "127.0.0.1:0",
+  };
 }

@@ -10,7 +10,6 @@ import { privateMountsIfAllowed } from "../../actors/sandbox/drivers/private-mou
 import type { Config } from "../../config/config.ts";
 import { featuresOff } from "../../config/nats/features.ts";
 import { writeCliContext } from "../embedded/cli-context.ts";
-import { findBubblewrap } from "../embedded/find-bubblewrap.ts";
 import { externalServer, findNatsServer } from "../embedded/find-nats-server.ts";
 import type { Home } from "../embedded/home.ts";
 import { startNatsServer } from "../embedded/nats-server.ts";
@@ -18,6 +17,7 @@ import { identify } from "../embedded/process-identity.ts";
 import { packageRoot } from "../package-root.ts";
 import { PLANE } from "../run/components.ts";
 import type { NatsLogin } from "../run/context.ts";
+import { bubblewrapFor } from "../run/isolation.ts";
 import { forgetRunning, type Running, writeRunning } from "../running.ts";
 import { embeddedStamp, platformProperty } from "./property.ts";
 import { awaitSystem, NotReady } from "./readiness.ts";
@@ -51,8 +51,8 @@ interface Server {
 /** Resolves when every component and a worker in each zone answers. `tell` hears lines for a person. */
 export async function startSystem(config: Config, home: Home, tell: (line: string) => void): Promise<System> {
   await becomeBatchWork();
-  const bwrap = await findBubblewrap({ tools: home.tools, onProgress: progressOf(tell) });
-  tell(`bubblewrap ${bwrap.version} (${bwrap.how})`);
+  const bwrap = await bubblewrapFor(config.sandbox, { tools: home.tools, onProgress: progressOf(tell) });
+  if (bwrap !== undefined) tell(`bubblewrap ${bwrap.version} (${bwrap.how})`);
   const server = await openServer(home, tell);
   const failed = Promise.withResolvers<never>();
   let isUp = false;

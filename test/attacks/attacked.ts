@@ -6,7 +6,8 @@
 import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { headers, type Msg, type NatsConnection } from "nats";
-import { expect } from "vitest";
+import { describe, expect } from "vitest";
+import { canIsolate, isolating } from "../sandbox/drivers/hosted.ts";
 import { api, deploy, type FunctionPlan } from "../support/functions.ts";
 import { type RunningSystem, startMayfly } from "../support/system.ts";
 
@@ -55,6 +56,14 @@ export interface Attacked extends AsyncDisposable {
 }
 
 let made = 0;
+
+/**
+ * Which attacks run under which driver. What the driver decides (files, memory, network, ways out) is tried under each that
+ * isolates here. What the worker decides (frames, the Runtime API, packages) and what the kernel's groups decide (each
+ * driver's limits are part of its contract) is tried under the default alone. Under "process" nothing is tried: it
+ * promises no isolation, so every attack would succeed.
+ */
+export const underEachDriver = describe.skipIf(!canIsolate).each(isolating);
 
 export async function startAttacked(env: Readonly<Record<string, string>> = {}): Promise<Attacked> {
   // One zone, so that all share one worker.

@@ -2,9 +2,8 @@
 import { createSocket } from "node:dgram";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { networkInterfaces } from "node:os";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { canIsolate } from "../sandbox/drivers/hosted.ts";
-import { type Attacked, PYTHON, startAttacked } from "./attacked.ts";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { type Attacked, PYTHON, startAttacked, underEachDriver } from "./attacked.ts";
 
 /** Where clouds tell machines their credentials: AWS, its container and IPv6 variants, Alibaba, Oracle, Azure's wire server. */
 const METADATA = [
@@ -16,10 +15,13 @@ const METADATA = [
   "168.63.129.16",
 ];
 
-describe.skipIf(!canIsolate)("a function that wants to talk", () => {
+/** Linux's answer, and gVisor's. */
+const NO_WAY = /^E(NET|HOST)UNREACH$/;
+
+underEachDriver("under %s, a function that wants to talk", (driver) => {
   let attacked: Attacked;
   beforeAll(async () => {
-    attacked = await startAttacked();
+    attacked = await startAttacked({ MAYFLY_SANDBOX: driver });
   });
   afterAll(() => attacked?.[Symbol.asyncDispose]());
   afterEach(() => attacked.isUnharmed());
@@ -70,7 +72,7 @@ describe.skipIf(!canIsolate)("a function that wants to talk", () => {
   test("to a cloud's metadata service finds no way there", async () => {
     const fn = await attacked.node(`${dialler} return Promise.all(event.hosts.map((host) => dial(host, 80)));`);
     const { value } = await attacked.invoke(fn, { hosts: METADATA });
-    expect(value).toEqual(METADATA.map(() => "ENETUNREACH"));
+    for (const came of value as string[]) expect(came).toMatch(NO_WAY);
   });
 
   test("by datagrams, broadcast or name look-ups sends nothing", async () => {
@@ -90,7 +92,8 @@ describe.skipIf(!canIsolate)("a function that wants to talk", () => {
       const hosts = ["255.255.255.255", "224.0.0.1", "8.8.8.8", "169.254.169.254"];
       const { value } = await attacked.invoke(fn, { hosts, port });
       const [sent, names] = value as [string[], string[]];
-      expect(sent).toEqual(hosts.map(() => "ENETUNREACH"));
+      expect(sent).toHaveLength(hosts.length);
+      for (const came of sent) expect(came).toMatch(NO_WAY);
       expect(names).not.toContain("found");
       expect(caught).toBe(0);
     } finally {
@@ -137,11 +140,16 @@ route = struct.pack('=BBBBBBBBI', 2, 0, 0, 0, 254, 3, 0, 1, 0)
 def flags():
     s = socket.socket(); fcntl.ioctl(s, 0x8914, struct.pack('16sh', b'lo', 0))
 def tun():
-    f = open('/dev/net/tun', 'r+b', 0)
+    f = open('/dev/net/tun', 'r+b', 0); fcntl.ioctl(f, 0x400454ca, struct.pack('16sH22x', b'evil0', 2))
 return [attempt(lambda: netlink(16, link + struct.pack('=HH8s', 12, 3, b'evil0'))), attempt(lambda: netlink(24, route)), attempt(flags), attempt(tun),
     attempt(lambda: socket.socket(2, 3, 1)), attempt(lambda: socket.socket(17, 3, 768))]`);
     const { value, error } = await attacked.invoke(fn);
     expect(error).toBeUndefined();
-    expect(value).toEqual(["EPERM", "EPERM", "EPERM", "ENOENT", "EPERM", "EAFNOSUPPORT"]);
+    // gVisor has refusals of its own, and a /dev/net/tun that belongs to the network it makes up.
+    const expected =
+      driver === "oci:runsc"
+        ? ["EACCES", "EACCES", "ENOTTY", expect.any(String), "EPERM", "EPERM"]
+        : ["EPERM", "EPERM", "EPERM", "ENOENT", "EPERM", "EAFNOSUPPORT"];
+    expect(value).toEqual(expected);
   });
 });

@@ -6,7 +6,9 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { canIsolate, enclosure, Hosted, sh, situations } from "../sandbox/drivers/hosted.ts";
 import { programs } from "../support/system.ts";
 
-const ordinary = situations.filter(({ title }) => title.startsWith("an ordinary user"));
+const ordinary = situations.filter(
+  ({ title, driver }) => driver === "bubblewrap" && title.startsWith("an ordinary user"),
+);
 
 describe.skipIf(!canIsolate).each(ordinary)("where bubblewrap belongs to the worker, $title", (situation) => {
   let folder: string;

@@ -36,7 +36,7 @@ describe("mayfly up", () => {
     expect(output).toMatch(/^isolation: bubblewrap; /m);
     expect(output).toContain("deployed examples/hello as hello");
     expect(output).toMatch(/mayfly\.invoke\.hello \{"name":"Ada"\} → \{"message":"Hello, Ada!"/);
-    expect(output).toMatch(/cold · .*\n.*\n.*warm · /);
+    expect(output).toMatch(/cold( from a stem cell)? · .*\n.*\n.*warm · /);
     expect(output).toContain("Try next:");
     const began = performance.now();
     expect(await system.stop()).toBe(0);
@@ -113,7 +113,13 @@ describe("mayfly up", () => {
       { mode: 0o755 },
     );
     const home = join(folder, "forbidden");
-    const env = { ...process.env, ...(await programs()), MAYFLY_HOME: home, MAYFLY_BWRAP: forbidden };
+    const env = {
+      ...process.env,
+      ...(await programs()),
+      MAYFLY_HOME: home,
+      MAYFLY_BWRAP: forbidden,
+      MAYFLY_SANDBOX: "bubblewrap",
+    };
     const refused = await runMayfly({ ...env, XDG_CONFIG_HOME: join(folder, "config") }, ["up"]);
     expect(refused.code).toBe(3);
     expect(refused.stderr).toMatch(
@@ -128,7 +134,7 @@ describe("mayfly up", () => {
     const reachable = process.geteuid?.() === 0 && (await run(program, words).catch(() => undefined)) !== undefined;
     if (!reachable) return context.skip("needs root, to become another user who can read this checkout");
     await using system = await startMayfly({ args: [], uid });
-    expect(system.output()).toMatch(/cold · .*\n.*\n.*warm · /);
+    expect(system.output()).toMatch(/cold( from a stem cell)? · .*\n.*\n.*warm · /);
     expect(system.output()).toMatch(/isolation: bubblewrap; .*shared uid/);
     expect(system.output()).toContain("`npx mayfly doctor` says what is missing");
     expect(await system.stop()).toBe(0);

@@ -1,27 +1,45 @@
 /** Which driver a worker uses. */
-import { BubblewrapDriver } from "./bubblewrap/bubblewrap.ts";
-import type { BubblewrapOptions } from "./bubblewrap/premises.ts";
+import { BubblewrapDriver, type BubblewrapOptions } from "./bubblewrap/bubblewrap.ts";
 import { type DriverName, type Isolation, IsolationUnavailable, type SandboxDriver } from "./driver.ts";
+import { OciDriver } from "./oci/oci.ts";
+import { ProcessDriver } from "./process/process.ts";
 
-export type DriverRequest = "auto" | DriverName;
-export type DriverOptions = BubblewrapOptions;
+/** "auto": the best that isolates; "oci": the first OCI runtime that works here; else the one named and no other. */
+export type DriverRequest = "auto" | "oci" | DriverName;
 
-/** Best isolation first: the order "auto" tries them in. */
+export interface DriverOptions extends BubblewrapOptions {
+  /** In production a function is never run as a plain process, not even when asked for. */
+  readonly production?: boolean;
+}
+
 const drivers: Record<DriverName, (options: DriverOptions) => SandboxDriver> = {
   bubblewrap: (options) => new BubblewrapDriver(options),
+  "oci:crun": (options) => new OciDriver("crun", options),
+  "oci:runc": (options) => new OciDriver("runc", options),
+  "oci:runsc": (options) => new OciDriver("runsc", options),
+  process: (options) => new ProcessDriver(options),
 };
 
+export const driverNames = Object.keys(drivers) as DriverName[];
+
+/** Cheapest per sandbox first; each isolates, and "process", which doesn't, is in neither. */
+const oci: readonly DriverName[] = ["oci:crun", "oci:runc", "oci:runsc"];
+const auto: readonly DriverName[] = ["bubblewrap", ...oci];
+
+const namesOf = (request: DriverRequest): readonly DriverName[] =>
+  request === "auto" ? auto : request === "oci" ? oci : [request];
+
 /**
- * The driver asked for, or with "auto" the best that works here, after a real sandbox has been tried. The driver is the
- * caller's to close. Throws `IsolationUnavailable`, with the reason of each that was tried, when none works.
+ * The driver asked for, or the first that works here of those the request allows, after a real sandbox has been tried. The
+ * driver is the caller's to close. Throws `IsolationUnavailable`, with the reason of each that was tried, when none works:
+ * less isolation than asked for is never given.
  */
 export async function chooseDriver(
   request: DriverRequest,
   options: DriverOptions = {},
 ): Promise<{ driver: SandboxDriver; isolation: Isolation }> {
-  const names = request === "auto" ? (Object.keys(drivers) as DriverName[]) : [request];
   const refusals: IsolationUnavailable[] = [];
-  for (const name of names) {
+  for (const name of namesOf(request)) {
     const driver = drivers[name](options);
     try {
       return { driver, isolation: await driver.probe() };
@@ -33,6 +51,6 @@ export async function chooseDriver(
   }
   throw new IsolationUnavailable(
     refusals.map(({ message }) => message).join("; "),
-    refusals.map(({ remedy }) => remedy).join(" "),
+    [...new Set(refusals.map(({ remedy }) => remedy))].join(" "),
   );
 }

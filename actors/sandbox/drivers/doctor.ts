@@ -3,11 +3,10 @@ import { execFile } from "node:child_process";
 import { constants } from "node:fs";
 import { access } from "node:fs/promises";
 import { promisify } from "node:util";
-import { findBubblewrap } from "./bubblewrap/host.ts";
-import { refusals } from "./bubblewrap/remedies.ts";
-import { chooseDriver, type DriverOptions } from "./choose.ts";
-import { type Isolation, IsolationUnavailable } from "./driver.ts";
+import { chooseDriver, type DriverOptions, type DriverRequest, driverNames } from "./choose.ts";
+import { type DriverName, type Isolation, IsolationUnavailable } from "./driver.ts";
 import { hasPrivateMounts, privateMountsCommand } from "./private-mounts.ts";
+import { refusals } from "./remedies.ts";
 import { thisArchitecture } from "./seccomp/policy.ts";
 
 const run = promisify(execFile);
@@ -21,31 +20,47 @@ export interface Check {
   readonly remedy: string;
 }
 
-/** Runs every check, the last ones by starting a sandbox. Never throws: what fails is a check that isn't ok. */
-export async function examineHost(options: DriverOptions = {}): Promise<Check[]> {
-  const isolation = await attempt(async () => (await trySandbox(options)).isolation);
+/**
+ * Runs every check, those of the drivers by starting a sandbox with each; "sandbox" is what `request` gives. Never throws:
+ * what fails is a check that isn't ok.
+ */
+export async function examineHost(options: DriverOptions = {}, request: DriverRequest = "auto"): Promise<Check[]> {
+  const mounts = await mountsCheck();
+  const chosen = await attempt(() => tryDriver(request, options));
+  const drivers: Check[] = [];
+  for (const name of driverNames) drivers.push(await driverCheck(name, options, mounts.ok));
   return [
-    await bubblewrapCheck(options),
     await namespacesCheck(),
     filterCheck(),
-    await mountsCheck(),
-    isolation instanceof Error ? failed("sandbox", isolation) : passed("sandbox", "a trial sandbox ran"),
-    ...(isolation instanceof Error ? [] : limitChecks(isolation)),
+    mounts,
+    ...drivers,
+    chosen instanceof Error ? failed("sandbox", chosen) : passed("sandbox", `a trial sandbox ran, by ${chosen.driver}`),
+    ...(chosen instanceof Error ? [] : limitChecks(chosen)),
     await tunCheck(),
   ];
 }
 
-async function trySandbox(options: DriverOptions): Promise<{ isolation: Isolation }> {
-  const chosen = await chooseDriver("auto", options);
-  await chosen.driver.close();
-  return chosen;
+async function tryDriver(request: DriverRequest, options: DriverOptions): Promise<Isolation> {
+  const { driver, isolation } = await chooseDriver(request, options);
+  await driver.close();
+  return isolation;
 }
 
-async function bubblewrapCheck(options: DriverOptions): Promise<Check> {
-  const found = await attempt(() => findBubblewrap(options.bwrapPath));
-  return found instanceof Error
-    ? failed("bubblewrap", found)
-    : passed("bubblewrap", `${found.version} at ${found.path}`);
+/** What one driver gives here, and what it would take for the rest. A worker has private mounts where it can have them. */
+async function driverCheck(name: DriverName, options: DriverOptions, mayHaveMounts: boolean): Promise<Check> {
+  const isolation = await attempt(() => tryDriver(name, options));
+  if (isolation instanceof Error) return failed(name, isolation);
+  if (!isolation.ownRoot)
+    return passed(name, "isolates nothing: for development, and only when MAYFLY_SANDBOX names it");
+  const { namespaces, limits, uidPerSandbox } = isolation;
+  const lacks = isolation.lacks.filter((each) => !(mayHaveMounts && each.includes("mount namespace of its own")));
+  const unlimited = Object.entries(limits).flatMap(([what, by]) => (by === "none" ? [what] : []));
+  const detail = [
+    `${namespaces.length} namespaces, system call filter`,
+    unlimited.length === 0 ? "memory, processes and processors limited" : `no limit on ${unlimited.join(" and ")}`,
+    uidPerSandbox ? "a user for each sandbox" : "one user for all sandboxes",
+  ].join("; ");
+  return { name, ok: lacks.length === 0, detail, remedy: lacks.join(" ") };
 }
 
 async function namespacesCheck(): Promise<Check> {

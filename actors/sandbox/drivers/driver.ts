@@ -10,8 +10,8 @@
  */
 import type { Duplex, Readable } from "node:stream";
 
-/** A driver per way of isolating. There is none without isolation: a function is never run as a plain process. */
-export type DriverName = "bubblewrap";
+/** A driver per way of isolating, and one for development that doesn't: "process" is never chosen but by its name. */
+export type DriverName = "bubblewrap" | "oci:crun" | "oci:runc" | "oci:runsc" | "process";
 
 /** What keeps a sandbox apart from the host and from the next one, as it was found to work here. */
 export interface Isolation {
@@ -30,6 +30,11 @@ export interface Isolation {
   readonly freezes: boolean;
   /** `EnclosureSpec.latePlaces` and `Enclosure.placeCode` work. */
   readonly latePlacement: boolean;
+  /**
+   * Programs inside see mounts at their `to`, and nothing else of the host's files but its programs. Where false they see
+   * the host as it is: only words of `command` are turned into the host's paths, and what goes over `channel` must name those.
+   */
+  readonly ownRoot: boolean;
   /** What is missing, each in plain words and with the way to get it. Empty when nothing is. */
   readonly lacks: readonly string[];
 }
@@ -43,7 +48,10 @@ export interface Mount {
 export interface EnclosureSpec {
   /** Unique on this worker while the enclosure lives; `[A-Za-z0-9_-]+`. Not visible inside. */
   readonly id: string;
-  /** Hard limit over all its processes. What they write to /tmp counts too, because /tmp is memory. */
+  /**
+   * Hard limit over all its processes. What they write to /tmp counts too, because /tmp is memory. A driver with a kernel of
+   * its own in each sandbox adds a fixed allowance for that.
+   */
   readonly memoryMiB: number;
   /** Its weight where processors are scarce, in processors; it never gets more than this or one, whichever is more. */
   readonly cpus: number;

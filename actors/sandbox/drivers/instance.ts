@@ -14,7 +14,9 @@ let made = 0;
 /** A name no other driver on this host has or had. */
 export async function newInstanceName(): Promise<string> {
   made += 1;
-  return `mayfly-${await pidNamespace()}-${process.pid}-${await startedAtTick(process.pid)}-${made}`;
+  // Now: others ask while this one waits.
+  const number = made;
+  return `mayfly-${await pidNamespace()}-${process.pid}-${await startedAtTick(process.pid)}-${number}`;
 }
 
 /** Whether `name` is an instance whose owner is certainly gone. False for foreign names and when in doubt. */

@@ -5,15 +5,20 @@
  * the runtime lies at `/var/runtime`, the function at `/var/task` and its layers at `/opt`. The system's own `/usr` is
  * expected there too. A runtime that was added is a folder of its own, see package.ts.
  */
-import { access, readdir, readFile, stat } from "node:fs/promises";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
 import type { Architecture } from "../../../subjects/function.ts";
 import { LIBRARY_PATH } from "./environment.ts";
+import {
+  findNode,
+  hostArch,
+  type NodeInterpreter,
+  nodeMajor,
+  nodeRuntimes,
+  type RuntimeArch,
+} from "./node-interpreter.ts";
 import { MANIFEST, readRuntimePackage } from "./package.ts";
 import { findPython } from "./python-interpreter.ts";
-
-export type RuntimeArch = "x64" | "arm64";
 
 export interface RuntimeOptions {
   /** Mayfly's folder on this host; installed runtimes lie in its `runtimes/`. */
@@ -63,7 +68,6 @@ export class WrongArchitecture extends Error {
   }
 }
 
-const nodeRuntimes = ["nodejs20.x", "nodejs22.x", "nodejs24.x", "nodejs26.x"] as const;
 const pythonRuntimes = ["python3.9", "python3.10", "python3.11", "python3.12", "python3.13", "python3.14"] as const;
 const customRuntimes = ["provided.al2023", "provided.al2"] as const;
 export const knownRuntimes: readonly string[] = [...nodeRuntimes, ...pythonRuntimes, ...customRuntimes];
@@ -73,8 +77,7 @@ export const isKnown = (runtime: string): boolean => /^(nodejs|python|provided)/
 /** The Node.js that comes with Mayfly, and runs the custom-runtime host. */
 const pinnedNode = "nodejs24.x";
 
-export const hostArch: RuntimeArch = process.arch === "arm64" ? "arm64" : "x64";
-/** The same in Lambda's words. */
+/** In Lambda's words. */
 export const hostArchitecture: Architecture = hostArch === "arm64" ? "arm64" : "x86_64";
 const here = import.meta.dirname;
 
@@ -124,19 +127,8 @@ export function installedFolder(home: string, runtime: string): string {
   return join(home, "runtimes", runtime);
 }
 
-/** The package that holds Node.js for an architecture, and nothing else. */
-export function nodePackage(arch: RuntimeArch): string {
-  return `node-linux-${arch}`;
-}
-
-/** The major version in `nodejs22.x`; null for what isn't a Node.js runtime Mayfly knows. */
-export function nodeMajor(runtime: string): number | null {
-  if (!nodeRuntimes.some((known) => known === runtime)) return null;
-  return Number.parseInt(runtime.slice("nodejs".length), 10);
-}
-
 async function find(runtime: string, options: RuntimeOptions): Promise<ResolvedRuntime | null> {
-  if (nodeMajor(runtime) !== null) return findNode(runtime, options);
+  if (nodeMajor(runtime) !== null) return findNodeRuntime(runtime, options);
   if (pythonRuntimes.some((known) => known === runtime)) return findPythonRuntime(runtime, options);
   if (customRuntimes.some((known) => known === runtime)) return findCustom(options);
   return (await isAdded(options.home, runtime)) ? findAdded(runtime, options) : null;
@@ -152,8 +144,8 @@ async function remedyFor(runtime: string, { home }: RuntimeOptions): Promise<str
   return "Mayfly doesn't know it: add it with mayfly runtime install <folder>, or use provided.al2023 with a bootstrap of the function's own.";
 }
 
-async function findNode(runtime: string, options: RuntimeOptions): Promise<ResolvedRuntime | null> {
-  const node = await nodeBinary(runtime, options);
+async function findNodeRuntime(runtime: string, options: RuntimeOptions): Promise<ResolvedRuntime | null> {
+  const node = await nodeFor(runtime, options);
   if (!node) return null;
   const runtimeDir = join(here, "nodejs");
   const command = ["/var/lang/bin/node", ...heapFlags(options.memoryMiB), "/var/runtime/bootstrap.cjs"];
@@ -170,13 +162,16 @@ async function findNode(runtime: string, options: RuntimeOptions): Promise<Resol
   return options.host ? behindHost(direct, command, options) : direct;
 }
 
+const nodeFor = (runtime: string, { home, arch = hostArch }: RuntimeOptions): Promise<NodeInterpreter | null> =>
+  findNode(runtime, arch, installedFolder(home, runtime));
+
 /** The host lies where neither the function nor its runtime look. */
 async function behindHost(
   direct: ResolvedRuntime,
   client: readonly string[],
   options: RuntimeOptions,
 ): Promise<ResolvedRuntime | null> {
-  const node = await nodeBinary(pinnedNode, options);
+  const node = await nodeFor(pinnedNode, options);
   if (!node) return null;
   return {
     ...direct,
@@ -198,7 +193,7 @@ const hostMounts = (node: string) => [
 
 /** The host serves HTTP for the function's own process; it needs little memory itself. */
 async function findCustom(options: RuntimeOptions): Promise<ResolvedRuntime | null> {
-  const node = await nodeBinary(pinnedNode, options);
+  const node = await nodeFor(pinnedNode, options);
   if (!node) return null;
   const runtimeDir = join(here, "host");
   return {
@@ -218,7 +213,7 @@ async function findCustom(options: RuntimeOptions): Promise<ResolvedRuntime | nu
 async function findAdded(runtime: string, options: RuntimeOptions): Promise<ResolvedRuntime | null> {
   const runtimeDir = installedFolder(options.home, runtime);
   const { version, architectures, lang } = await readRuntimePackage(runtimeDir);
-  const node = await nodeBinary(pinnedNode, options);
+  const node = await nodeFor(pinnedNode, options);
   const isForThis = architectures.length === 0 || architectures.includes(hostArchitecture);
   if (!node || !isForThis) return null;
   return {
@@ -274,27 +269,4 @@ function heapFlags(memoryMiB: number | undefined): string[] {
   if (memoryMiB === undefined) return [];
   const heapMiB = Math.floor(memoryMiB - Math.max(48, memoryMiB / 10));
   return [`--max-old-space-size=${heapMiB}`];
-}
-
-/** Node from Mayfly's dependencies, else from its home, else the one that runs this if it is of that version. */
-async function nodeBinary(runtime: string, options: RuntimeOptions): Promise<{ path: string; version: string } | null> {
-  const arch = options.arch ?? hostArch;
-  const major = nodeMajor(runtime);
-  const manifest = `${nodePackage(arch)}/package.json`;
-  const seekers = [import.meta.url, join(installedFolder(options.home, runtime), "package.json")];
-  for (const seeker of seekers) {
-    try {
-      const path = createRequire(seeker).resolve(manifest);
-      const { version } = JSON.parse(await readFile(path, "utf8")) as { version: string };
-      if (Number.parseInt(version, 10) !== major) continue;
-      const binary = join(dirname(path), "bin", "node");
-      await access(binary);
-      return { path: binary, version };
-    } catch {
-      // Not there: the next place may have it.
-    }
-  }
-  const ownMajor = Number.parseInt(process.versions.node, 10);
-  if (arch === hostArch && ownMajor === major) return { path: process.execPath, version: process.versions.node };
-  return null;
 }

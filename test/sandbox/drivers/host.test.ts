@@ -18,7 +18,7 @@ afterEach(() => rm(home, { recursive: true }));
 
 describe("choosing a driver", () => {
   test("refuses, saying what is missing and what to do, where bubblewrap isn't there", async () => {
-    const refusal = chooseDriver("auto", { home, bwrapPath: join(home, "bwrap") });
+    const refusal = chooseDriver("bubblewrap", { home, bwrapPath: join(home, "bwrap") });
     await expect(refusal).rejects.toMatchObject({
       name: "IsolationUnavailable",
       message: expect.stringContaining("was not found"),
@@ -43,13 +43,51 @@ case $1 in --version) echo bubblewrap 0.9.0;; --help) echo --disable-userns --si
       await writeFile(broken, script, { mode: 0o755 });
       const place = join(home, "place");
       await chmod(home, 0o755);
-      await expect(chooseDriver("auto", { home: place, bwrapPath: broken })).rejects.toMatchObject({
+      await expect(chooseDriver("bubblewrap", { home: place, bwrapPath: broken })).rejects.toMatchObject({
         name: "IsolationUnavailable",
         message: expect.stringContaining("Creating new namespace failed"),
       });
       expect(await readdir(place)).toEqual([]);
     },
   );
+});
+
+describe("asking for a driver by name", () => {
+  test("gives that one or none", async () => {
+    const path = process.env.PATH;
+    process.env.PATH = join(home, "nothing");
+    try {
+      for (const name of ["oci:crun", "oci:runc", "oci:runsc"] as const) {
+        const found = await chooseDriver(name, { home }).catch((error: unknown) => error);
+        if (found instanceof Error) {
+          expect(found).toMatchObject({ name: "IsolationUnavailable", remedy: expect.stringMatching(/\S/) });
+        } else {
+          const { driver } = found as Awaited<ReturnType<typeof chooseDriver>>;
+          await driver.close();
+          expect(driver.name).toBe(name);
+        }
+      }
+    } finally {
+      process.env.PATH = path;
+    }
+  });
+
+  test("runs plain processes when asked to, never by itself, and not in production", async () => {
+    const { driver, isolation } = await chooseDriver("process", { home });
+    await driver.close();
+    expect(isolation).toMatchObject({ ownRoot: false, namespaces: [], seccomp: false, uidPerSandbox: false });
+    expect(isolation.lacks[0]).toContain("NO ISOLATION");
+    await expect(chooseDriver("process", { home, production: true })).rejects.toMatchObject({
+      name: "IsolationUnavailable",
+      remedy: expect.stringContaining("MAYFLY_SANDBOX"),
+    });
+    for (const request of ["auto", "oci"] as const) {
+      const chosen = await chooseDriver(request, { home }).catch(() => undefined);
+      await chosen?.driver.close();
+      expect(chosen?.driver.name).not.toBe("process");
+    }
+    expect(await readdir(home)).toEqual([]);
+  });
 });
 
 describe.skipIf(!canIsolate)("a driver", () => {
@@ -98,7 +136,7 @@ describe.skipIf(!canIsolate)("a driver", () => {
 
 describe("the doctor", () => {
   test("never throws, and each point that isn't well has a remedy", async () => {
-    const checks = await examineHost({ home, bwrapPath: "/nowhere/bwrap" });
+    const checks = await examineHost({ home, bwrapPath: "/nowhere/bwrap" }, "bubblewrap");
     expect(checks.find(({ name }) => name === "bubblewrap")).toMatchObject({ ok: false });
     expect(checks.find(({ name }) => name === "sandbox")).toMatchObject({ ok: false });
     for (const { ok, remedy } of checks) expect(remedy !== "" || ok).toBe(true);
@@ -115,7 +153,8 @@ describe("the doctor", () => {
 
 describe.skipIf(process.platform !== "linux")("an instance's name", () => {
   test("is another one each time", async () => {
-    expect(await newInstanceName()).not.toBe(await newInstanceName());
+    const names = await Promise.all([newInstanceName(), newInstanceName()]);
+    expect(new Set([...names, await newInstanceName()]).size).toBe(3);
   });
 
   test("is a leftover's when its process is gone or was another one, never a stranger's", async () => {

@@ -1,18 +1,19 @@
 /** Starts test workers in each of the situations a worker may be in, talks to them, and looks at what they leave. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, globSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, globSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { chmod, chown, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { chooseDriver } from "../../../actors/sandbox/drivers/choose.ts";
-import type { EnclosureSpec, Isolation } from "../../../actors/sandbox/drivers/driver.ts";
+import { chooseDriver, driverNames } from "../../../actors/sandbox/drivers/choose.ts";
+import type { DriverName, EnclosureSpec, Isolation } from "../../../actors/sandbox/drivers/driver.ts";
 import { privateMountsCommand } from "../../../actors/sandbox/drivers/private-mounts.ts";
 import type { Requests } from "./worker.ts";
 
 export interface Situation {
   readonly title: string;
+  readonly driver: DriverName;
   readonly privateMounts: boolean;
   /** The user to start the worker as; undefined for the tests' own. */
   readonly uid?: number;
@@ -21,25 +22,64 @@ export interface Situation {
 const isRoot = process.geteuid?.() === 0;
 const someUser = 20001;
 
-/** All that can be had here. */
-export const situations: readonly Situation[] = isRoot
-  ? [
-      { title: "root", privateMounts: false },
-      { title: "root in private mounts", privateMounts: true },
-      { title: "an ordinary user", privateMounts: false, uid: someUser },
-      { title: "an ordinary user in private mounts", privateMounts: true, uid: someUser },
-    ]
-  : [
-      { title: "an ordinary user", privateMounts: false },
-      { title: "an ordinary user in private mounts", privateMounts: true },
-    ];
+/** The drivers that were found to make sandboxes here, and why the others don't. Trying them costs a sandbox each. */
+const tried = await Promise.all(
+  driverNames.map(async (driver) => {
+    const home = await mkdtemp(join(tmpdir(), "mayfly-can-isolate-"));
+    await chmod(home, 0o711);
+    try {
+      const chosen = await chooseDriver(driver, { home });
+      await chosen.driver.close();
+      return { driver, isolation: chosen.isolation };
+    } catch (error) {
+      return { driver, refusal: (error as Error).message };
+    } finally {
+      await rm(home, { recursive: true, force: true });
+    }
+  }),
+);
+
+/** Those that isolate. */
+export const isolating: readonly DriverName[] = tried.flatMap(({ driver, isolation }) =>
+  isolation?.ownRoot ? [driver] : [],
+);
 
 /** Whether this host can isolate at all; the suites are skipped where it can't. */
-export const canIsolate: boolean = await chooseDriver("auto", { home: join(tmpdir(), "mayfly-can-isolate") }).then(
-  ({ driver }) => driver.close().then(() => true),
-  () => false,
-);
-await rm(join(tmpdir(), "mayfly-can-isolate"), { recursive: true, force: true });
+export const canIsolate = isolating.length > 0;
+
+const bubblewrap: readonly Situation[] = isRoot
+  ? [
+      { title: "root", driver: "bubblewrap", privateMounts: false },
+      { title: "root in private mounts", driver: "bubblewrap", privateMounts: true },
+      { title: "an ordinary user", driver: "bubblewrap", privateMounts: false, uid: someUser },
+      { title: "an ordinary user in private mounts", driver: "bubblewrap", privateMounts: true, uid: someUser },
+    ]
+  : [
+      { title: "an ordinary user", driver: "bubblewrap", privateMounts: false },
+      { title: "an ordinary user in private mounts", driver: "bubblewrap", privateMounts: true },
+    ];
+
+/** The situation workers are in that `mayfly up` starts. */
+const usual = (driver: DriverName): Situation => ({
+  title: `${isRoot ? "root" : "an ordinary user"} in private mounts, with ${driver},`,
+  driver,
+  privateMounts: true,
+});
+
+/**
+ * What is tried with every driver: bubblewrap, the default, in each situation a worker may be in; each other driver of
+ * this host in the usual one; and the one OCI runtime that ordinary users can use as one of them.
+ */
+export const situations: readonly Situation[] = [
+  ...bubblewrap.filter(({ driver }) => isolating.includes(driver)),
+  ...isolating.filter((driver) => driver !== "bubblewrap").map(usual),
+  ...(isRoot && isolating.includes("oci:crun")
+    ? [{ title: "an ordinary user with oci:crun", driver: "oci:crun" as const, privateMounts: false, uid: someUser }]
+    : []),
+];
+
+/** Those of `situations` in which what all drivers have in common is tried again: an ordinary user's only with bubblewrap. */
+export const usualSituations = situations.filter(({ driver, uid }) => driver === "bubblewrap" || uid === undefined);
 
 export class Hosted {
   readonly isolation: Promise<Isolation>;
@@ -51,14 +91,14 @@ export class Hosted {
   >();
   #calls = 0;
 
-  private constructor(child: ChildProcess, home: string) {
+  private constructor(child: ChildProcess, home: string, driver: DriverName) {
     this.#child = child;
     this.home = home;
     child.on("message", (answer: { number: number; value?: unknown }) => this.#waiting.get(answer.number)?.(answer));
     child.once("exit", () => {
       for (const settle of this.#waiting.values()) settle({ error: { name: "Gone", message: "the worker ended" } });
     });
-    this.isolation = this.ask("open", home);
+    this.isolation = this.ask("open", home, driver);
     this.isolation.catch(() => {});
   }
 
@@ -75,7 +115,7 @@ export class Hosted {
       stdio: ["ignore", "inherit", "inherit", "ipc", ...Array(36).fill("ignore"), "pipe"],
       ...(situation.uid === undefined ? {} : { uid: situation.uid, gid: situation.uid }),
     });
-    const hosted = new Hosted(child, home);
+    const hosted = new Hosted(child, home, situation.driver);
     await hosted.isolation;
     return hosted;
   }
@@ -138,7 +178,9 @@ export class Hosted {
 
   /** The host's users that this worker's sandboxes run as. */
   owners(): Set<string> {
-    const status = this.#processes().map((pid) => readQuietly(`/proc/${pid}/status`));
+    // Not what stays outside and only waits for one.
+    const inside = this.#processes().filter((pid) => linkQuietly(`/proc/${pid}/ns/pid`) !== ownPids);
+    const status = inside.map((pid) => readQuietly(`/proc/${pid}/status`));
     return new Set(status.map((text) => /^Uid:\s+(\d+)/m.exec(text)?.[1] ?? "gone"));
   }
 
@@ -162,6 +204,14 @@ const readQuietly = (path: string): string => {
     return "";
   }
 };
+const linkQuietly = (path: string): string => {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return "";
+  }
+};
+const ownPids = linkQuietly("/proc/self/ns/pid");
 const mountsOf = (pid: number): string[] => readQuietly(`/proc/${pid}/mountinfo`).split("\n").filter(Boolean);
 
 let made = 0;
@@ -182,6 +232,8 @@ export function enclosure(command: readonly string[], changes: Partial<Enclosure
 }
 
 export const node = (source: string): string[] => ["/var/lang/bin/node", "-e", source];
+/** Defines `list`, which names what is in folders: `ls` itself needs a younger kernel than gVisor's of Debian 12 is. */
+export const list = `list() { for d; do for f in "$d"/* "$d"/.[!.]*; do [ -e "$f" -o -L "$f" ] && echo "\${f##*/}"; done; done; }; `;
 export const sh = (source: string): string[] => ["/bin/sh", "-c", source];
 export const python = (source: string): string[] => ["/usr/bin/python3", "-c", source];
 export const hasPython = existsSync("/usr/bin/python3");

@@ -7,6 +7,7 @@ import { text } from "node:stream/consumers";
 import { chooseDriver } from "../../../actors/sandbox/drivers/choose.ts";
 import type {
   Booted,
+  DriverName,
   Enclosure,
   EnclosureSpec,
   Exit,
@@ -24,7 +25,7 @@ export interface Life {
 
 /** What the worker does: requests by name, with their arguments and answers. */
 export interface Requests {
-  open(home: string): Isolation;
+  open(home: string, driver: DriverName): Isolation;
   /** Creates an enclosure, boots it so often, each time to its end, and destroys it. */
   run(spec: EnclosureSpec, times: number, input: string): Life[];
   /** Creates and boots, and answers once the program has said something. */
@@ -58,8 +59,8 @@ const firstWord = async (booted: Booted): Promise<string> => {
 };
 
 const handlers: { [name in keyof Requests]: (...args: Parameters<Requests[name]>) => Promise<unknown> } = {
-  async open(home) {
-    opened = await chooseDriver("auto", { home });
+  async open(home, driver) {
+    opened = await chooseDriver(driver, { home });
     return opened.isolation;
   },
   async run(spec, times, input) {

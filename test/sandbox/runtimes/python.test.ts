@@ -188,6 +188,23 @@ def handler(event, context):
     expect(booted.logs).toHaveLength(3);
   });
 
+  test("is loaded when the function wants it, also late and beside a module of that name, and not for one that doesn't", async () => {
+    await using booted = await boot(pythonBootstrap, {
+      "logging.py": "raise ImportError('the wrong one')\n",
+      "index.py": `
+import sys
+def handler(event, context):
+    loaded = "logging" in sys.modules
+    import logging
+    logging.getLogger().warning("heard")
+    return loaded
+`,
+    });
+    await booted.init();
+    expect(bodyOf(await booted.invoke({}))).toBe(false);
+    expect(booted.logs).toMatchObject([{ level: "WARN", text: expect.stringContaining("heard") }]);
+  });
+
   test("a failed invocation is logged with its trace", async () => {
     await using booted = await boot(pythonBootstrap, {
       "index.py": "def handler(event, context):\n    raise ValueError('no')\n",

@@ -1,7 +1,7 @@
 /** The command line that starts a sandbox: bubblewrap, the function's program, and the limits that go with a process. */
 import type { EnclosureSpec } from "../driver.ts";
 import { descriptors, type LifeSpec } from "./life.ts";
-import type { Premises } from "./premises.ts";
+import type { Tools } from "./tools.ts";
 
 const OPEN_FILES = 1024;
 /**
@@ -18,7 +18,9 @@ const OWN_IN_ALL = 4;
  * its own is limited before it is made; others are limited from inside, where only their own processes count.
  */
 export function launch(
-  { name, prlimit, bwrap }: Pick<Premises, "name" | "prlimit" | "bwrap">,
+  /** The driver instance's. */
+  name: string,
+  { prlimit, bwrap }: Tools,
   spec: EnclosureSpec,
   uid: number | undefined,
 ): Pick<LifeSpec, "launcher" | "command"> {

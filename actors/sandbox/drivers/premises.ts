@@ -3,32 +3,31 @@
  * watchdog that clears all of that away should the worker die.
  */
 import { readFileSync } from "node:fs";
-import { chmod, copyFile, mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Cgroups } from "../cgroups/cgroup.ts";
-import { openCgroups } from "../cgroups/find.ts";
-import { closeInheritable } from "../descriptors.ts";
-import { IsolationUnavailable } from "../driver.ts";
-import { newInstanceName } from "../instance.ts";
-import { LatePlaces } from "../late-places.ts";
-import { hasPrivateMounts } from "../private-mounts.ts";
-import { seccompFilter, thisArchitecture } from "../seccomp/policy.ts";
-import { isReachableByAll, Staging } from "../staging.ts";
-import { TmpPool } from "../tmp-pool.ts";
-import { claimUids, type UidPool, type UidRange } from "../uids.ts";
-import { reapLeftovers, setWatchdog } from "../watchdog.ts";
-import { findBubblewrap, findProgram, lookAround } from "./host.ts";
-import type { HostFacts } from "./profile.ts";
+import type { Cgroups } from "./cgroups/cgroup.ts";
+import { removeGroup } from "./cgroups/files.ts";
+import { hierarchies, openCgroups } from "./cgroups/find.ts";
+import { closeInheritable } from "./descriptors.ts";
+import { IsolationUnavailable } from "./driver.ts";
+import { type HostFacts, lookAround } from "./host-facts.ts";
+import { newInstanceName } from "./instance.ts";
+import { LatePlaces } from "./late-places.ts";
+import { hasPrivateMounts } from "./private-mounts.ts";
+import { thisArchitecture } from "./seccomp/policy.ts";
+import type { Architecture } from "./seccomp/syscalls.ts";
+import { isReachableByAll, Staging } from "./staging.ts";
+import { TmpPool } from "./tmp-pool.ts";
+import { claimUids, type UidPool, type UidRange } from "./uids.ts";
+import { reapLeftovers, setWatchdog } from "./watchdog.ts";
 
-export interface BubblewrapOptions {
+export interface PremisesOptions {
   /**
    * An absolute path where the driver may keep its things while it runs; made if need be, and shared by all workers of
    * the host. By default a folder in memory.
    */
   readonly home?: string;
-  /** The `bwrap` to use; by default the first on PATH. */
-  readonly bwrapPath?: string;
   /** Host users for sandboxes, where the worker is root; by default a range that nothing else gives away. */
   readonly uids?: UidRange;
   /** The size most sandboxes' /tmp has, kept ready; 512 MiB unless said otherwise. */
@@ -39,18 +38,13 @@ export interface BubblewrapOptions {
 
 export interface Premises {
   readonly name: string;
+  /** Everything of this instance lies in it; `own/` is for what only one driver has. */
   readonly folder: string;
-  readonly bwrap: {
-    readonly path: string;
-    readonly version: string;
-    /** A function could change its mode, so that this worker can start no more sandboxes. */
-    readonly isTheirs: boolean;
-  };
-  /** util-linux's, undefined where it is missing. */
-  readonly prlimit: string | undefined;
+  readonly architecture: Architecture;
   readonly host: HostFacts;
-  readonly seccompFile: string;
   readonly cgroups: Cgroups;
+  /** Where a program that makes groups of its own makes them: the instance's folder at the top of each hierarchy. */
+  readonly tops: readonly string[];
   /** Undefined where the worker can't become other users. */
   readonly uids: UidPool | undefined;
   /** Undefined without private mounts, as is `staging`. */
@@ -74,9 +68,14 @@ export function userOnHost(): number | undefined {
   return length === 1 ? outside : process.geteuid?.();
 }
 
-/** Opens premises, reaping first what dead workers left. Throws `IsolationUnavailable`, leaving nothing. */
-export async function openPremises(given: BubblewrapOptions): Promise<Premises> {
-  const bwrap = await findBubblewrap(given.bwrapPath);
+/**
+ * Opens premises, reaping first what dead workers left. With `programMakesGroups`, what makes the sandboxes has groups of
+ * its own below `tops`. Throws `IsolationUnavailable`, leaving nothing.
+ */
+export async function openPremises(
+  given: PremisesOptions,
+  { programMakesGroups = false }: { readonly programMakesGroups?: boolean } = {},
+): Promise<Premises> {
   const architecture = thisArchitecture();
   if (!architecture) {
     throw new IsolationUnavailable(
@@ -88,8 +87,11 @@ export async function openPremises(given: BubblewrapOptions): Promise<Premises> 
   const home = given.home ?? defaultHome();
   const name = await newInstanceName();
   const folder = join(home, name);
-  const cgroups = await openCgroups(name, await readOwn("mountinfo"), await readOwn("cgroup"));
-  const watchdog = setWatchdog({ name, folder, cgroups: cgroups.folders });
+  const [mountinfo, membership] = await Promise.all([readOwn("mountinfo"), readOwn("cgroup")]);
+  const cgroups = await openCgroups(name, mountinfo, membership);
+  const tops = programMakesGroups ? hierarchies(mountinfo, membership).map(({ top }) => join(top, name)) : [];
+  const groups = [...new Set([...cgroups.folders, ...tops])];
+  const watchdog = setWatchdog({ name, folder, cgroups: groups });
   let uids: UidPool | undefined;
   let tmps: TmpPool | undefined;
   let places: LatePlaces | undefined;
@@ -97,13 +99,14 @@ export async function openPremises(given: BubblewrapOptions): Promise<Premises> 
     await tmps?.close();
     await places?.close();
     await cgroups.close();
+    await Promise.all(tops.map(removeGroup));
     await uids?.close();
     await watchdog.dismiss();
   };
   try {
-    await reapLeftovers(home, cgroups.folders);
+    await reapLeftovers(home, groups);
     // Sandbox users walk through these folders to what they are shown, and can't list them.
-    for (const path of [home, folder, ...["tmp", "views", "args", "late"].map((each) => join(folder, each))]) {
+    for (const path of [home, folder, ...["tmp", "views", "own", "late"].map((each) => join(folder, each))]) {
       await mkdir(path, { recursive: true });
       await chmod(path, 0o711).catch(() => {});
     }
@@ -115,40 +118,17 @@ export async function openPremises(given: BubblewrapOptions): Promise<Premises> 
         "Choose a home whose every parent folder others may walk through (chmod o+x), such as one below /run or /var/lib.",
       );
     }
-    const seccompFile = join(folder, "seccomp");
-    await writeFile(seccompFile, seccompFilter(architecture));
     if (hasPrivateMounts()) {
       const { usualTmpMiB: usualMiB = 512, readyTmps: ready = 4 } = given;
       tmps = new TmpPool({ folder: join(folder, "tmp"), usualMiB, ready });
     }
     places = hasPrivateMounts() ? await LatePlaces.open(join(folder, "late")).catch(() => undefined) : undefined;
     const staging = tmps && new Staging(join(folder, "views"));
-    const prlimit = await findProgram("prlimit");
-    const { path, isTheirs } = await startable(bwrap.path, { uids, staging, folder });
-    const program = { path, version: bwrap.version, isTheirs };
-    return { name, folder, bwrap: program, prlimit, host, seccompFile, cgroups, uids, tmps, staging, places, close };
+    return { name, folder, architecture, host, cgroups, tops, uids, tmps, staging, places, close };
   } catch (error) {
     await close();
     throw error;
   }
-}
-
-/**
- * A path at which sandboxes' users may start bubblewrap and not harm it. A user of its own can't walk to one in root's
- * folders. The worker's own user could change one that belongs to it: bubblewrap is the first process inside, and a
- * file's owner may change its mode by way of /proc/1/exe, unless it was started from a place that can't be written.
- */
-async function startable(
-  program: string,
-  { uids, staging, folder }: Pick<Premises, "uids" | "staging" | "folder">,
-): Promise<{ path: string; isTheirs: boolean }> {
-  const isTheirs = !uids && (await stat(program)).uid === process.geteuid?.();
-  if (!isTheirs && (!uids || (await isReachableByAll(program)))) return { path: program, isTheirs };
-  if (staging) return { path: await staging.hold(program), isTheirs: false };
-  const copy = join(folder, "bwrap");
-  await copyFile(program, copy);
-  await chmod(copy, 0o755);
-  return { path: copy, isTheirs };
 }
 
 const readOwn = (file: string): Promise<string> => readFile(`/proc/self/${file}`, "utf8");

@@ -1,9 +1,7 @@
-/** What the bubblewrap driver can say about itself after it has tried. */
+/** What a driver can say about itself after it has tried. */
 import { text } from "node:stream/consumers";
-import { BootFailed, type Isolation, IsolationUnavailable, type SandboxDriver } from "../driver.ts";
+import { BootFailed, type Isolation, IsolationUnavailable, type SandboxDriver } from "./driver.ts";
 import type { Premises } from "./premises.ts";
-import { namespaces } from "./profile.ts";
-import { namespacesRemedy } from "./remedies.ts";
 
 /** How the trial sandbox ends when it saw what was placed in it, and when it didn't. */
 const SAW = 8;
@@ -13,7 +11,11 @@ const SAW_NOT = 7;
  * Runs one real sandbox to its end, and where there are places tells whether code can be placed in one that runs.
  * Throws `IsolationUnavailable` with what the host refused.
  */
-export async function tryOut(driver: SandboxDriver, { places, host }: Premises): Promise<{ latePlacement: boolean }> {
+export async function tryOut(
+  driver: SandboxDriver,
+  { places, host }: Premises,
+  remedyFor: (complaint: string) => Promise<string>,
+): Promise<{ latePlacement: boolean }> {
   const enclosure = await driver.create({
     id: "probe",
     memoryMiB: 64,
@@ -31,39 +33,52 @@ export async function tryOut(driver: SandboxDriver, { places, host }: Premises):
     const [exit, complaint] = await Promise.all([booted.exited, text(booted.stderr)]);
     if (exit.code !== SAW && exit.code !== SAW_NOT) {
       const missing = complaint.trim() || `a trial sandbox ended with ${exit.signal ?? exit.code}`;
-      throw new IsolationUnavailable(missing, await namespacesRemedy(missing));
+      throw new IsolationUnavailable(missing, await remedyFor(missing));
     }
     return { latePlacement: exit.code === SAW };
   } catch (error) {
     if (!(error instanceof BootFailed)) throw error;
-    throw new IsolationUnavailable(error.message, await namespacesRemedy(error.message));
+    throw new IsolationUnavailable(error.message, await remedyFor(error.message));
   } finally {
     await enclosure.destroy();
   }
 }
 
-export function isolationOf(premises: Premises, found: { readonly latePlacement: boolean }): Isolation {
-  const { limits } = premises.cgroups;
-  const ownUsers = premises.uids !== undefined;
+/** What the premises allow of isolation, for a driver that adds what only it knows. */
+export function isolationOf(
+  premises: Premises,
+  own: Pick<Isolation, "driver" | "namespaces" | "latePlacement"> & {
+    /** What to say where there is no late placement, other than that the worker lacks private mounts. */
+    readonly unlessPlaced?: string;
+    /** How processes are limited where there are no groups. */
+    readonly pidsOtherwise: "rlimit" | "none";
+    readonly lacks: readonly string[];
+  },
+): Isolation {
+  const { limits, freezes } = premises.cgroups;
   return {
-    driver: "bubblewrap",
-    namespaces,
+    driver: own.driver,
+    namespaces: own.namespaces,
     seccomp: true,
     limits: {
       memory: limits.memory ? "cgroup" : "none",
-      pids: limits.pids ? "cgroup" : premises.prlimit ? "rlimit" : "none",
+      pids: limits.pids ? "cgroup" : own.pidsOtherwise,
       cpu: limits.cpu ? "cgroup" : "none",
     },
-    uidPerSandbox: ownUsers,
-    freezes: premises.cgroups.freezes,
-    latePlacement: found.latePlacement,
-    lacks: lacksOf(premises, found),
+    uidPerSandbox: premises.uids !== undefined,
+    freezes,
+    latePlacement: own.latePlacement,
+    ownRoot: true,
+    lacks: [...lacksOf(premises, own), ...own.lacks],
   };
 }
 
 function lacksOf(
-  { cgroups, uids, tmps, prlimit, bwrap }: Premises,
-  { latePlacement }: { readonly latePlacement: boolean },
+  { cgroups, uids, tmps }: Premises,
+  {
+    latePlacement,
+    unlessPlaced = "No sandbox is booted before it is needed. Start the worker in a mount namespace of its own.",
+  }: { readonly latePlacement: boolean; readonly unlessPlaced?: string },
 ): string[] {
   const names = (["memory", "cpu"] as const).filter((name) => !cgroups.limits[name]).join(" and ");
   return [
@@ -77,20 +92,10 @@ function lacksOf(
       : [
           "Idle sandboxes are not frozen: what a function leaves running computes on. That takes control groups of the worker's own.",
         ]),
-    ...(latePlacement
-      ? []
-      : ["No sandbox is booted before it is needed. Start the worker in a mount namespace of its own."]),
+    ...(latePlacement ? [] : [unlessPlaced]),
     ...(uids ? [] : ["All sandboxes are the same user of the host. Run the worker as root to give each its own."]),
     ...(tmps
       ? []
       : ["/tmp is not kept when a sandbox starts again. Start the worker in a mount namespace of its own."]),
-    ...(bwrap.isTheirs
-      ? [
-          "Functions can keep this worker from starting sandboxes, because bubblewrap belongs to the user they run as. Install it for all users, or start the worker in a mount namespace of its own.",
-        ]
-      : []),
-    ...(prlimit
-      ? []
-      : ["Processes, open files and core dumps are not limited: prlimit was not found. Install util-linux."]),
   ];
 }

@@ -6,7 +6,10 @@
  */
 import { chmod, lstat, mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { HOSTNAME, SANDBOX_ID } from "./profile.ts";
+
+/** The user and group a function believes to be; on the host it is another one, or nobody. */
+export const SANDBOX_ID = 1000;
+export const HOSTNAME = "sandbox";
 
 const texts: Record<string, string> = {
   passwd: `root:x:0:0:root:/:/sbin/nologin\nsandbox:x:${SANDBOX_ID}:${SANDBOX_ID}:sandbox:/tmp:/bin/sh\n`,

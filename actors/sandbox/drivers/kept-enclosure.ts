@@ -1,25 +1,30 @@
 /** One execution environment's place: its /tmp, user, group and views stay; lives come and go in it. */
-import { type Booted, BootFailed, type Enclosure, type Mount } from "../driver.ts";
-import type { PlacesOfOne } from "../late-places.ts";
-import { beginLife, type LifeSpec } from "./life.ts";
+import type { Cgroup } from "./cgroups/cgroup.ts";
+import { type Booted, BootFailed, type Enclosure, type Mount } from "./driver.ts";
+import type { PlacesOfOne } from "./late-places.ts";
 
-export class BubblewrapEnclosure implements Enclosure {
+export interface Kept {
+  readonly cgroup: Cgroup;
+  /** Undefined where the spec has none. */
+  readonly places: PlacesOfOne | undefined;
+  /** Begins a life; rejects with `BootFailed`, leaving nothing. Never called while one lasts. */
+  begin(): Promise<Booted>;
+  /** Gives back all the driver reserved for it; called once, when no process is left. */
+  release(): Promise<void>;
+}
+
+export class KeptEnclosure implements Enclosure {
   readonly id: string;
-  readonly #spec: LifeSpec;
-  readonly #places: PlacesOfOne | undefined;
-  readonly #release: () => Promise<void>;
+  readonly #kept: Kept;
   #life: Promise<Booted> | undefined;
   #running = false;
   #frozen = false;
   #switched: Promise<void> = Promise.resolve();
   #destroyed: Promise<void> | undefined;
 
-  /** `release` gives back all the driver reserved for it; called once, when no process is left. */
-  constructor(id: string, spec: LifeSpec, places: PlacesOfOne | undefined, release: () => Promise<void>) {
+  constructor(id: string, kept: Kept) {
     this.id = id;
-    this.#spec = spec;
-    this.#places = places;
-    this.#release = release;
+    this.#kept = kept;
   }
 
   async boot(): Promise<Booted> {
@@ -29,29 +34,29 @@ export class BubblewrapEnclosure implements Enclosure {
     const ended = () => {
       this.#running = false;
     };
-    this.#life = this.#frozen ? this.thaw().then(() => beginLife(this.#spec)) : beginLife(this.#spec);
+    this.#life = this.#frozen ? this.thaw().then(() => this.#kept.begin()) : this.#kept.begin();
     this.#life.then((booted) => booted.exited).then(ended, ended);
     return this.#life;
   }
 
   async stats(): Promise<{ memoryBytes: number; peakMemoryBytes: number }> {
-    const { currentBytes, peakBytes } = await this.#spec.cgroup.memory();
+    const { currentBytes, peakBytes } = await this.#kept.cgroup.memory();
     return { memoryBytes: currentBytes, peakMemoryBytes: peakBytes };
   }
 
   setCpus(cpus: number): Promise<void> {
-    return this.#spec.cgroup.setCpus(cpus);
+    return this.#kept.cgroup.setCpus(cpus);
   }
 
   freeze(): Promise<void> {
     this.#frozen = true;
-    return this.#switch(() => this.#spec.cgroup.freeze());
+    return this.#switch(() => this.#kept.cgroup.freeze());
   }
 
   async thaw(): Promise<void> {
     if (!this.#frozen) return;
     this.#frozen = false;
-    await this.#switch(() => this.#spec.cgroup.thaw());
+    await this.#switch(() => this.#kept.cgroup.thaw());
   }
 
   /** One after the other: the latest must be what counts. */
@@ -64,8 +69,8 @@ export class BubblewrapEnclosure implements Enclosure {
   async placeCode(mounts: readonly Mount[]): Promise<void> {
     for (const mount of mounts) {
       if (this.#destroyed) throw new Error(`enclosure ${this.id} is destroyed`);
-      if (!this.#places) throw new Error(`enclosure ${this.id} has no places for code`);
-      await this.#places.place(mount);
+      if (!this.#kept.places) throw new Error(`enclosure ${this.id} has no places for code`);
+      await this.#kept.places.place(mount);
     }
   }
 
@@ -78,6 +83,6 @@ export class BubblewrapEnclosure implements Enclosure {
     // A life that is just beginning can't be stopped half-way: it is waited for, some milliseconds, and then killed.
     const booted = await this.#life?.catch(() => undefined);
     await booted?.kill();
-    await this.#release();
+    await this.#kept.release();
   }
 }

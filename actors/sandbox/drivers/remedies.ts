@@ -1,4 +1,4 @@
-/** Why a host refuses namespaces to bubblewrap, and what its owner can do: each distribution has its own switch. */
+/** Why a host refuses namespaces, and what its owner can do: each distribution has its own switch. */
 import { readFile } from "node:fs/promises";
 
 interface Switch {
@@ -40,7 +40,7 @@ export async function refusals(): Promise<string[]> {
   return found.flat();
 }
 
-/** What to do about bubblewrap's `complaint`. */
+/** What to do about the `complaint` of a program that makes sandboxes. */
 export async function namespacesRemedy(complaint: string): Promise<string> {
   const known = await refusals();
   if (known.length > 0) return known.join(" ");

@@ -1,0 +1,91 @@
+/**
+ * What the drivers that isolate have in common: premises that open at the first use, enclosures that are made in them, and
+ * an end that leaves nothing. A driver of its own adds how a life begins.
+ */
+import type { Booted, DriverName, Enclosure, EnclosureSpec, Isolation, SandboxDriver } from "./driver.ts";
+import { KeptEnclosure } from "./kept-enclosure.ts";
+import type { Premises } from "./premises.ts";
+import { type Overhead, type Reserved, reserve } from "./reserve.ts";
+
+/** How one program makes sandboxes; `Place` is the premises with what it adds to them. */
+export interface Maker<Place extends { readonly premises: Premises }> {
+  readonly name: DriverName;
+  /** Throws `IsolationUnavailable`, leaving nothing, where its program isn't here or can't be used. */
+  open(): Promise<Place>;
+  /** Tries a sandbox of `driver`. Throws `IsolationUnavailable`. */
+  examine(place: Place, driver: SandboxDriver): Promise<Isolation>;
+  overhead(place: Place): Overhead;
+  /** Prepares what every life of the enclosure begins with; gives how one begins. */
+  prepare(place: Place, spec: EnclosureSpec, reserved: Reserved): Promise<() => Promise<Booted>>;
+}
+
+export class IsolatingDriver<Place extends { readonly premises: Premises }> implements SandboxDriver {
+  readonly name: DriverName;
+  readonly #maker: Maker<Place>;
+  readonly #enclosures = new Set<KeptEnclosure>();
+  /** Those under way, each settled without error. */
+  readonly #creations = new Set<Promise<void>>();
+  #place: Promise<Place> | undefined;
+  #isolation: Promise<Isolation> | undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(maker: Maker<Place>) {
+    this.name = maker.name;
+    this.#maker = maker;
+  }
+
+  probe(): Promise<Isolation> {
+    this.#isolation ??= this.#open().then((place) => this.#maker.examine(place, this));
+    return this.#isolation;
+  }
+
+  async create(spec: EnclosureSpec): Promise<Enclosure> {
+    const place = await this.#open();
+    const creation = this.#create(place, spec);
+    const settled = creation.then(
+      () => {},
+      () => {},
+    );
+    this.#creations.add(settled);
+    settled.finally(() => this.#creations.delete(settled));
+    return creation;
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#end();
+    return this.#closed;
+  }
+
+  async #create(place: Place, spec: EnclosureSpec): Promise<Enclosure> {
+    const reserved = await reserve(place.premises, spec, this.#maker.overhead(place));
+    try {
+      const begin = await this.#maker.prepare(place, spec, reserved);
+      const { cgroup, places } = reserved;
+      const release = () => {
+        this.#enclosures.delete(enclosure);
+        return reserved.release();
+      };
+      const enclosure = new KeptEnclosure(spec.id, { cgroup, places, begin, release });
+      this.#enclosures.add(enclosure);
+      return enclosure;
+    } catch (error) {
+      await reserved.release();
+      throw error;
+    }
+  }
+
+  #open(): Promise<Place> {
+    if (this.#closed) return Promise.reject(new Error(`the ${this.name} driver is closed`));
+    this.#place ??= this.#maker.open();
+    return this.#place;
+  }
+
+  async #end(): Promise<void> {
+    const place = await this.#place?.catch(() => undefined);
+    await Promise.all(this.#creations);
+    const ends = await Promise.allSettled([...this.#enclosures].map((enclosure) => enclosure.destroy()));
+    await place?.premises.close();
+    const failed = ends.find((end) => end.status === "rejected");
+    if (failed) throw failed.reason;
+  }
+}

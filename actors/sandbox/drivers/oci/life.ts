@@ -1,0 +1,152 @@
+/**
+ * One life of a sandbox made by an OCI runtime: from `run` to the last of its processes gone.
+ *
+ * The runtime stays as the parent of the sandbox's first process, which waits on the channel until it is in its group.
+ * Where the runtime is itself a part of the sandbox, a shell joins the group first and then becomes the runtime.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdir, readFile, rm } from "node:fs/promises";
+import { constants } from "node:os";
+import { join } from "node:path";
+import { type Duplex, PassThrough, type Readable, type Writable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { setTimeout as wait } from "node:timers/promises";
+import type { Cgroup } from "../cgroups/cgroup.ts";
+import { killQuietly } from "../cgroups/files.ts";
+import { type Booted, BootFailed, type Exit } from "../driver.ts";
+import { GATE, OPEN } from "../gate.ts";
+import { GO, STANDS } from "./first-process.ts";
+import type { FoundRuntime } from "./runtimes.ts";
+import { endStragglers } from "./stragglers.ts";
+
+export interface LifeSpec {
+  /** The driver instance's name, by which its watchdog finds processes. */
+  readonly instance: string;
+  /** What the runtime calls the sandbox: the same, so that the watchdog finds the runtime, or one that no other has. */
+  readonly id: string;
+  readonly runtime: FoundRuntime;
+  /** Holds `config.json`. */
+  readonly bundle: string;
+  readonly cgroup: Cgroup;
+}
+
+/** Begins a life. Rejects with `BootFailed`, leaving nothing, when the runtime can't make the sandbox. */
+export async function beginLife(spec: LifeSpec): Promise<Booted> {
+  const { cgroup, runtime } = spec;
+  const register = join(spec.bundle, "register");
+  await rm(register, { recursive: true, force: true });
+  await mkdir(register);
+  const oomKillsBefore = await cgroup.oomKills();
+  await cgroup.resetPeak();
+  const child = spawnRuntime(spec, register);
+  const [, out, err, channel, gate] = child.stdio as unknown as [null, Readable, Readable, Duplex, Writable];
+  for (const stream of [out, err, channel, gate]) stream.on("error", () => {});
+  const [stdout, stderr] = [out.pipe(new PassThrough()), err.pipe(new PassThrough())];
+  const gone = new Promise<{ code: number | null; signal: string | null; spawnError?: Error }>((resolve) => {
+    child.once("exit", (code, signal) => resolve({ code, signal }));
+    child.once("error", (spawnError) => resolve({ code: null, signal: null, spawnError }));
+  });
+  const cleared = gone.then(async (ending) => {
+    if (runtime.channel === "input") await endStragglers(spec.bundle);
+    await rm(register, { recursive: true, force: true });
+    return ending;
+  });
+
+  let firstPid: number | undefined;
+  const stands = async () => {
+    if (runtime.channel === "input") await cgroup.join(child.pid ?? 0);
+    gate.end(OPEN);
+    const stood = await firstByte(channel);
+    firstPid = stood ? await pidIn(join(register, "pid"), gone) : undefined;
+    if (firstPid === undefined) return false;
+    if (runtime.channel === "descriptor") await cgroup.join(firstPid);
+    return true;
+  };
+  const standing = await stands().catch((error: Error) => error);
+  if (standing !== true) {
+    for (const pid of [firstPid, child.pid]) if (pid !== undefined) killQuietly(pid);
+    const { spawnError } = await cleared;
+    const reasons = [spawnError?.message, (await text(stderr)).trim(), standing === false ? "" : standing.message];
+    throw new BootFailed(reasons.filter(Boolean).join("; ") || `${runtime.name} ended without a word`);
+  }
+  channel.write(GO);
+
+  let killing = false;
+  const exited = cleared.then(async ({ code, signal }): Promise<Exit> => {
+    const outOfMemory = !killing && (await cgroup.oomKills()) > oomKillsBefore;
+    // A kernel in user space that was killed tells nothing of what ran in it.
+    const killed = killing || (outOfMemory && runtime.channel === "input");
+    const ending = killed ? { code: null, signal: "SIGKILL" } : code === null ? { code, signal } : asTold(code);
+    return { ...ending, outOfMemory, started: true };
+  });
+  return {
+    channel,
+    stdout,
+    stderr,
+    exited,
+    async kill() {
+      if (child.exitCode === null && child.signalCode === null) {
+        killing = true;
+        await cgroup.kill();
+        // The first process of the pid namespace: the kernel takes all the others with it, and then the runtime ends.
+        if (child.exitCode === null && child.signalCode === null && firstPid !== undefined) killQuietly(firstPid);
+        await cgroup.thaw().catch(() => {});
+      }
+      await exited;
+    },
+  };
+}
+
+/** Of a runtime that hands on no descriptor but the first three, the channel becomes the input. */
+const GATE_TO_INPUT = `${GATE} 0<&3 3<&-`;
+
+function spawnRuntime({ instance, id, runtime, bundle }: LifeSpec, register: string): ChildProcess {
+  const run = ["--root", join(register, "of"), "run", "--bundle", bundle, "--pid-file", join(register, "pid")];
+  const words =
+    runtime.channel === "input"
+      ? ["/bin/sh", "-c", GATE_TO_INPUT, instance, ...runtime.command, ...run, id]
+      : [...runtime.command, ...run, "--preserve-fds", "1", id];
+  const [program = "", ...args] = words;
+  try {
+    return spawn(program, args, {
+      env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
+      cwd: "/",
+      stdio: ["ignore", "pipe", "pipe", "pipe", "pipe"],
+    });
+  } catch (error) {
+    throw new BootFailed(String(error));
+  }
+}
+
+/** Takes the first process's word off the channel; false when the channel ends before. What follows it stays in there. */
+function firstByte(channel: Duplex): Promise<boolean> {
+  return new Promise((resolve) => {
+    const look = () => {
+      const word: Buffer | null = channel.read(STANDS.length);
+      if (word === null && !channel.readableEnded && !channel.destroyed) return;
+      for (const event of ["readable", "end", "close"]) channel.off(event, look);
+      resolve(word !== null);
+    };
+    for (const event of ["readable", "end", "close"]) channel.on(event, look);
+  });
+}
+
+/** Runtimes write the file about when the sandbox's first process begins, some of them a little later. */
+async function pidIn(file: string, gone: Promise<unknown>): Promise<number | undefined> {
+  let ended = false;
+  void gone.then(() => {
+    ended = true;
+  });
+  for (;;) {
+    const pid = Number.parseInt(await readFile(file, "utf8").catch(() => ""), 10);
+    if (pid > 0) return pid;
+    if (ended) return undefined;
+    await wait(1);
+  }
+}
+
+/** The first process tells a death by signal n as exit code 128 + n, as shells do. */
+function asTold(code: number): { code: number | null; signal: string | null } {
+  const signal = Object.entries(constants.signals).find(([, number]) => number === code - 128)?.[0];
+  return signal ? { code: null, signal } : { code, signal: null };
+}

@@ -1,0 +1,103 @@
+/**
+ * Sandboxes by an OCI runtime: the same profile as bubblewrap's, written as a standard bundle that crun, runc and gVisor's
+ * runsc understand. Each enclosure is a bundle of its own; each life of it is one `run`.
+ *
+ * crun and runc share the host's kernel with all sandboxes, as bubblewrap does. runsc puts a kernel of its own in between.
+ */
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { removeGroup } from "../cgroups/files.ts";
+import { IsolationUnavailable } from "../driver.ts";
+import { IsolatingDriver, type Maker } from "../isolating-driver.ts";
+import { isolationOf, tryOut } from "../isolation.ts";
+import { openPremises, type Premises, type PremisesOptions } from "../premises.ts";
+import { namespacesRemedy } from "../remedies.ts";
+import { configOf, mountsOf, namespaces } from "./bundle.ts";
+import { beginLife } from "./life.ts";
+import { RootFolders } from "./rootfs.ts";
+import { type FoundRuntime, findRuntime, type OciRuntime } from "./runtimes.ts";
+
+interface Place {
+  readonly premises: Premises;
+  readonly runtime: FoundRuntime;
+  readonly roots: RootFolders;
+}
+
+export class OciDriver extends IsolatingDriver<Place> {
+  constructor(runtime: OciRuntime, options: PremisesOptions = {}) {
+    super(maker(runtime, options));
+  }
+}
+
+function maker(name: OciRuntime, given: PremisesOptions): Maker<Place> {
+  let made = 0;
+  return {
+    name: `oci:${name}`,
+    async open() {
+      const runtime = await findRuntime(name);
+      const premises = await openPremises(given, { programMakesGroups: runtime.ownCgroup });
+      if (name !== "crun" && premises.uids === undefined) {
+        await premises.close();
+        throw new IsolationUnavailable(
+          `${name} needs users of the host for its sandboxes, which this worker can't become`,
+          "Run the worker as root, or choose oci:crun or bubblewrap.",
+        );
+      }
+      if (runtime.channel === "input" && premises.cgroups.backEnd === "none") {
+        await premises.close();
+        throw new IsolationUnavailable(
+          `${name} starts processes that only a control group of their own holds together, and none can be made here`,
+          "Run the worker where it may make control groups, or choose oci:crun or bubblewrap.",
+        );
+      }
+      const roots = new RootFolders(join(premises.folder, "own"), premises.host);
+      if (runtime.channel === "descriptor") return { premises, runtime, roots };
+      return { premises: { ...premises, places: undefined }, runtime, roots };
+    },
+    async examine({ premises, runtime }, driver) {
+      const { latePlacement } = await tryOut(driver, premises, namespacesRemedy);
+      return isolationOf(premises, {
+        driver: `oci:${name}`,
+        namespaces,
+        latePlacement,
+        ...(runtime.channel === "input"
+          ? { unlessPlaced: "No sandbox is booted before it is needed: gVisor doesn't see what is mounted later." }
+          : {}),
+        pidsOtherwise: "rlimit",
+        lacks: [],
+      });
+    },
+    overhead: ({ runtime }) => runtime.overhead,
+    async prepare({ premises, runtime, roots }, spec, { uids, tmp, mounts, cgroup, onRelease }) {
+      const { name: instance, architecture, host, folder } = premises;
+      made += 1;
+      const number = made;
+      const bundle = join(folder, "own", `bundle-${number}`);
+      onRelease(() => rm(bundle, { recursive: true, force: true }));
+      await mkdir(bundle, { mode: 0o711 });
+      const group = runtime.ownCgroup ? `own-${number}` : undefined;
+      if (group !== undefined) onRelease(() => removeGroups(premises, group));
+      const facts = { instance, architecture, runtime, host, tmp, mounts, spec };
+      const config = configOf({
+        ...facts,
+        uids: uids.length > 0 ? uids : [runtime.ownUser],
+        rootfs: await roots.for(mountsOf(facts)),
+        cgroupsPath: group === undefined ? undefined : `/${instance}/${group}`,
+      });
+      await writeFile(join(bundle, "config.json"), JSON.stringify(config));
+      return () =>
+        beginLife({
+          id: runtime.channel === "input" ? `${instance}-${number}` : instance,
+          instance,
+          runtime,
+          bundle,
+          cgroup,
+        });
+    },
+  };
+}
+
+/** What the runtime made for itself and, when it was killed, could not remove. */
+async function removeGroups({ tops }: Premises, group: string): Promise<void> {
+  await Promise.all(tops.map((folder) => removeGroup(join(folder, group))));
+}

@@ -1,0 +1,106 @@
+/** The OCI runtimes the driver knows how to drive, and what is peculiar to each. */
+import { execFile } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { promisify } from "node:util";
+import { IsolationUnavailable } from "../driver.ts";
+import { findProgram } from "../find-program.ts";
+import { privateMountsCommand } from "../private-mounts.ts";
+import type { Overhead } from "../reserve.ts";
+
+const run = promisify(execFile);
+
+/** In the order "oci" tries them in: what costs a sandbox least first. */
+export const ociRuntimes = ["crun", "runc", "runsc"] as const;
+export type OciRuntime = (typeof ociRuntimes)[number];
+
+/** How a runtime was found here, and how it is used. */
+export interface FoundRuntime {
+  readonly name: OciRuntime;
+  readonly version: string;
+  /** The command up to its subcommand. */
+  readonly command: readonly string[];
+  /**
+   * "descriptor": it hands descriptor 3 on, and only the sandbox's first process need be in its group. "input": it hands
+   * on none but the first three, and is itself a part of the sandbox: all its processes belong into the group.
+   */
+  readonly channel: "descriptor" | "input";
+  /** The user it believes to be when the worker is nobody special: where it is started in a user namespace, root. */
+  readonly ownUser: number;
+  /** It makes groups of its own beside ours. */
+  readonly ownCgroup: boolean;
+  /** How the filter is given to it. "words without numbers": whatever it refuses it answers with EPERM (see `ociSeccomp`). */
+  readonly filter: "instructions" | "words" | "words without numbers";
+  readonly overhead: Overhead;
+}
+
+/** A kernel of its own in user space takes memory and threads that belong to the sandbox. */
+const GVISOR = { memoryMiB: 48, pids: 128 };
+
+const peculiarities: Record<OciRuntime, Omit<FoundRuntime, "version" | "command" | "ownUser" | "name">> = {
+  // The shell that starts the program is counted with it.
+  crun: {
+    channel: "descriptor",
+    ownCgroup: false,
+    filter: "instructions",
+    overhead: { pids: 1, memoryMiB: 0, users: 2 },
+  },
+  runc: {
+    channel: "descriptor",
+    ownCgroup: true,
+    filter: "words",
+    overhead: { pids: 1, memoryMiB: 0, users: 2 },
+  },
+  runsc: { channel: "input", ownCgroup: false, filter: "words", overhead: { ...GVISOR, users: 2 } },
+};
+
+const INSTALL: Record<OciRuntime, string> = {
+  crun: "Install crun (apt install crun, dnf install crun, apk add crun).",
+  runc: "Install runc (apt install runc, dnf install runc, apk add runc).",
+  runsc:
+    "Install gVisor's runsc (apt install runsc, or a current release as gvisor.dev/docs/user_guide/install tells).",
+};
+
+/** The runtime `name` of this host. Throws `IsolationUnavailable`. */
+export async function findRuntime(name: OciRuntime): Promise<FoundRuntime> {
+  const path = await findProgram(name);
+  if (!path) throw new IsolationUnavailable(`the OCI runtime ${name} was not found`, INSTALL[name]);
+  const { stdout } = await run(path, ["--version"]).catch((error: Error) => {
+    throw new IsolationUnavailable(`${path} doesn't say its version: ${error.message}`, INSTALL[name]);
+  });
+  const version = /version:?\s+(\S+)/.exec(stdout)?.[1] ?? "unknown";
+  const own = peculiarities[name];
+  const filter = name === "runsc" && isBefore2023(stdout) ? "words without numbers" : own.filter;
+  const command = await commandOf(name, path, stdout);
+  const ownUser = command.includes("--map-root-user") ? 0 : (process.geteuid?.() ?? 0);
+  return { name, version, command, ownUser, ...own, filter };
+}
+
+async function commandOf(name: OciRuntime, path: string, told: string): Promise<string[]> {
+  if (name === "runc") return [path];
+  if (name === "crun") {
+    const hybrid = (await mountedTypes()).get("/sys/fs/cgroup/unified") === "cgroup2";
+    return [...(hybrid ? withoutUnified() : []), path, "--cgroup-manager=disabled"];
+  }
+  // Later ones choose a platform themselves; before, the only one that runs everywhere was slow.
+  const platform = isBefore2023(told) ? ["--platform=ptrace"] : [];
+  return [path, "--ignore-cgroups", "--network=none", "--oci-seccomp", ...platform];
+}
+
+/** Of a release of gVisor, by what `runsc --version` says of the day it was made. */
+const isBefore2023 = (told: string): boolean => /(?:0\.0~|release-)20(?:1\d|2[012])/.test(told);
+
+/**
+ * crun gives up where both generations of control groups are mounted, also when it shall make none: it is started where
+ * the second isn't to be seen.
+ */
+function withoutUnified(): string[] {
+  const hidden = 'mount -n -t tmpfs none /sys/fs/cgroup/unified && exec "$@"';
+  const [unshare = "", ...words] = privateMountsCommand().slice(0, -2);
+  const slave = words.map((word) => (word === "private" ? "slave" : word));
+  return [unshare, ...slave, "/bin/sh", "-c", hidden, "sh"];
+}
+
+async function mountedTypes(): Promise<Map<string, string>> {
+  const lines = (await readFile("/proc/self/mounts", "utf8")).split("\n").map((line) => line.split(" "));
+  return new Map(lines.map(([, at = "", type = ""]) => [at, type]));
+}
