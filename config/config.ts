@@ -4,7 +4,9 @@
  */
 import { availableParallelism, hostname, totalmem } from "node:os";
 import { z } from "zod";
+import { isWithin, rangeOf } from "../subjects/egress.ts";
 import { AccountId, DEFAULT_ACCOUNT } from "../subjects/tokens.ts";
+import { PRIVATE } from "./address-ranges.ts";
 import { ACCOUNT_CONCURRENCY, ASYNC_BACKOFF_MS, ASYNC_RETRY_DELAYS_MS, INIT_LIMIT_MS } from "./limits.ts";
 
 const MIB = 1024 * 1024;
@@ -22,6 +24,11 @@ const list = (standard: string) =>
 
 /** Of the host's memory, what all its workers together may promise to sandboxes. */
 const SHARE_FOR_SANDBOXES = 0.8;
+
+const isPrivate = (cidr: string): boolean => {
+  const range = rangeOf(cidr);
+  return range !== undefined && PRIVATE.map(rangeOf).some((each) => each !== undefined && isWithin(range, each));
+};
 
 const Environment = z.object({
   MAYFLY_REGION: z
@@ -47,6 +54,10 @@ const Environment = z.object({
   MAYFLY_ASYNC_ACK_WAIT: z.coerce.number().int().min(1000).default(30_000),
   MAYFLY_REPLICAS: z.coerce.number().int().min(1).max(5).default(1),
   MAYFLY_SANDBOX: z.enum(["auto", "bubblewrap"]).default("auto"),
+  MAYFLY_EGRESS: z.enum(["auto", "slirp4netns", "off"]).default("auto"),
+  MAYFLY_EGRESS_PRIVATE: list("").pipe(
+    z.array(z.string().refine(isPrivate, "must be private networks, as in 10.1.0.0/16")),
+  ),
   MAYFLY_LOG: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("warn"),
   MAYFLY_MODE: z.enum(["development", "production"]).default("development"),
 });
@@ -83,6 +94,12 @@ export type Config = Readonly<{
   }>;
   replicas: number;
   sandbox: "auto" | "bubblewrap";
+  egress: Readonly<{
+    /** How functions that are to have a network get it; `off`: none does. */
+    way: "auto" | "slirp4netns" | "off";
+    /** Private networks that functions may name: the machine's owner says so, not the function's. */
+    permitted: readonly string[];
+  }>;
   log: "trace" | "debug" | "info" | "warn" | "error" | "silent";
   mode: "development" | "production";
   host: string;
@@ -127,6 +144,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     }),
     replicas: e.MAYFLY_REPLICAS,
     sandbox: e.MAYFLY_SANDBOX,
+    egress: Object.freeze({ way: e.MAYFLY_EGRESS, permitted: e.MAYFLY_EGRESS_PRIVATE }),
     log: e.MAYFLY_LOG,
     mode: e.MAYFLY_MODE,
     host: hostname().replaceAll(/[^A-Za-z0-9_-]/g, "-"),

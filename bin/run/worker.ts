@@ -13,6 +13,7 @@ import { CodeCache } from "../../actors/worker/code-cache.ts";
 import { startWorker } from "../../actors/worker/index.ts";
 import { findBubblewrap } from "../embedded/find-bubblewrap.ts";
 import type { Process, Started } from "./context.ts";
+import { serverAddressesOf } from "./server-addresses.ts";
 
 const CODE_CACHE_BYTES = 10 * 1024 * 1024 * 1024;
 const STOP_MS = 1000;
@@ -22,6 +23,7 @@ export async function runWorker(process: Process, { zone }: { readonly zone: str
   const bwrap = await findBubblewrap({ tools: home.tools });
   const { driver, isolation } = await chooseDriver(config.sandbox, {
     bwrapPath: bwrap.path,
+    egress: { ...config.egress, platform: serverAddressesOf(process.connection) },
     // Sandboxes of root run as other users, who can't walk into its home; an ordinary user's run as that user.
     ...(userOnHost() === 0 ? {} : { home: home.sandboxes }),
   });
@@ -123,7 +125,7 @@ function furnishing(cache: CodeCache, home: string, region: string): SandboxWorl
 }
 
 /** One line that says what is in force. */
-export function inWords({ driver, namespaces, seccomp, limits, uidPerSandbox }: Isolation): string {
+export function inWords({ driver, namespaces, seccomp, limits, uidPerSandbox, egress, lacks }: Isolation): string {
   const limited = Object.entries(limits).map(([what, how]) => `${what} ${how}`);
   return [
     driver,
@@ -131,5 +133,8 @@ export function inWords({ driver, namespaces, seccomp, limits, uidPerSandbox }: 
     seccomp ? "seccomp" : "no seccomp",
     `limits: ${limited.join(", ")}`,
     uidPerSandbox ? "own uid" : "shared uid",
+    egress === undefined
+      ? (lacks.find((each) => /no function gets a network/.test(each)) ?? "no egress")
+      : `egress by ${egress}`,
   ].join("; ");
 }

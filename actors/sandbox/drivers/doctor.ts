@@ -1,7 +1,5 @@
 /** What this host can do for sandboxes, point by point, for a person who wants to know why something is missing. */
 import { execFile } from "node:child_process";
-import { constants } from "node:fs";
-import { access } from "node:fs/promises";
 import { promisify } from "node:util";
 import { findBubblewrap } from "./bubblewrap/host.ts";
 import { refusals } from "./bubblewrap/remedies.ts";
@@ -30,8 +28,7 @@ export async function examineHost(options: DriverOptions = {}): Promise<Check[]>
     filterCheck(),
     await mountsCheck(),
     isolation instanceof Error ? failed("sandbox", isolation) : passed("sandbox", "a trial sandbox ran"),
-    ...(isolation instanceof Error ? [] : limitChecks(isolation)),
-    await tunCheck(),
+    ...(isolation instanceof Error ? [] : [...limitChecks(isolation), egressCheck(isolation)]),
   ];
 }
 
@@ -87,10 +84,11 @@ function limitChecks({ limits, uidPerSandbox, lacks }: Isolation): Check[] {
   ];
 }
 
-/** Only functions with a network of their own need it: its absence is worth knowing and no fault. */
-async function tunCheck(): Promise<Check> {
-  const found = await attempt(() => access("/dev/net/tun", constants.R_OK | constants.W_OK));
-  return passed("network tunnels", found instanceof Error ? "/dev/net/tun can't be opened; no need yet" : "available");
+/** Only functions that ask for a network need it. */
+function egressCheck({ egress, lacks }: Isolation): Check {
+  if (egress !== undefined) return passed("egress", `functions that are to have a network get it by ${egress}`);
+  const remedy = lacks.find((each) => /no function gets a network/.test(each)) ?? "";
+  return { name: "egress", ok: false, detail: "no function gets a network here", remedy };
 }
 
 function passed(name: string, detail: string): Check {

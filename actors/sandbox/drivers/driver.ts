@@ -9,6 +9,7 @@
  * once the runtime inside listens, so nothing secret is ever on a command line or in an inherited environment.
  */
 import type { Duplex, Readable } from "node:stream";
+import type { Egress } from "../../../subjects/egress.ts";
 
 /** A driver per way of isolating. There is none without isolation: a function is never run as a plain process. */
 export type DriverName = "bubblewrap";
@@ -26,6 +27,8 @@ export interface Isolation {
   };
   /** Concurrent sandboxes run as different users of the host. */
   readonly uidPerSandbox: boolean;
+  /** How sandboxes that are to have a network get one; absent: none can. */
+  readonly egress?: string;
   /** What is missing, each in plain words and with the way to get it. Empty when nothing is. */
   readonly lacks: readonly string[];
 }
@@ -49,6 +52,11 @@ export interface EnclosureSpec {
   readonly tmpMiB: number;
   /** Seen read-only inside: code at /var/task, layers at /opt, the interpreter… A mount on /usr replaces the host's. */
   readonly mounts: readonly Mount[];
+  /**
+   * What of the network it may reach; absent or empty: nothing, not even the host itself. A driver that can't give just
+   * this rejects `create` with `EgressUnavailable` or `EgressForbidden`; never does it give less or more.
+   */
+  readonly egress?: Egress;
   /** The program and its arguments, as paths inside the sandbox. Visible inside: no secrets. */
   readonly command: readonly string[];
 }
@@ -84,8 +92,9 @@ export interface Enclosure {
   readonly id: string;
   /**
    * Starts `spec.command`. Resolves when the isolation stands and the program has been let go, without waiting for
-   * its first word. May be called again after the last life ended: same /tmp (where `lacks` doesn't say otherwise),
-   * new memory. Rejects with `BootFailed` when the sandbox can't be made, is still running or is destroyed.
+   * its first word; the network it is to have stands by then. May be called again after the last life ended: same /tmp (where `lacks` doesn't say otherwise),
+   * new memory. Rejects with `BootFailed` when the sandbox can't be made, is still running or is destroyed,
+   * with `EgressUnavailable` when it can't have its network.
    */
   boot(): Promise<Booted>;
   /** Memory now, and the most since the last boot began, of all its processes. Zeros where nothing measures it. */

@@ -8,9 +8,10 @@ import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Cgroup } from "../cgroups/cgroup.ts";
 import type { Enclosure, EnclosureSpec, Isolation, Mount, SandboxDriver } from "../driver.ts";
+import type { NetworkPlan } from "../egress/network.ts";
 import { isReachableByAll } from "../staging.ts";
 import { BubblewrapEnclosure } from "./enclosure.ts";
-import { isolationOf, tryOut } from "./isolation.ts";
+import { isolationOf, tryNetwork, tryOut } from "./isolation.ts";
 import { launch } from "./launcher.ts";
 import { descriptors } from "./life.ts";
 import { type BubblewrapOptions, openPremises, type Premises } from "./premises.ts";
@@ -40,7 +41,7 @@ export class BubblewrapDriver implements SandboxDriver {
   probe(): Promise<Isolation> {
     this.#isolation ??= this.#open().then(async (premises) => {
       await tryOut(this);
-      return isolationOf(premises);
+      return isolationOf(premises, await tryNetwork(this));
     });
     return this.#isolation;
   }
@@ -72,14 +73,17 @@ export class BubblewrapDriver implements SandboxDriver {
     };
     try {
       const uid = takeUid(premises, closings);
-      const cgroup = await makeCgroup(premises, spec, closings);
+      const { egress = [] } = spec;
+      const network = egress.length === 0 ? undefined : await premises.networks.plan(egress, uid);
+      const cgroup = await makeCgroup(premises, spec, network, closings);
       const tmp = await makeTmp(premises, spec.tmpMiB, closings);
-      const mounts = await makeReachable(premises, spec.mounts, closings);
+      const mounts = await makeReachable(premises, [...spec.mounts, ...(network?.mounts ?? [])], closings);
       this.#made += 1;
       const argsFile = join(premises.folder, "args", String(this.#made));
       closings.push(() => rm(argsFile, { force: true }));
       await writeFile(argsFile, options(premises.host, tmp, mounts, descriptors).join("\0"));
-      const life = { ...launch(premises, spec, uid), uid, argsFile, seccompFile: premises.seccompFile, cgroup };
+      const { seccompFile } = premises;
+      const life = { ...launch(premises, spec, uid), uid, argsFile, seccompFile, cgroup, network };
       const enclosure = new BubblewrapEnclosure(spec.id, life, async () => {
         this.#enclosures.delete(enclosure);
         await release();
@@ -115,10 +119,16 @@ function takeUid({ uids }: Premises, closings: Closing[]): number | undefined {
   return uid;
 }
 
-async function makeCgroup({ cgroups }: Premises, spec: EnclosureSpec, closings: Closing[]): Promise<Cgroup> {
+async function makeCgroup(
+  { cgroups }: Premises,
+  spec: EnclosureSpec,
+  network: NetworkPlan | undefined,
+  closings: Closing[],
+): Promise<Cgroup> {
+  const { memoryMiB, pids } = network?.overhead ?? { memoryMiB: 0, pids: 0 };
   const cgroup = await cgroups.create({
-    memoryBytes: spec.memoryMiB * MiB,
-    pids: spec.pids + OWN_PIDS,
+    memoryBytes: (spec.memoryMiB + memoryMiB) * MiB,
+    pids: spec.pids + OWN_PIDS + pids,
     cpus: spec.cpus,
   });
   closings.push(() => cgroup.remove());

@@ -1,12 +1,14 @@
 /** What the bubblewrap driver can say about itself after it has tried. */
 import { text } from "node:stream/consumers";
-import { BootFailed, type Isolation, IsolationUnavailable, type SandboxDriver } from "../driver.ts";
+import { INTERNET } from "../../../../subjects/egress.ts";
+import { BootFailed, type EnclosureSpec, type Isolation, IsolationUnavailable, type SandboxDriver } from "../driver.ts";
+import { EgressUnavailable } from "../egress/network.ts";
 import type { Premises } from "./premises.ts";
 import { namespaces } from "./profile.ts";
 import { namespacesRemedy } from "./remedies.ts";
 
 /** Runs one real sandbox to its end. Throws `IsolationUnavailable` with what the host refused. */
-export async function tryOut(driver: SandboxDriver): Promise<void> {
+export async function tryOut(driver: SandboxDriver, egress?: EnclosureSpec["egress"]): Promise<void> {
   const enclosure = await driver.create({
     id: "probe",
     memoryMiB: 64,
@@ -14,6 +16,7 @@ export async function tryOut(driver: SandboxDriver): Promise<void> {
     pids: 16,
     tmpMiB: 1,
     mounts: [],
+    ...(egress === undefined ? {} : { egress }),
     command: ["/bin/sh", "-c", "exit 7"],
   });
   try {
@@ -31,7 +34,19 @@ export async function tryOut(driver: SandboxDriver): Promise<void> {
   }
 }
 
-export function isolationOf(premises: Premises): Isolation {
+/** Runs one more, with a network. Returns why that can't be had, where it can't. */
+export async function tryNetwork(driver: SandboxDriver): Promise<EgressUnavailable | undefined> {
+  try {
+    await tryOut(driver, [INTERNET]);
+    return undefined;
+  } catch (error) {
+    if (error instanceof EgressUnavailable) return error;
+    const why = error instanceof Error ? error.message : String(error);
+    return new EgressUnavailable(why, "This is unexpected: please report it.");
+  }
+}
+
+export function isolationOf(premises: Premises, networkless: EgressUnavailable | undefined): Isolation {
   const { limits } = premises.cgroups;
   const ownUsers = premises.uids !== undefined;
   return {
@@ -44,7 +59,8 @@ export function isolationOf(premises: Premises): Isolation {
       cpu: limits.cpu ? "cgroup" : "none",
     },
     uidPerSandbox: ownUsers,
-    lacks: lacksOf(premises),
+    ...(networkless === undefined ? { egress: premises.networks.way } : {}),
+    lacks: [...lacksOf(premises), ...(networkless === undefined ? [] : [networkless.message])],
   };
 }
 

@@ -10,6 +10,8 @@ import type { Cgroups } from "../cgroups/cgroup.ts";
 import { openCgroups } from "../cgroups/find.ts";
 import { closeInheritable } from "../descriptors.ts";
 import { IsolationUnavailable } from "../driver.ts";
+import type { EgressOptions } from "../egress/network.ts";
+import { Networks } from "../egress/networks.ts";
 import { newInstanceName } from "../instance.ts";
 import { hasPrivateMounts } from "../private-mounts.ts";
 import { seccompFilter, thisArchitecture } from "../seccomp/policy.ts";
@@ -34,6 +36,8 @@ export interface BubblewrapOptions {
   readonly usualTmpMiB?: number;
   /** How many /tmp's of that size are kept ready; 4 unless said otherwise. */
   readonly readyTmps?: number;
+  /** Of the sandboxes that are to have a network. */
+  readonly egress?: EgressOptions;
 }
 
 export interface Premises {
@@ -55,6 +59,7 @@ export interface Premises {
   /** Undefined without private mounts, as is `staging`. */
   readonly tmps: TmpPool | undefined;
   readonly staging: Staging | undefined;
+  readonly networks: Networks;
   close(): Promise<void>;
 }
 
@@ -89,7 +94,9 @@ export async function openPremises(given: BubblewrapOptions): Promise<Premises> 
   const watchdog = setWatchdog({ name, folder, cgroups: cgroups.folders });
   let uids: UidPool | undefined;
   let tmps: TmpPool | undefined;
+  let networks: Networks | undefined;
   const close = async () => {
+    await networks?.close().catch(() => {});
     await tmps?.close();
     await cgroups.close();
     await uids?.close();
@@ -119,8 +126,11 @@ export async function openPremises(given: BubblewrapOptions): Promise<Premises> 
     const staging = tmps && new Staging(join(folder, "views"));
     const prlimit = await findProgram("prlimit");
     const { path, isTheirs } = await startable(bwrap.path, { uids, staging, folder });
+    const gids = uids && { first: uids.range.first, last: uids.range.first + uids.range.count - 1 };
+    const place = { name, folder, bwrap: path, prlimit, topLevel: host.topLevel, gids };
+    networks = new Networks(place, given.egress);
     const program = { path, version: bwrap.version, isTheirs };
-    return { name, folder, bwrap: program, prlimit, host, seccompFile, cgroups, uids, tmps, staging, close };
+    return { name, folder, bwrap: program, prlimit, host, seccompFile, cgroups, uids, tmps, staging, networks, close };
   } catch (error) {
     await close();
     throw error;
