@@ -16,7 +16,7 @@ export interface Life {
 
 /** What the worker does: requests by name, with their arguments and answers. */
 export interface Requests {
-  open(home: string): Isolation;
+  open(home: string, egress: EgressSettings): Isolation;
   /** Creates an enclosure, boots it so often, each time to its end, and destroys it. */
   run(spec: EnclosureSpec, times: number, input: string): Life[];
   /** Creates and boots, and answers once the program has said something. */
@@ -27,6 +27,13 @@ export interface Requests {
   reboot(id: string): string;
   destroy(id: string): void;
   close(): void;
+}
+
+/** `EgressOptions`, as they can be sent. */
+export interface EgressSettings {
+  readonly way?: "off";
+  readonly permitted?: readonly string[];
+  readonly platform?: readonly string[];
 }
 
 export type Call = { [name in keyof Requests]: { name: name; args: Parameters<Requests[name]> } }[keyof Requests];
@@ -45,8 +52,8 @@ const firstWord = async (booted: Booted): Promise<string> => {
 };
 
 const handlers: { [name in keyof Requests]: (...args: Parameters<Requests[name]>) => Promise<unknown> } = {
-  async open(home) {
-    opened = await chooseDriver("auto", { home });
+  async open(home, { platform = [], ...egress }) {
+    opened = await chooseDriver("auto", { home, egress: { ...egress, platform: async () => platform } });
     return opened.isolation;
   },
   async run(spec, times, input) {
