@@ -1,4 +1,5 @@
 /** The words of `mayfly config`, read into what the API is to be told. Pure. */
+import { egressFrom } from "./egress-setting.ts";
 import { Misused } from "./failure.ts";
 
 export interface Change {
@@ -8,6 +9,8 @@ export interface Change {
   readonly variables: Readonly<Record<string, string | null>> | undefined;
   /** Reserved concurrency; null gives it back to the common pool. */
   readonly reserved: number | null | undefined;
+  /** Destinations in the network; empty: nothing. */
+  readonly egress: readonly string[] | undefined;
 }
 
 interface Setting {
@@ -27,16 +30,18 @@ const FIELDS: Readonly<Record<string, Setting>> = {
 };
 
 /** What can be set, besides variables. */
-export const SETTINGS: readonly string[] = [...Object.keys(FIELDS), "reserved"];
+export const SETTINGS: readonly string[] = [...Object.keys(FIELDS), "reserved", "egress"];
 
 /** Throws `Misused` at the first word that can't be meant. */
 export function changesOf(words: readonly string[], verb: "set" | "unset"): Change {
   const settings: Record<string, unknown> = {};
   const variables: Record<string, string | null> = {};
   let reserved: number | null | undefined;
+  let egress: readonly string[] | undefined;
   for (const word of words) {
     const { key, value } = verb === "set" ? split(word) : { key: word, value: null };
     if (key === "reserved") reserved = value === null ? null : wholeNumber(key, value);
+    else if (key === "egress") egress = value === null ? [] : egressFrom(value);
     else if (key.startsWith("env.")) variables[variableName(key)] = value;
     else {
       const setting = Object.hasOwn(FIELDS, key) ? FIELDS[key] : undefined;
@@ -49,6 +54,7 @@ export function changesOf(words: readonly string[], verb: "set" | "unset"): Chan
     settings: Object.keys(settings).length === 0 ? undefined : settings,
     variables: Object.keys(variables).length === 0 ? undefined : variables,
     reserved,
+    egress,
   };
 }
 

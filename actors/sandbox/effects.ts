@@ -110,6 +110,7 @@ class SandboxProcess {
         pids: PIDS,
         tmpMiB: spec.tmpMiB,
         mounts: this.#furnishing.mounts,
+        ...(spec.egress === undefined ? {} : { egress: spec.egress }),
         command: this.#furnishing.command,
       });
       if (this.#destroyed) return await this.destroy();

@@ -8,6 +8,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { headers, type Msg, type NatsConnection } from "nats";
 import { expect } from "vitest";
 import { api, deploy, type FunctionPlan } from "../support/functions.ts";
+import type { Surroundings } from "../support/surroundings.ts";
 import { type RunningSystem, startMayfly } from "../support/system.ts";
 
 /** Stands in the neighbour's environment, memory and /tmp, and nowhere else but in this file's memory. */
@@ -56,9 +57,15 @@ export interface Attacked extends AsyncDisposable {
 
 let made = 0;
 
-export async function startAttacked(env: Readonly<Record<string, string>> = {}): Promise<Attacked> {
+export async function startAttacked(
+  env: Readonly<Record<string, string>> = {},
+  around?: Surroundings,
+): Promise<Attacked> {
   // One zone, so that all share one worker.
-  const system = await startMayfly({ env: { MAYFLY_ZONES: "a", ...env } });
+  const system = await startMayfly({
+    env: { MAYFLY_ZONES: "a", ...env },
+    ...(around === undefined ? {} : { around }),
+  });
   const [nats, platform] = [await system.connect(), await system.connect("platform")];
   const lines = new Map<string, string[]>();
   nats.subscribe("mayfly.*.logs.>", {
