@@ -17,8 +17,8 @@ export interface NetworksPlace extends Pick<SlirpSpec, "name" | "bwrap" | "prlim
   readonly gids: Range | undefined;
 }
 
-/** slirp4netns and its bubblewrap, 64 connections; more of them are at the cost of the function's own memory. */
-const OVERHEAD = { memoryMiB: 24, pids: 3 } as const;
+/** slirp4netns with 64 connections; more of them are at the cost of the function's own memory. */
+const OVERHEAD = { memoryMiB: 24, pids: 1 } as const;
 /** Attempts, each waited for 2 s: a lost datagram isn't a lost invocation. */
 const RESOLV_CONF = `nameserver ${LINK.nameServer}\noptions edns0 timeout:2 attempts:3\n`;
 

@@ -64,7 +64,8 @@ export async function startSlirp(spec: SlirpSpec): Promise<Attachment> {
     });
   });
   return {
-    pids: [child.pid ?? 0, ...inner],
+    // Not the outer one, whose only work is to reap these.
+    pids: inner,
     lost,
     async detach() {
       detaching = true;
