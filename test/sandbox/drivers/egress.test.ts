@@ -242,6 +242,40 @@ describe.skipIf(!canIsolate || missing !== undefined)("a worker whose sandboxes 
     }
   });
 
+  test("has them too as an ordinary user in private mounts, where he may open the tun device", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "mayfly-tun-"));
+    const open = `mount -t tmpfs tmpfs "$0" && mknod -m 666 "$0/tun" c 10 200 && mount --bind "$0/tun" /dev/net/tun && exec "$@"`;
+    const enter = [...around.enter, "sh", "-c", open, folder];
+    const worker = await Hosted.start({ ...situation(), uid: 20001, enter });
+    try {
+      const { egress, lacks } = await worker.isolation;
+      expect([egress, lacks.filter((each) => /network/.test(each))]).toEqual(["slirp4netns", []]);
+      const doors = [PUBLIC, ...HOST, ...PRIVATE, ...METADATA].map((host) => `tcp ${host} ${PORT}`);
+      const [life] = await worker.ask("run", enclosure(knock(doors), { egress: ["internet"] }), 1, "");
+      const came = JSON.parse(life?.stdout ?? "") as Array<[string, string]>;
+      expect(came.filter(([, word]) => word === "answer").map(([door]) => door)).toEqual([`tcp ${PUBLIC} ${PORT}`]);
+      await worker.ask("start", talking());
+      await worker.killHard();
+      await expect.poll(() => worker.traces(), soon).toEqual(noTraces);
+    } finally {
+      await worker.end();
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+
+  test("has none as an ordinary user without, and says so", async () => {
+    const worker = await Hosted.start({ ...situation(), privateMounts: false, uid: 20001 });
+    try {
+      const { egress, lacks } = await worker.isolation;
+      expect([egress, lacks.filter((each) => /no function gets a network here/.test(each)).length]).toEqual([
+        undefined,
+        1,
+      ]);
+    } finally {
+      await worker.end();
+    }
+  });
+
   test("makes none where its owner has switched them off", async () => {
     const worker = await Hosted.start({ ...situation(), egress: { way: "off" } });
     try {
