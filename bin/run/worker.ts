@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { userOnHost } from "../../actors/sandbox/drivers/bubblewrap/premises.ts";
 import { chooseDriver } from "../../actors/sandbox/drivers/choose.ts";
 import type { Isolation } from "../../actors/sandbox/drivers/driver.ts";
+import { EgressUnavailable, isAboutEgress } from "../../actors/sandbox/drivers/egress/network.ts";
 import type { SandboxWorld } from "../../actors/sandbox/effects.ts";
 import { Sandboxes } from "../../actors/sandbox/index.ts";
 import { listRuntimes, resolveRuntime } from "../../actors/sandbox/runtimes/catalogue.ts";
@@ -36,7 +37,7 @@ export async function runWorker(process: Process, { zone }: { readonly zone: str
     isolation: isolation.driver,
     limits: { initMs: config.initMs, idleMs: config.idleMs },
     gone: (sandboxId) => worker.send(workerId, { type: "sandbox.reported", sandboxId, state: "dead" }),
-    world: { driver, furnish: furnishing(cache, home.root, config.region) },
+    world: { driver, furnish: neverWithoutItsNetwork(isolation, furnishing(cache, home.root, config.region)) },
   });
   const runtimes = await followRuntimes(home.root);
   const left = Promise.withResolvers<string>();
@@ -82,6 +83,16 @@ async function followRuntimes(home: string): Promise<{ now: () => readonly strin
     );
   }).on("error", () => {});
   return { now: () => known, stop: () => watcher.close() };
+}
+
+/** A driver that says nothing about networks would give none: what asks for one isn't run by it. */
+function neverWithoutItsNetwork(isolation: Isolation, furnish: SandboxWorld["furnish"]): SandboxWorld["furnish"] {
+  const { driver, egress, lacks } = isolation;
+  if (egress !== undefined || lacks.some(isAboutEgress)) return furnish;
+  return async (spec, sandboxId) => {
+    if (spec.egress === undefined) return furnish(spec, sandboxId);
+    throw new EgressUnavailable(`sandboxes by ${driver} have none`, "Choose another driver (MAYFLY_SANDBOX).");
+  };
 }
 
 /** Code and layers, the runtime, and the environment a function finds. */
@@ -133,8 +144,6 @@ export function inWords({ driver, namespaces, seccomp, limits, uidPerSandbox, eg
     seccomp ? "seccomp" : "no seccomp",
     `limits: ${limited.join(", ")}`,
     uidPerSandbox ? "own uid" : "shared uid",
-    egress === undefined
-      ? (lacks.find((each) => /no function gets a network/.test(each)) ?? "no egress")
-      : `egress by ${egress}`,
+    egress === undefined ? (lacks.find(isAboutEgress) ?? "no egress") : `egress by ${egress}`,
   ].join("; ");
 }

@@ -134,11 +134,8 @@ async function hold(caught: string[]): Promise<ChildProcess> {
 
 function configure(holder: ChildProcess, orders: readonly string[]): void {
   for (const order of orders) {
-    const { status, stderr } = spawnSync(
-      "nsenter",
-      [`--net=/proc/${holder.pid}/ns/net`, "--", "ip", ...order.split(" ")],
-      { encoding: "utf8" },
-    );
+    const [program = "", ...args] = ["nsenter", `--net=/proc/${holder.pid}/ns/net`, "--", "ip", ...order.split(" ")];
+    const { status, stderr } = spawnSync(program, args, { encoding: "utf8" });
     if (status !== 0) throw new Error(`ip ${order}: ${stderr}`);
   }
 }

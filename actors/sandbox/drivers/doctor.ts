@@ -5,6 +5,7 @@ import { findBubblewrap } from "./bubblewrap/host.ts";
 import { refusals } from "./bubblewrap/remedies.ts";
 import { chooseDriver, type DriverOptions } from "./choose.ts";
 import { type Isolation, IsolationUnavailable } from "./driver.ts";
+import { isAboutEgress } from "./egress/network.ts";
 import { hasPrivateMounts, privateMountsCommand } from "./private-mounts.ts";
 import { thisArchitecture } from "./seccomp/policy.ts";
 
@@ -87,7 +88,7 @@ function limitChecks({ limits, uidPerSandbox, lacks }: Isolation): Check[] {
 /** Only functions that ask for a network need it. */
 function egressCheck({ egress, lacks }: Isolation): Check {
   if (egress !== undefined) return passed("egress", `functions that are to have a network get it by ${egress}`);
-  const remedy = lacks.find((each) => /no function gets a network/.test(each)) ?? "";
+  const remedy = lacks.find(isAboutEgress) ?? "Choose a driver that gives networks.";
   return { name: "egress", ok: false, detail: "no function gets a network here", remedy };
 }
 

@@ -1,4 +1,5 @@
 /** What a sandbox with a network reaches of the world, and what not; and what is left of its network afterwards. */
+import { readlinkSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -272,6 +273,25 @@ describe.skipIf(!canIsolate || missing !== undefined)("a worker whose sandboxes 
         1,
       ]);
     } finally {
+      await worker.end();
+    }
+  });
+
+  test("keeps those that live from an address this host has got since", async () => {
+    const worker = await Hosted.start({ ...situation(), egress: { refreshMs: 50 } });
+    try {
+      await worker.ask("start", talking());
+      const outside = readlinkSync(`/proc/${worker.pid}/ns/net`);
+      const inside = worker.processes(/--args/).find((pid) => readlinkSync(`/proc/${pid}/ns/net`) !== outside);
+      const shut = () => {
+        const command = [`--net=/proc/${inside}/ns/net`, "nft", "list", "set", "inet", "mayfly", "shut"];
+        return around.run("nsenter", ...command).match(/[\d.]{7,}/g);
+      };
+      expect(shut()?.sort()).toEqual([...HOST.slice(0, 3), "127.0.0.1"].sort());
+      around.run("ip", "addr", "add", "198.51.100.200/32", "dev", "lo");
+      await expect.poll(shut, soon).toContain("198.51.100.200");
+    } finally {
+      around.run("ip", "addr", "del", "198.51.100.200/32", "dev", "lo");
       await worker.end();
     }
   });

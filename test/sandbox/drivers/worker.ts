@@ -34,6 +34,7 @@ export interface EgressSettings {
   readonly way?: "off";
   readonly permitted?: readonly string[];
   readonly platform?: readonly string[];
+  readonly refreshMs?: number;
 }
 
 export type Call = { [name in keyof Requests]: { name: name; args: Parameters<Requests[name]> } }[keyof Requests];

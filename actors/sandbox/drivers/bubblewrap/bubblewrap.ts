@@ -40,8 +40,8 @@ export class BubblewrapDriver implements SandboxDriver {
 
   probe(): Promise<Isolation> {
     this.#isolation ??= this.#open().then(async (premises) => {
-      await tryOut(this);
-      return isolationOf(premises, await tryNetwork(this));
+      const [, networkless] = await Promise.all([tryOut(this), tryNetwork(this)]);
+      return isolationOf(premises, networkless);
     });
     return this.#isolation;
   }

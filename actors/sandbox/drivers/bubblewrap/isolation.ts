@@ -10,7 +10,7 @@ import { namespacesRemedy } from "./remedies.ts";
 /** Runs one real sandbox to its end. Throws `IsolationUnavailable` with what the host refused. */
 export async function tryOut(driver: SandboxDriver, egress?: EnclosureSpec["egress"]): Promise<void> {
   const enclosure = await driver.create({
-    id: "probe",
+    id: egress === undefined ? "probe" : "probe-network",
     memoryMiB: 64,
     cpus: 1,
     pids: 16,

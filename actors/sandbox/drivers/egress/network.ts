@@ -19,6 +19,8 @@ export interface EgressOptions {
   readonly permitted?: readonly string[];
   /** Addresses of the platform's own servers at this time, which no function may reach. */
   readonly platform?: () => Promise<readonly string[]>;
+  /** How often living sandboxes' rules are brought up to the host's and the platform's addresses; 5 s unless said. */
+  readonly refreshMs?: number;
 }
 
 /** What is mounted into a sandbox with a network, and the memory and processes the network takes of the sandbox's. */
@@ -41,16 +43,21 @@ export interface Attachment {
   detach(): Promise<void>;
 }
 
+const NONE_HERE = "no function gets a network here";
+
 /** No sandbox can have a network here; `remedy` says what the machine's owner can do about it. */
 export class EgressUnavailable extends Error {
   override readonly name = "EgressUnavailable";
   readonly remedy: string;
 
   constructor(missing: string, remedy: string) {
-    super(`no function gets a network here: ${missing}. ${remedy}`);
+    super(`${NONE_HERE}: ${missing}. ${remedy}`);
     this.remedy = remedy;
   }
 }
+
+/** Among what an isolation lacks, the reason why no sandbox has a network. */
+export const isAboutEgress = (lack: string): boolean => lack.startsWith(NONE_HERE);
 
 /** A sandbox asks for what the machine's owner doesn't permit. */
 export class EgressForbidden extends Error {

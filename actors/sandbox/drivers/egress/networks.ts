@@ -22,6 +22,22 @@ const OVERHEAD = { memoryMiB: 24, pids: 1 } as const;
 /** Attempts, each waited for 2 s: a lost datagram isn't a lost invocation. */
 const RESOLV_CONF = `nameserver ${LINK.nameServer}\noptions edns0 timeout:2 attempts:3\n`;
 
+const REFRESH_MS = 5000;
+
+/** A network that stands: the open namespace, and the rules in force there. */
+interface Living {
+  readonly namespace: number;
+  readonly allowed: Allowed;
+  rules: string;
+}
+
+async function keepTo(tools: SlirpTools, living: Living, platform: readonly string[]): Promise<void> {
+  const rules = insideRules(living.allowed, [...ownAddresses(), ...platform]);
+  if (rules === living.rules) return;
+  await applyRules(tools, rules, living.namespace);
+  living.rules = rules;
+}
+
 export class Networks {
   /** How it is done, where it can be. */
   readonly way: Way = "slirp4netns";
@@ -32,6 +48,8 @@ export class Networks {
   /** The host's rules in force, and changes of them one after the other. */
   #onHost = "";
   #changes: Promise<unknown> = Promise.resolve();
+  readonly #living = new Set<Living>();
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(place: NetworksPlace, options: EgressOptions = {}) {
     this.#place = place;
@@ -59,32 +77,69 @@ export class Networks {
     this.#onHost = "";
   }
 
-  #open(): Promise<SlirpTools> {
+  async #open(): Promise<SlirpTools> {
     if (this.#options.way === "off") {
       throw new EgressUnavailable(
         "its owner has switched it off (MAYFLY_EGRESS=off)",
         "Ask the owner of this machine.",
       );
     }
-    this.#tools ??= findSlirpTools();
+    // What is missing may be installed at any time.
+    this.#tools ??= findSlirpTools().catch((error: unknown) => {
+      this.#tools = undefined;
+      throw error;
+    });
     return this.#tools;
   }
 
   async #attach(tools: SlirpTools, allowed: Allowed, pid: number, gid: number | undefined): Promise<Attachment> {
-    let namespace: number | undefined;
+    let living: Living | undefined;
     try {
-      const platform = (await this.#options.platform?.()) ?? [];
+      const platform = await this.#platform();
       await this.#guardHost(tools, platform);
-      namespace = openSync(`/proc/${pid}/ns/net`, "r");
+      living = { namespace: openSync(`/proc/${pid}/ns/net`, "r"), allowed, rules: "" };
       // The rules come first: a network without them never stands, not for a moment.
-      await applyRules(tools, insideRules(allowed, [...ownAddresses(), ...platform]), namespace);
-      return await startSlirp({ ...this.#place, slirp4netns: tools.slirp4netns, namespace, gid });
+      await keepTo(tools, living, platform);
+      const { slirp4netns } = tools;
+      const attachment = await startSlirp({ ...this.#place, slirp4netns, namespace: living.namespace, gid });
+      return this.#watched(tools, living, attachment);
     } catch (error) {
+      if (living !== undefined) closeSync(living.namespace);
       const why = error instanceof Error ? error.message : String(error);
       throw new EgressUnavailable(why, "`mayfly doctor` tells what this host can do.");
-    } finally {
-      if (namespace !== undefined) closeSync(namespace);
     }
+  }
+
+  /** Kept to the rules also when this host or the platform gets another address. */
+  #watched(tools: SlirpTools, living: Living, attachment: Attachment): Attachment {
+    this.#living.add(living);
+    this.#timer ??= setInterval(() => void this.#refresh(tools), this.#options.refreshMs ?? REFRESH_MS).unref();
+    return {
+      ...attachment,
+      detach: async () => {
+        if (this.#living.delete(living)) closeSync(living.namespace);
+        if (this.#living.size === 0) {
+          clearInterval(this.#timer);
+          this.#timer = undefined;
+        }
+        await attachment.detach();
+      },
+    };
+  }
+
+  /** What can't be brought up to date now is tried again the next time: until then the rules before are in force. */
+  async #refresh(tools: SlirpTools): Promise<void> {
+    try {
+      const platform = await this.#platform();
+      await this.#guardHost(tools, platform);
+      for (const living of this.#living) await keepTo(tools, living, platform).catch(() => {});
+    } catch {
+      // The platform's addresses can't be had, or the host's rules can't be set, for the moment.
+    }
+  }
+
+  async #platform(): Promise<readonly string[]> {
+    return (await this.#options.platform?.()) ?? [];
   }
 
   /** The second lock, where sandboxes' packets can be told from others; made anew when what it knows has changed. */

@@ -59,9 +59,11 @@ export function allowedOf(egress: Egress, permitted: readonly string[]): Allowed
 const REFUSE = "reject with icmpx type admin-prohibited";
 const NAMES = "meta l4proto { tcp, udp } th dport 53";
 
-/** For the sandbox's namespace. `shut` are single addresses: the host's own and the platform's. */
+/** For the sandbox's namespace, in place of what was there. `shut` are single addresses: the host's own and the platform's. */
 export function insideRules({ internet, privately, publicly }: Allowed, shut: readonly string[]): string {
   return `
+table inet mayfly { }
+delete table inet mayfly
 table inet mayfly {
 ${setOf("never", NEVER)}
 ${setOf("private", PRIVATE)}
@@ -98,7 +100,7 @@ export interface HostFacts {
   readonly platform: readonly string[];
 }
 
-/** For the host: a table of its own that looks only at what leaves in the name of a sandbox of this worker. */
+/** For the host, in place of what was there: a table of its own that looks only at what leaves in the name of a sandbox of this worker. */
 export function hostRules(table: string, { gids, resolvers, permitted, platform }: HostFacts): string {
   return `
 table inet ${table} { }
