@@ -79,10 +79,15 @@ describe.skipIf(!canIsolate || networkless !== undefined)("a worker whose sandbo
     }
   });
 
+  /** Before the command of an ordinary user who is to open a tun device. */
+  const openTun = (folder: string, more = ":") => {
+    const device = `mount -t tmpfs tmpfs "$0" && mknod -m 666 "$0/tun" c 10 200 && mount --bind "$0/tun" /dev/net/tun`;
+    return ["sh", "-c", `${device} && ${more} && exec "$@"`, folder];
+  };
+
   test("has them too as an ordinary user in private mounts, where he may open the tun device", async () => {
     const folder = await mkdtemp(join(tmpdir(), "mayfly-tun-"));
-    const open = `mount -t tmpfs tmpfs "$0" && mknod -m 666 "$0/tun" c 10 200 && mount --bind "$0/tun" /dev/net/tun && exec "$@"`;
-    const enter = [...around.enter, "sh", "-c", open, folder];
+    const enter = [...around.enter, ...openTun(folder)];
     const worker = await Hosted.start({ ...situation(), uid: 20001, enter });
     try {
       const { egress, lacks } = await worker.isolation;
@@ -93,6 +98,22 @@ describe.skipIf(!canIsolate || networkless !== undefined)("a worker whose sandbo
       await worker.ask("start", staying());
       await worker.killHard();
       await expect.poll(() => worker.traces(), soon).toEqual(noTraces);
+    } finally {
+      await worker.end();
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+
+  test("begins no life whose rules can't be set, and leaves nothing of its network", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "mayfly-tun-"));
+    const nft = `printf '#!/bin/sh\\necho no rules today >&2; exit 1' >"$0/nft" && chmod 755 "$0/nft"`;
+    const useIt = `${nft} && mount --bind "$0/nft" "$(command -v nft)"`;
+    const enter = [...around.enter, ...openTun(folder, useIt)];
+    const worker = await Hosted.start({ ...situation(), uid: 20001, enter });
+    try {
+      const refused = { name: "EgressUnavailable", message: expect.stringContaining("no rules today") };
+      await expect(worker.ask("run", staying(), 1, "")).rejects.toMatchObject(refused);
+      expect(worker.traces().processes).toBe(0);
     } finally {
       await worker.end();
       await rm(folder, { recursive: true, force: true });

@@ -98,11 +98,16 @@ export class Networks {
       const platform = await this.#platform();
       await this.#guardHost(tools, platform);
       living = { namespace: openSync(`/proc/${pid}/ns/net`, "r"), allowed, rules: "" };
-      // The rules come first: a network without them never stands, not for a moment.
-      await keepTo(tools, living, platform);
+      // Side by side, because nobody inside is let go before both stand.
       const { slirp4netns } = tools;
-      const attachment = await startSlirp({ ...this.#place, slirp4netns, namespace: living.namespace, gid });
-      return this.#watched(tools, living, attachment);
+      const [ruled, started] = await Promise.allSettled([
+        keepTo(tools, living, platform),
+        startSlirp({ ...this.#place, slirp4netns, namespace: living.namespace, gid }),
+      ]);
+      if (started.status === "rejected") throw started.reason;
+      if (ruled.status === "fulfilled") return this.#watched(tools, living, started.value);
+      await started.value.detach();
+      throw ruled.reason;
     } catch (error) {
       if (living !== undefined) closeSync(living.namespace);
       const why = error instanceof Error ? error.message : String(error);
