@@ -6,7 +6,7 @@ const NATS_CLIENTS = "^node_modules/(@nats-io/|nats/)";
 const ACTOR = "^actors/([^/]+)/";
 const PURE = ["machine", "policy"].flatMap((role) => [
   `${ACTOR}${role}\\.ts$`,
-  `${ACTOR}(leases|backlog)/${role}\\.ts$`,
+  `${ACTOR}(leases|backlog|stem-cells)/${role}\\.ts$`,
 ]);
 
 /** @type {import("dependency-cruiser").IConfiguration} */

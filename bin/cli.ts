@@ -15,6 +15,7 @@ const VERBS: Readonly<Record<string, () => Promise<Verb>>> = {
   invoke: async () => (await import("./commands/invoke.ts")).invoke,
   async: async () => (await import("./commands/async.ts")).asyncEvents,
   dead: async () => (await import("./commands/dead.ts")).dead,
+  layer: async () => (await import("./commands/layer.ts")).layer,
   trigger: async () => (await import("./commands/trigger.ts")).trigger,
   logs: async () => (await import("./commands/logs.ts")).logs,
   ls: async () => (await import("./commands/ls.ts")).ls,

@@ -1,20 +1,17 @@
 /** Deploying: from a folder or a zip to a function that can be invoked. What `mayfly deploy` does, without its words. */
-import { readFile, stat } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { Refused } from "../subjects/errors.ts";
 import { CODE_BUCKET } from "../subjects/streams.ts";
 import { DEFAULT_ACCOUNT } from "../subjects/tokens.ts";
 import { Configuration as Answer, type Configuration, callApi, findFunction } from "./api.ts";
 import { differsFrom, egressFrom, getEgress, putEgress } from "./egress-setting.ts";
-import { Misused } from "./failure.ts";
+import { layerArns } from "./layers.ts";
 import { defaultRuntimes, ensureRuntime } from "./local-runtime.ts";
-import type { PackageFiles } from "./package/contents.ts";
 import { detect } from "./package/detect.ts";
-import { readFolder } from "./package/folder.ts";
 import { type Manifest, parseManifest } from "./package/manifest.ts";
-import { pack } from "./package/pack.ts";
 import { differs, nameFrom, type Plan, plan, type Settings } from "./package/plan.ts";
-import { readZip } from "./package/zip.ts";
+import { type ReadPackage, readPackage } from "./package/read.ts";
 import { bytesText, type Progress } from "./print.ts";
 import type { Session } from "./session.ts";
 import { settled } from "./settled.ts";
@@ -26,6 +23,8 @@ export interface DeployOptions extends Settings {
   readonly env: Readonly<Record<string, string>>;
   /** What of the network it may reach. Default: what mayfly.json says, else as it was. */
   readonly egress?: readonly string[];
+  /** `name` or `name:version`; none given: what mayfly.json says, else as it was. */
+  readonly layer?: readonly string[];
   /** How long the platform may take to apply each change. */
   readonly withinMs: number;
 }
@@ -35,10 +34,8 @@ export interface Deployed {
   readonly how: "created" | "updated" | "unchanged";
 }
 
-interface Code {
+interface Code extends ReadPackage {
   readonly manifest: Manifest;
-  readonly files: PackageFiles;
-  zip(onProgress: (bytes: number) => void): Promise<Uint8Array>;
 }
 
 /** Lambda requires a role; who may invoke is NATS's matter here, so any will do. */
@@ -59,6 +56,7 @@ export async function deployFrom(
   const name = options.name ?? code.manifest.name ?? nameFrom(basename(resolve(path)));
   const egress = options.egress ?? (code.manifest.egress === undefined ? undefined : egressFrom(code.manifest.egress));
   const present = await findFunction(session, name);
+  const layers = options.layer?.length ? options.layer : code.manifest.layers;
   const wanted = plan({
     flags: options,
     manifest: code.manifest,
@@ -66,6 +64,7 @@ export async function deployFrom(
     detected: await detect(code.files),
     files: code.files,
     defaultRuntime: await defaultRuntimes(session.home),
+    layers: layers === undefined ? undefined : await layerArns(session, layers),
   });
   if (session.local !== undefined) await ensureRuntime(session.home, wanted.Runtime, (line) => progress.step(line));
   progress.step(`packing ${code.files.size} ${code.files.size === 1 ? "file" : "files"}…`);
@@ -86,21 +85,10 @@ export async function deployFrom(
 }
 
 async function readCode(path: string): Promise<Code> {
-  const facts = await stat(path).catch((cause: unknown) => {
-    throw new Misused(`${path} can't be read: ${cause instanceof Error ? cause.message : cause}`, { cause });
-  });
-  if (!facts.isDirectory()) {
-    const { bytes, files } = await readZip(path);
-    return { manifest: {}, files, zip: async () => bytes };
-  }
+  const found = await readPackage(path);
   const file = join(path, "mayfly.json");
-  const text = await readFile(file, "utf8").catch(() => undefined);
-  const contents = await readFolder(path);
-  return {
-    manifest: text === undefined ? {} : parseManifest(text, file),
-    files: contents.files,
-    zip: (onProgress) => pack(contents, onProgress),
-  };
+  const text = found.isFolder ? await readFile(file, "utf8").catch(() => undefined) : undefined;
+  return { ...found, manifest: text === undefined ? {} : parseManifest(text, file) };
 }
 
 interface Deployment {

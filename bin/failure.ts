@@ -30,8 +30,10 @@ const REFUSALS: ReadonlySet<string> = new Set([
   "NotReady",
   "PackageUnfit",
   "ProgramMissing",
+  "RuntimeInUse",
   "RuntimeInstallFailed",
   "RuntimeNotInstalled",
+  "RuntimePackageUnfit",
 ]);
 
 export function exitCodeOf(error: unknown): number {

@@ -11,6 +11,8 @@ export interface Receipt {
   readonly start: string | undefined;
   /** Microseconds by step, in the order they happened: queued, create, init, run. */
   readonly us: Readonly<Record<string, number>>;
+  /** Its sandbox was booted before it was needed. */
+  readonly isFromStem: boolean;
   readonly sandbox: string | undefined;
   readonly isolation: string | undefined;
   /** The end of what it wrote, where that was asked for. */
@@ -20,13 +22,15 @@ export interface Receipt {
 export function readReceipt(reply: Message): Receipt {
   const [sandbox, isolation] = (reply.header(H.RAN_ON) ?? "").split(" ");
   const log = reply.header(H.LOG_RESULT);
-  const steps = (reply.header(H.RECEIPT) ?? "").matchAll(/(\w+)=(\d+)/g);
+  const spent = reply.header(H.RECEIPT) ?? "";
+  const steps = spent.matchAll(/(\w+)=(\d+)/g);
   return {
     requestId: reply.header(H.REQUEST_ID),
     version: reply.header(H.EXECUTED_VERSION),
     functionError: reply.header(H.FUNCTION_ERROR),
     start: reply.header(H.START),
     us: Object.fromEntries([...steps].map(([, step = "", us]) => [step, Number(us)])),
+    isFromStem: spent.includes("from=stem-cell"),
     sandbox: sandbox === "" ? undefined : sandbox,
     isolation,
     log: log === undefined ? undefined : Buffer.from(log, "base64").toString("utf8"),
@@ -34,7 +38,9 @@ export function readReceipt(reply: Message): Receipt {
 }
 
 /** `warm, 1.34 ms (queued 0.21 ms, run 1.13 ms) on w1/s7, bubblewrap, request …`: steps that took no time are left out. */
-export function receiptText({ requestId, version, functionError, start, us, sandbox, isolation }: Receipt): string {
+export function receiptText(receipt: Receipt): string {
+  const { requestId, version, functionError, us, sandbox, isolation } = receipt;
+  const start = receipt.isFromStem ? `${receipt.start} from a stem cell` : receipt.start;
   const steps = Object.entries(us).filter(([, spent]) => spent > 0);
   const total = steps.reduce((sum, [, spent]) => sum + spent, 0);
   const detail = steps.map(([step, spent]) => `${step} ${msText(spent)}`).join(", ");

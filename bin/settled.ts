@@ -1,7 +1,7 @@
 /** Waiting until the platform has applied a change: seen in the FUNCTIONS bucket as it is written, not polled. */
 import { Kvm } from "@nats-io/kv";
 import { Refused } from "../subjects/errors.ts";
-import { FunctionRecord, functionKey } from "../subjects/function.ts";
+import { FunctionRecord, functionKey, shown } from "../subjects/function.ts";
 import { FUNCTIONS_BUCKET } from "../subjects/streams.ts";
 import type { Configuration } from "./api.ts";
 import type { Session } from "./session.ts";
@@ -29,7 +29,7 @@ export async function settled(session: Session, told: Configuration, withinMs: n
     for await (const change of changes) {
       if (change.operation !== "PUT") throw new Refused("ResourceNotFoundException", `${fn} was deleted meanwhile`);
       const { configuration } = FunctionRecord.parse(change.json());
-      if (!isPending(configuration)) return verdict(configuration);
+      if (!isPending(configuration)) return verdict(shown(configuration));
     }
   } finally {
     clearTimeout(timer);

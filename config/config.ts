@@ -29,6 +29,14 @@ const isPrivate = (cidr: string): boolean => {
   const range = rangeOf(cidr);
   return range !== undefined && PRIVATE.map(rangeOf).some((each) => each !== undefined && isWithin(range, each));
 };
+/** Thawing costs the next call a quarter of a millisecond; calls that follow each other more quickly never pay it. */
+const FREEZE_AFTER_MS = 100;
+
+/**
+ * For a small machine: a Node.js sandbox that waits takes 10 MiB and no processor, so a worker has 80 MiB of them at most,
+ * and none before somebody has asked. More than four at once are as quickly made as two processors can initialise them.
+ */
+const STEM_CELLS = { perKind: 4, kindsAtFull: 2 } as const;
 
 const Environment = z.object({
   MAYFLY_REGION: z
@@ -40,6 +48,8 @@ const Environment = z.object({
   MAYFLY_CONCURRENCY: z.coerce.number().int().positive().default(ACCOUNT_CONCURRENCY),
   MAYFLY_WORKER_MEMORY: z.coerce.number().int().positive().optional(),
   MAYFLY_IDLE_TIMEOUT: ms(300_000),
+  MAYFLY_FREEZE_AFTER: z.coerce.number().int().nonnegative().default(FREEZE_AFTER_MS),
+  MAYFLY_STEM_CELLS: z.coerce.number().int().nonnegative().default(STEM_CELLS.perKind),
   MAYFLY_INIT_TIMEOUT: ms(INIT_LIMIT_MS),
   MAYFLY_RESERVE_TIMEOUT: ms(60_000),
   MAYFLY_HEARTBEAT: ms(1_000),
@@ -73,6 +83,10 @@ export type Config = Readonly<{
   workerMemoryMiB: number;
   /** A sandbox nobody used for so long is stopped. */
   idleMs: number;
+  /** An idle sandbox is frozen after so long, where the host can; 0 for never. */
+  freezeMs: number;
+  /** Sandboxes of each worker that are booted before they are needed: of one runtime and size, and in all; 0 for none. */
+  stemCells: Readonly<{ perKind: number; total: number }>;
   initMs: number;
   /** An invocation that has found no sandbox for so long is refused. */
   reserveMs: number;
@@ -131,6 +145,11 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     concurrency: e.MAYFLY_CONCURRENCY,
     workerMemoryMiB: e.MAYFLY_WORKER_MEMORY ?? Math.floor(memoryMiB / e.MAYFLY_ZONES.length),
     idleMs: e.MAYFLY_IDLE_TIMEOUT,
+    freezeMs: e.MAYFLY_FREEZE_AFTER,
+    stemCells: Object.freeze({
+      perKind: e.MAYFLY_STEM_CELLS,
+      total: STEM_CELLS.kindsAtFull * e.MAYFLY_STEM_CELLS,
+    }),
     initMs: e.MAYFLY_INIT_TIMEOUT,
     reserveMs: e.MAYFLY_RESERVE_TIMEOUT,
     heartbeatMs: e.MAYFLY_HEARTBEAT,

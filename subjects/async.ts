@@ -18,10 +18,14 @@ export const EnqueueQualified = raw("mayfly.{acct}.enqueue.{fn}.{qualifier}");
 export const Queued = raw("mayfly.{acct}.async.{shard}.{fn}");
 export const QueuedQualified = raw("mayfly.{acct}.async.{shard}.{fn}.{qualifier}");
 
-/** Stored in stream RETRY: waits for its time, by a schedule of the server's that fires as `Due`. */
-export const Waiting = raw("mayfly.{acct}.wait.{fn}.{requestId}");
+/**
+ * Stored in stream RETRY: waits for its time, by a schedule of the server's that fires as `Due`. A server keeps one schedule
+ * of a subject, and senders may give two events the same request id: where an event was accepted, its shard and its sequence
+ * there, is its own.
+ */
+export const Waiting = raw("mayfly.{acct}.wait.{shard}.{fn}.{requestId}.{sequence}");
 /** Stored in stream RETRY: its time has come. */
-export const Due = raw("mayfly.{acct}.retry.{fn}.{requestId}");
+export const Due = raw("mayfly.{acct}.retry.{shard}.{fn}.{requestId}.{sequence}");
 
 /**
  * Request from a poller or a trigger to any front end: one invocation with an id of its own, which a person can't choose.

@@ -20,6 +20,7 @@ export const ERRORS = {
   RequestTooLargeException: 413,
   TooManyRequestsException: 429,
   ServiceException: 500,
+  InvalidRuntimeException: 502,
   NoRoom: 507,
 } as const;
 

@@ -5,7 +5,12 @@
 import { z } from "zod";
 import { Egress, EgressConfig } from "./egress.ts";
 import { EventInvokeConfig, QueueConfig } from "./event-invoke.ts";
-import { AccountId, Token } from "./tokens.ts";
+import { AccountId, LATEST, Token } from "./tokens.ts";
+
+export const Architecture = z.enum(["x86_64", "arm64"]);
+export type Architecture = z.infer<typeof Architecture>;
+const ApplicationLogLevel = z.enum(["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"]);
+const SystemLogLevel = z.enum(["DEBUG", "INFO", "WARN"]);
 
 /** What a front end, pool and worker need to run one function version. Everything a sandbox will ever know is in here. */
 export const FunctionSpec = z.object({
@@ -18,7 +23,7 @@ export const FunctionSpec = z.object({
   arn: z.string(),
   runtime: z.string(),
   handler: z.string(),
-  architecture: z.enum(["x86_64", "arm64"]),
+  architecture: Architecture,
   memoryMiB: z.number().int().positive(),
   timeoutMs: z.number().int().positive(),
   tmpMiB: z.number().int().positive(),
@@ -30,6 +35,9 @@ export const FunctionSpec = z.object({
   logFormat: z.enum(["Text", "JSON"]),
   /** What of the network it may reach; absent: nothing. */
   egress: Egress.exactOptional(),
+  /** With JSON: what is less important isn't logged. */
+  applicationLogLevel: ApplicationLogLevel.exactOptional(),
+  systemLogLevel: SystemLogLevel.exactOptional(),
 });
 export type FunctionSpec = z.infer<typeof FunctionSpec>;
 
@@ -64,15 +72,35 @@ export const FunctionConfiguration = z.object({
   LastUpdateStatusReason: z.string().optional(),
   LastUpdateStatusReasonCode: z.string().optional(),
   PackageType: z.literal("Zip"),
-  Architectures: z.array(z.enum(["x86_64", "arm64"])).length(1),
+  Architectures: z.array(Architecture).length(1),
   EphemeralStorage: z.object({ Size: z.number() }),
   /** Where events go that could not be run: a Destination, as in event-invoke.ts. */
   DeadLetterConfig: z.object({ TargetArn: z.string() }).optional(),
   SnapStart: z.object({ ApplyOn: z.literal("None"), OptimizationStatus: z.literal("Off") }),
   RuntimeVersionConfig: z.object({ RuntimeVersionArn: z.string() }).optional(),
-  LoggingConfig: z.object({ LogFormat: z.enum(["Text", "JSON"]), LogGroup: z.string() }),
+  LoggingConfig: z.object({
+    LogFormat: z.enum(["Text", "JSON"]),
+    /** With JSON only, and then always. */
+    ApplicationLogLevel: ApplicationLogLevel.exactOptional(),
+    SystemLogLevel: SystemLogLevel.exactOptional(),
+    LogGroup: z.string(),
+  }),
+  /** Ours, not shown: what the packages are that `CodeSha256` and `Layers` name. */
+  content: z
+    .object({
+      unzippedBytes: z.number(),
+      /** In the order of `Layers`; hexadecimal, as FunctionSpec's. */
+      layers: z.array(z.object({ sha256: z.string(), unzippedBytes: z.number() })),
+    })
+    .optional(),
 });
 export type FunctionConfiguration = z.infer<typeof FunctionConfiguration>;
+
+/** As the Lambda API shows it. */
+export function shown<T extends Pick<FunctionConfiguration, "content">>(configuration: T): Omit<T, "content"> {
+  const { content: _ours, ...theirs } = configuration;
+  return theirs;
+}
 
 export const Alias = z.object({
   Name: z.string(),
@@ -115,6 +143,10 @@ export type FunctionRecord = z.infer<typeof FunctionRecord>;
 export const aliasOf = ({ aliases }: Pick<FunctionRecord, "aliases">, name: string): Alias | undefined =>
   Object.hasOwn(aliases, name) ? aliases[name] : undefined;
 
+/** Whether it can be called by this: `$LATEST`, one of its versions, or an alias. */
+export const hasQualifier = (record: FunctionRecord, qualifier: string): boolean =>
+  qualifier === LATEST || record.versions.includes(qualifier) || aliasOf(record, qualifier) !== undefined;
+
 export const functionKey = (acct: string, fn: string): string => `${acct}.${fn}`;
 export const versionKey = (acct: string, fn: string, version: string): string => `${acct}.${fn}.${version}`;
 
@@ -122,6 +154,7 @@ const inShort = (revisionId: string): string => revisionId.replaceAll("-", "").s
 
 /** Turns a configuration into what the data plane runs. `revision` is the RevisionId, and the egress's, without dashes. */
 export function specOf(acct: string, configuration: FunctionConfiguration, egress?: EgressConfig): FunctionSpec {
+  const { LogFormat, ApplicationLogLevel: application, SystemLogLevel: system } = configuration.LoggingConfig;
   return {
     acct,
     fn: configuration.FunctionName,
@@ -135,9 +168,11 @@ export function specOf(acct: string, configuration: FunctionConfiguration, egres
     timeoutMs: configuration.Timeout * 1000,
     tmpMiB: configuration.EphemeralStorage.Size,
     codeSha256: Buffer.from(configuration.CodeSha256, "base64").toString("hex"),
-    layerSha256s: [],
+    layerSha256s: configuration.content?.layers.map(({ sha256 }) => sha256) ?? [],
     environment: configuration.Environment?.Variables ?? {},
-    logFormat: configuration.LoggingConfig.LogFormat,
+    logFormat: LogFormat,
+    ...(application === undefined ? {} : { applicationLogLevel: application }),
+    ...(system === undefined ? {} : { systemLogLevel: system }),
     ...(egress === undefined || egress.Allow.length === 0 ? {} : { egress: egress.Allow }),
   };
 }

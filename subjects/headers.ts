@@ -19,7 +19,10 @@ export const FUNCTION_ERROR = "X-Amz-Function-Error";
 export const LOG_RESULT = "X-Amz-Log-Result";
 /** `cold` or `warm`. */
 export const START = "Mayfly-Start";
-/** Where the time went, in microseconds: `queued=…; create=…; init=…; run=…`. */
+/**
+ * Where the time went, in microseconds: `queued=…; create=…; init=…; run=…`; and `; from=stem-cell` on a cold start whose
+ * sandbox was booted before it was needed.
+ */
 export const RECEIPT = "Mayfly-Receipt";
 /** The sandbox that ran it: `<worker>/<sandbox> <isolation>`. */
 export const RAN_ON = "Mayfly-Sandbox";

@@ -125,4 +125,10 @@ export const MappingRecord = z.object({
 });
 export type MappingRecord = z.infer<typeof MappingRecord>;
 
+/** In the LEASES bucket at `tries-<uuid>`: how often records that fail were tried, by their sequences in the stream. */
+export const MappingTries = z.array(
+  z.object({ attempts: z.number().int().positive(), from: z.number().int(), to: z.number().int() }),
+);
+export type MappingTries = z.infer<typeof MappingTries>;
+
 export const mappingKey = (acct: string, uuid: string): string => `${acct}.${uuid}`;

@@ -1,14 +1,21 @@
 /** Placement: which worker gets the next sandbox, and which workers are on lease. */
 import { z } from "zod";
 import { json } from "./contract.ts";
+import { Architecture } from "./function.ts";
 import { Token } from "./tokens.ts";
 
 /** Request from the worker manager. `avoid` names workers that just refused. */
 export const Place = json(
   "mayfly.placement.place",
-  z.object({ poolId: Token, memoryMiB: z.number(), runtime: z.string(), avoid: z.array(Token) }),
+  z.object({
+    poolId: Token,
+    memoryMiB: z.number(),
+    runtime: z.string(),
+    architecture: Architecture,
+    avoid: z.array(Token),
+  }),
 );
-/** Reply: the worker; or a refusal (`NoRoom`). */
+/** Reply: the worker; or a refusal: `NoRoom`, or `InvalidRuntimeException` when no worker could ever run it as they are. */
 export const Placed = z.object({ workerId: Token });
 export type Placed = z.infer<typeof Placed>;
 

@@ -7,6 +7,7 @@ import {
   CODE_BUCKET,
   DEAD_STREAM,
   FUNCTIONS_BUCKET,
+  LAYERS_BUCKET,
   LEASES_BUCKET,
   LOGS_STREAM,
   RETRY_STREAM,
@@ -30,7 +31,13 @@ const PLATFORM_STREAMS: readonly string[] = [
 ];
 /** What is behind buckets and object stores is named as such. */
 const BEHIND_BUCKETS = /^(?:KV|OBJ)_/;
-const PLATFORM_BUCKETS: readonly string[] = [FUNCTIONS_BUCKET, TRIGGERS_BUCKET, LEASES_BUCKET, CODE_BUCKET];
+const PLATFORM_BUCKETS: readonly string[] = [
+  FUNCTIONS_BUCKET,
+  LAYERS_BUCKET,
+  TRIGGERS_BUCKET,
+  LEASES_BUCKET,
+  CODE_BUCKET,
+];
 
 /** Whether one message can be published there, by a tenant. */
 export const isOwnSubject = (subject: string): boolean => isOwnFilter(subject) && !/(?:^|\.)[*>](?:\.|$)/.test(subject);

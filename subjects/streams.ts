@@ -6,7 +6,8 @@ import { Schedule, Tick } from "./schedule.ts";
 import { History } from "./state.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
-const HOUR_MS = 60 * 60 * 1000;
+/** Of what must not go without a word: pollers end events by their age, with the reason in a dead letter. */
+const NEVER_TOO_OLD = 0;
 const MIB = 1024 * 1024;
 
 export interface StreamPlan {
@@ -36,9 +37,6 @@ export const ASYNC_SHARDS = 8;
 export const asyncStream = (shard: string | number): string => `ASYNC_${shard}`;
 export const ASYNC_STREAMS: readonly string[] = Array.from({ length: ASYNC_SHARDS }, (_, shard) => asyncStream(shard));
 
-/** Above the greatest age of an event: pollers end events by their age, with a reason; this is for what they missed. */
-const BACKSTOP_MS = 7 * HOUR_MS;
-
 export const STREAMS: readonly StreamPlan[] = [
   {
     name: LOGS_STREAM,
@@ -57,7 +55,7 @@ export const STREAMS: readonly StreamPlan[] = [
   ...ASYNC_STREAMS.map((name, shard) => ({
     name,
     subjects: [Queued.subject({ shard: String(shard) }), QueuedQualified.subject({ shard: String(shard) })],
-    maxAgeMs: BACKSTOP_MS,
+    maxAgeMs: NEVER_TOO_OLD,
     description: "events of asynchronous invokes that were accepted and have not run yet",
     isWorkQueue: true as const,
     hasDepth: true as const,
@@ -65,7 +63,7 @@ export const STREAMS: readonly StreamPlan[] = [
   {
     name: RETRY_STREAM,
     subjects: [Waiting.subject(), Due.subject()],
-    maxAgeMs: BACKSTOP_MS,
+    maxAgeMs: NEVER_TOO_OLD,
     description: "events of asynchronous invokes that wait for another attempt",
     isWorkQueue: true,
     hasSchedules: true,
@@ -73,7 +71,7 @@ export const STREAMS: readonly StreamPlan[] = [
   {
     name: SCHEDULES_STREAM,
     subjects: [Schedule.subject(), Tick.subject()],
-    maxAgeMs: 0,
+    maxAgeMs: NEVER_TOO_OLD,
     description: "schedules that call functions, and their ticks that no trigger has taken yet",
     isWorkQueue: true,
     hasSchedules: true,
@@ -87,10 +85,12 @@ export const STREAMS: readonly StreamPlan[] = [
 ];
 
 /**
- * KV buckets. Keys of FUNCTIONS: `<acct>.<fn>` and `<acct>.<fn>.<version>`; of TRIGGERS: `<acct>.<uuid>`; of LEASES:
- * `<workerId>` and, of a mapping that one process at a time works on, `mapping-<uuid>`.
+ * KV buckets. Keys of FUNCTIONS: `<acct>.<fn>` and `<acct>.<fn>.<version>`; of LAYERS: `<acct>.<layer>` and
+ * `<acct>.<layer>.<version>`; of TRIGGERS: `<acct>.<uuid>`; of LEASES: `<workerId>`, of a mapping that one process at a time
+ * works on `mapping-<uuid>`, of one whose records fail `tries-<uuid>`.
  */
 export const FUNCTIONS_BUCKET = "FUNCTIONS";
+export const LAYERS_BUCKET = "LAYERS";
 export const TRIGGERS_BUCKET = "TRIGGERS";
 export const LEASES_BUCKET = "LEASES";
 /** The object store of code packages, keyed by lower-case hexadecimal SHA-256 of the zip. */

@@ -1,7 +1,7 @@
 /** Worker: hosts sandboxes. All its subjects carry its id: front ends and the worker manager talk to one worker directly. */
 import { z } from "zod";
 import { json, raw } from "./contract.ts";
-import { FunctionSpec } from "./function.ts";
+import { Architecture, FunctionSpec } from "./function.ts";
 import { AccountId, Token } from "./tokens.ts";
 
 /** Request: start a sandbox. Replied at once (`{}` or a refusal, `NoRoom`); the outcome comes as a SandboxReport. */
@@ -75,6 +75,7 @@ export const Heartbeat = json(
     host: z.string(),
     state: z.enum(["joining", "ready", "draining", "gone"]),
     runtimes: z.array(z.string()),
+    architecture: Architecture,
     isolation: z.string(),
     capacityMiB: z.number(),
     busyMiB: z.number(),

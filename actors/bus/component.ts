@@ -24,6 +24,7 @@ export class Component {
   readonly statistics: Statistics;
   readonly teller: Teller;
   readonly id: string;
+  readonly name: string;
   readonly #service: Subscription;
   readonly #members: Drains[] = [];
 
@@ -31,6 +32,7 @@ export class Component {
     this.network = options.network;
     this.clock = options.clock;
     this.id = options.id;
+    this.name = options.name;
     this.log = options.log.child({ component: options.name });
     this.statistics = new Statistics(options.clock);
     this.teller = tellTransitions(options.network, options.clock);

@@ -1,5 +1,5 @@
 /** The network port on NATS. The only code, with streams.ts beside it, that touches the client library. */
-import { type ConnectionOptions, connect, headers, type Msg, type NatsConnection } from "nats";
+import { type ConnectionOptions, connect, headers, type Msg, type NatsConnection, RequestError } from "nats";
 import { refusal } from "../../subjects/errors.ts";
 import { type Message, type Network, NoAnswer, type Said, type Subscription } from "./port.ts";
 import { refusalSaid } from "./replies.ts";
@@ -117,7 +117,8 @@ export function natsNetwork(connection: NatsConnection): Network {
         });
         return new NatsMessage(reply);
       } catch (error) {
-        throw new NoAnswer(`${said.subject}: ${error instanceof Error ? error.message : String(error)}`);
+        const isNobody = error instanceof RequestError && error.isNoResponders();
+        throw new NoAnswer(`${said.subject}: ${error instanceof Error ? error.message : String(error)}`, { isNobody });
       }
     },
     flush() {

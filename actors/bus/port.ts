@@ -43,6 +43,13 @@ export interface Network {
 
 export class NoAnswer extends Error {
   override readonly name = "NoAnswer";
+  /** Nobody listens: that is known at once. */
+  readonly isNobody: boolean;
+
+  constructor(message: string, { isNobody = false } = {}) {
+    super(message);
+    this.isNobody = isNobody;
+  }
 }
 
 /** Where a component's time comes from: injected, so that a simulator can own it. */

@@ -13,6 +13,7 @@ import {
 } from "@nats-io/jetstream";
 import { errors, headers, type NatsConnection, nanos, type Subscription } from "nats";
 import { type Message, NoAnswer, type Said } from "./port.ts";
+import { storedIn } from "./streams.ts";
 
 /** A message as it lies in a stream. */
 export interface Kept extends Message {
@@ -46,6 +47,11 @@ export interface Storing {
   readonly stream?: string;
 }
 
+/** Thrown by `take`: somebody else, who is there, takes under the name. */
+export class Owned extends Error {
+  override readonly name = "Owned";
+}
+
 export interface Taking {
   readonly stream: string;
   /** The subjects of the messages to take; wildcards allowed. No two takers of other names may overlap. */
@@ -57,6 +63,11 @@ export interface Taking {
   readonly ackWaitMs: number;
   /** The server forgets the name when nobody took for so long; messages stay. */
   readonly forgottenAfterMs: number;
+  /**
+   * The only taker of the name, until he is gone or takes no more; absent, any number of them. The server keeps who it is
+   * (before 2.10 the last one who asked: see `ownerOf`).
+   */
+  readonly owner?: { readonly id: string; isThere(id: string): Promise<boolean> };
 }
 
 export interface Stored {
@@ -83,17 +94,25 @@ export interface WorkQueues {
   look(stream: string, subject: string, from: number): Promise<Kept | undefined>;
   /** Takes a message out, whoever has it. False when it is gone already: of several who try, one is told true. */
   remove(stream: string, sequence: number): Promise<boolean>;
-  /** Takes as they come, until `stop`. `lost` is called once when the taking ended by itself. `taken` must not throw. */
+  /**
+   * Takes as they come, until `stop`. `lost` is called once when the taking ended by itself. `taken` must not throw. Throws
+   * `Owned`.
+   */
   take(
     taking: Taking,
     taken: (message: Taken) => void,
     lost: (why: string) => void,
   ): Promise<{ stop(): Promise<void> }>;
+  /** Who takes under a name as its only one; `undefined` when nobody does. */
+  ownerOf(stream: string, name: string): Promise<string | undefined>;
 }
 
 const STORE_MS = 5000;
 const MAX_PER_SUBJECT = 10077;
 const CONSUMER_EXISTS = 10148;
+const CONSUMER_MISSING = 10014;
+/** The server shows it to people, and keeps it with the consumer. */
+const OWNER = /^taken by (\S+)$/;
 const NO_MESSAGE = 10037;
 const DELETE_FAILED = 10057;
 const NANOS_PER_MS = 1_000_000;
@@ -101,7 +120,15 @@ const NANOS_PER_MS = 1_000_000;
 export async function natsQueues(connection: NatsConnection): Promise<WorkQueues> {
   const client = jetstream(connection);
   const manager = await jetstreamManager(connection);
+  const ownerOf: WorkQueues["ownerOf"] = async (stream, name) => {
+    const info = await manager.consumers.info(stream, name).catch((error: unknown) => {
+      if (codeOf(error) === CONSUMER_MISSING) return undefined;
+      throw error;
+    });
+    return OWNER.exec(info?.config.description ?? "")?.[1];
+  };
   return {
+    ownerOf,
     async store({ subject, payload, headers: said = {} }, { id, stream } = {}) {
       const sent = headers();
       for (const [name, value] of Object.entries(said)) sent.set(name, value);
@@ -119,10 +146,7 @@ export async function natsQueues(connection: NatsConnection): Promise<WorkQueues
         throw codeOf(error) === MAX_PER_SUBJECT ? new QueueFull(why) : new NoAnswer(why);
       }
     },
-    async storedIn(subject) {
-      const [stream] = await manager.streams.names(subject).next();
-      return stream;
-    },
+    storedIn: (subject) => storedIn(manager, subject),
     async backlog(stream, subject) {
       const { state } = await manager.streams.info(stream, { subjects_filter: subject });
       return new Map(Object.entries(state.subjects ?? {}));
@@ -144,8 +168,12 @@ export async function natsQueues(connection: NatsConnection): Promise<WorkQueues
       }
     },
     async take(taking, taken, lost) {
-      const { stream, name, subject, atMost, ackWaitMs, forgottenAfterMs } = taking;
-      const changing = { ack_wait: nanos(ackWaitMs), max_ack_pending: atMost };
+      const { stream, name, subject, atMost, ackWaitMs, forgottenAfterMs, owner } = taking;
+      const changing = {
+        ack_wait: nanos(ackWaitMs),
+        max_ack_pending: atMost,
+        ...(owner === undefined ? {} : { description: `taken by ${owner.id}` }),
+      };
       await manager.consumers
         .add(stream, {
           ...changing,
@@ -154,8 +182,11 @@ export async function natsQueues(connection: NatsConnection): Promise<WorkQueues
           ack_policy: AckPolicy.Explicit,
           inactive_threshold: nanos(forgottenAfterMs),
         })
-        .catch((error: unknown) => {
+        .catch(async (error: unknown) => {
           if (codeOf(error) !== CONSUMER_EXISTS) throw error;
+          const other = owner === undefined ? undefined : await ownerOf(stream, name);
+          if (owner !== undefined && other !== undefined && other !== owner.id && (await owner.isThere(other)))
+            throw new Owned(`${name} is taken by ${other}`);
           return manager.consumers.update(stream, name, changing);
         });
       return follow(await client.consumers.get(stream, name), atMost, (message) => taken(takenFrom(message)), lost);

@@ -1,11 +1,18 @@
 /**
  * What components keep: JSON in KV buckets with compare-and-set, and code packages in an object store.
  */
+import { jetstreamManager } from "@nats-io/jetstream";
 import { type KV, type KvEntry, Kvm } from "@nats-io/kv";
 import { type ObjectStore, Objm, setSha256Backend } from "@nats-io/obj";
 import type { NatsConnection } from "nats";
-import { CODE_BUCKET, FUNCTIONS_BUCKET, LEASES_BUCKET, TRIGGERS_BUCKET } from "../../subjects/streams.ts";
-import { makeStreams, type StreamOptions } from "./streams.ts";
+import {
+  CODE_BUCKET,
+  FUNCTIONS_BUCKET,
+  LAYERS_BUCKET,
+  LEASES_BUCKET,
+  TRIGGERS_BUCKET,
+} from "../../subjects/streams.ts";
+import { makeStreams, type StreamOptions, storedIn } from "./streams.ts";
 
 export interface Entry {
   readonly key: string;
@@ -48,10 +55,13 @@ export interface CodeStore {
 
 export interface Storage {
   readonly functions: Bucket;
+  readonly layers: Bucket;
   /** Event source mappings. */
   readonly triggers: Bucket;
   readonly leases: Bucket;
   readonly code: CodeStore;
+  /** The stream that stores what is published to a subject; `undefined` when none does. Rejects when nobody can tell. */
+  storedIn(subject: string): Promise<string | undefined>;
 }
 
 const WRONG_LAST_SEQUENCE = 10071;
@@ -63,19 +73,23 @@ export async function openStorage(connection: NatsConnection, options: StreamOpt
   const { replicas } = options;
   setSha256Backend("native");
   await makeStreams(connection, options);
+  const manager = await jetstreamManager(connection);
   const kvm = new Kvm(connection);
   const objm = new Objm(connection);
-  const [functions, triggers, leases, code] = await Promise.all([
+  const [functions, layers, triggers, leases, code] = await Promise.all([
     kvm.create(FUNCTIONS_BUCKET, { replicas, history: 5 }),
+    kvm.create(LAYERS_BUCKET, { replicas, history: 5 }),
     kvm.create(TRIGGERS_BUCKET, { replicas, history: 5 }),
     kvm.create(LEASES_BUCKET, { replicas }),
     objm.create(CODE_BUCKET, { replicas }),
   ]);
   return {
     functions: bucket(functions),
+    layers: bucket(layers),
     triggers: bucket(triggers),
     leases: bucket(leases),
     code: codeStore(code),
+    storedIn: (subject) => storedIn(manager, subject),
   };
 }
 

@@ -1,6 +1,13 @@
 /** Makes the streams that are missing, from the plans in subjects/streams.ts, and brings the others up to date. */
 import { isDeepStrictEqual } from "node:util";
-import { DiscardPolicy, jetstreamManager, RetentionPolicy, StorageType, type StreamConfig } from "@nats-io/jetstream";
+import {
+  DiscardPolicy,
+  type JetStreamManager,
+  jetstreamManager,
+  RetentionPolicy,
+  StorageType,
+  type StreamConfig,
+} from "@nats-io/jetstream";
 import { type NatsConnection, nanos } from "nats";
 import { STREAMS, type StreamPlan } from "../../subjects/streams.ts";
 
@@ -42,16 +49,26 @@ export async function makeStreams(connection: NatsConnection, options: StreamOpt
   }
 }
 
+/** The stream that stores what is published to a subject; `undefined` when none does. Rejects when nobody can tell. */
+export async function storedIn(
+  { streams }: Pick<JetStreamManager, "streams">,
+  subject: string,
+): Promise<string | undefined> {
+  const [stream] = await streams.names(subject).next();
+  return stream;
+}
+
 const isAsPlanned = (config: StreamConfig, planned: Partial<StreamConfig>): boolean =>
   Object.entries(planned).every(([key, value]) => isDeepStrictEqual(config[key as keyof StreamConfig], value));
 
-/** What a stream may be given later, too. */
+/** What a stream may be given later, too: schedules when its server has become a newer one. */
 function changeable(plan: StreamPlan, { asyncDepth }: StreamOptions): Partial<StreamConfig> {
   return {
     subjects: [...plan.subjects],
     max_age: nanos(plan.maxAgeMs),
     max_bytes: plan.maxBytes ?? -1,
     description: plan.description,
+    ...(plan.hasSchedules === true ? { allow_msg_schedules: true } : {}),
     ...(plan.hasDepth === true && asyncDepth !== undefined
       ? { max_msgs_per_subject: asyncDepth, discard_new_per_subject: true }
       : {}),
@@ -69,6 +86,5 @@ function fixed(plan: StreamPlan, { replicas }: StreamOptions): Partial<StreamCon
     duplicate_window: nanos(DUPLICATE_WINDOW_MS),
     allow_direct: true,
     ...(isQueue ? { max_consumers: MAX_CONSUMERS } : {}),
-    ...(plan.hasSchedules === true ? { allow_msg_schedules: true } : {}),
   };
 }

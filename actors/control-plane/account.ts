@@ -8,6 +8,8 @@ export interface AccountOptions {
   /** Concurrent executions of one account. */
   readonly concurrencyLimit: number;
   readonly region: string;
+  /** Runtimes that workers have now, those beside Lambda's included. None, unless somebody looks. */
+  readonly offered?: () => readonly string[];
 }
 
 const READ_AT_ONCE = 64;

@@ -24,10 +24,20 @@ interface Envelope {
 /** A package as the caller hands it over: its bytes in base64, or the name of one already stored. */
 export type CodeSource = { readonly zipBase64: string } | { readonly sha256: string };
 
-/** The package as it was found: base64 SHA-256 and size of the zip in bytes. */
+/** The package as it was found: base64 SHA-256 and size of the zip in bytes, and what it unpacks to. */
 export interface Package {
   readonly codeSha256: string;
   readonly codeSize: number;
+  readonly unzippedBytes: number;
+}
+
+/** A layer version that exists, as a function's configuration keeps it. */
+export interface FoundLayer {
+  readonly arn: string;
+  readonly codeSize: number;
+  /** Lower-case hexadecimal. */
+  readonly sha256: string;
+  readonly unzippedBytes: number;
 }
 
 /** The settings a caller may choose; absent means "as it was", or the default on creation. */
@@ -43,7 +53,11 @@ export type Settings = {
     | "TracingConfig"
     | "DeadLetterConfig"
     | "EphemeralStorage"]?: NonNullable<FunctionConfiguration[K]>;
-} & { readonly LoggingConfig?: { readonly LogFormat?: "Text" | "JSON"; readonly LogGroup?: string } };
+} & {
+  readonly LoggingConfig?: Partial<FunctionConfiguration["LoggingConfig"]>;
+  /** ARNs of layer versions, in the order they are unpacked; none takes all of them away. */
+  readonly Layers?: readonly string[];
+};
 
 export type Architecture = FunctionConfiguration["Architectures"][number];
 
@@ -52,7 +66,7 @@ export type EventInvokeChange = Partial<
   Pick<EventInvokeConfig, "MaximumRetryAttempts" | "MaximumEventAgeInSeconds"> & EventInvokeConfig["DestinationConfig"]
 >;
 
-/** `destinations` are the ARNs in the change: functions among them must exist. */
+/** `destinations` are the ARNs in the change: they must lead somewhere. */
 interface EventInvokeAsked {
   readonly qualifier: string;
   readonly change: EventInvokeChange;
@@ -120,10 +134,10 @@ export type Wish<T extends CommandType = CommandType> = {
 export interface Findings {
   /** Of the code the command brings. */
   readonly package?: Package;
+  /** Of the layers it names, in their order. */
+  readonly layers?: readonly FoundLayer[];
   /** The account's concurrency: its limit, what other functions have reserved, and what must stay unreserved. */
   readonly concurrency?: { readonly limit: number; readonly reservedElsewhere: number; readonly floor: number };
-  /** Of the functions among the command's destinations, those that don't exist. */
-  readonly missing?: readonly string[];
 }
 
 /** A version's own entry: made once, under a number nobody had, or replaced when its state changes. */

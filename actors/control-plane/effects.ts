@@ -10,12 +10,14 @@ import type { Clock } from "../bus/port.ts";
 import { Conflict, type Entry, type Storage } from "../bus/storage.ts";
 import { type AccountOptions, functionsOf, reservedBy } from "./account.ts";
 import { type Command, type Findings, lifeOf, type Outcome } from "./commands.ts";
+import { refuseDangling } from "./dangling.ts";
 import { type CommandKept, type FunctionInput, functionMachine, lost, type PackageFact } from "./machine.ts";
 import { unreservedFloor } from "./operations/concurrency.ts";
+import { foundLayers } from "./operations/layers.ts";
 import { takeIn } from "./package/intake.ts";
 import { verdictOf } from "./package/verify.ts";
 import { ADMISSION, decide } from "./policy.ts";
-import { functionsAmong } from "./validation/destinations.ts";
+import { invalidTarget } from "./validation/destinations.ts";
 
 export interface Surroundings {
   readonly storage: Storage;
@@ -137,23 +139,36 @@ async function keep(storage: Storage, account: AccountOptions, command: Command)
 const recordIn = (entry: Entry | undefined): FunctionRecord | undefined =>
   entry === undefined ? undefined : FunctionRecord.parse(entry.value);
 
-/** What this command needs to know of the world beside the record. */
+/** What this command needs to know of the world beside the record. Throws `Refused` for what isn't there. */
 async function findingsFor(storage: Storage, account: AccountOptions, command: Command): Promise<Findings> {
   switch (command.type) {
     case "function.create":
+      await refuseDangling(storage, command.acct, [command.settings.DeadLetterConfig?.TargetArn], invalidTarget);
+      return {
+        layers: await foundLayers(
+          storage.layers,
+          { acct: command.acct, region: account.region },
+          command.settings.Layers ?? [],
+        ),
+        package: await takeIn(storage.code, command.code),
+      };
     case "function.update-code":
       return { package: await takeIn(storage.code, command.code) };
+    case "function.update-configuration": {
+      const { Layers, DeadLetterConfig } = command.settings;
+      await refuseDangling(storage, command.acct, [DeadLetterConfig?.TargetArn], invalidTarget);
+      if (Layers === undefined) return {};
+      return { layers: await foundLayers(storage.layers, { acct: command.acct, region: account.region }, Layers) };
+    }
     case "concurrency.put": {
       const limit = account.concurrencyLimit;
       const reservedElsewhere = reservedBy(await functionsOf(storage.functions, command.acct), command.fn);
       return { concurrency: { limit, reservedElsewhere, floor: unreservedFloor(limit) } };
     }
     case "event-invoke.put":
-    case "event-invoke.update": {
-      const needed = functionsAmong(command.destinations);
-      const known = (await functionsOf(storage.functions, command.acct, needed)).map(({ fn }) => fn);
-      return { missing: needed.filter((fn) => !known.includes(fn)) };
-    }
+    case "event-invoke.update":
+      await refuseDangling(storage, command.acct, command.destinations);
+      return {};
     default:
       return {};
   }

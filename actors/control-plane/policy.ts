@@ -113,7 +113,7 @@ function change(
     case "function.update-code":
       return decideUpdateCode(record, command, findings);
     case "function.update-configuration":
-      return decideUpdateConfiguration(record, command);
+      return decideUpdateConfiguration(record, command, findings);
     case "function.publish":
       return decidePublishVersion(record, command);
     case "function.delete":
@@ -134,7 +134,7 @@ function change(
       return decideDeleteConcurrency(record);
     case "event-invoke.put":
     case "event-invoke.update":
-      return decidePutEventInvoke(record, command, findings);
+      return decidePutEventInvoke(record, command);
     case "event-invoke.delete":
       return decideDeleteEventInvoke(record, command);
     case "queue.put":

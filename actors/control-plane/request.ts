@@ -12,9 +12,13 @@ export interface Request {
 }
 
 /** Throws `Refused` for JSON that is none, and for accounts this control plane doesn't serve. */
-export function readRequest(acct: string, data: Uint8Array, { accounts, region }: AccountOptions): Request {
+export function readRequest(acct: string, data: Uint8Array, account: AccountOptions): Request {
+  const { accounts, region, offered } = account;
   if (!accounts.includes(acct)) throw new Refused("AccessDeniedException", `account ${acct} is not served here`);
-  return { caller: { acct, region }, check: new Constraints(bodyOf(data)) };
+  return {
+    caller: { acct, region, ...(offered === undefined ? {} : { offered }) },
+    check: new Constraints(bodyOf(data)),
+  };
 }
 
 function bodyOf(data: Uint8Array): Body {

@@ -1,7 +1,7 @@
 /**
  * The control plane's whole relation to the network: every operation of the Lambda API by its name. What changes a
- * function is a command for its machine; what only looks, and wishes about event source mappings, are answered from the
- * buckets; any other name is refused.
+ * function is a command for its machine; what only looks, wishes about event source mappings, and layers, which have no
+ * life of their own, are answered from the buckets; any other name is refused.
  */
 import { Api } from "../../subjects/api.ts";
 import { Refused } from "../../subjects/errors.ts";
@@ -37,7 +37,9 @@ import {
   listTags,
   type Reading,
 } from "./operations/get-function.ts";
+import { deleteLayerVersion, type LayersAsked, publishLayerVersion } from "./operations/layers.ts";
 import { listAliases, listEventInvokeConfigs, listFunctions, listVersions } from "./operations/list-functions.ts";
+import { getLayerVersion, getLayerVersionByArn, listLayers, listLayerVersions } from "./operations/list-layers.ts";
 import { readPublishVersion } from "./operations/publish-version.ts";
 import { readPutQueue } from "./operations/queue.ts";
 import { readTagResource, readUntagResource } from "./operations/tags.ts";
@@ -95,7 +97,16 @@ const MAPPINGS: Readonly<Record<string, (asked: MappingAsked) => Promise<object>
   ListEventSourceMappings: listMappings,
 };
 
-const OPERATIONS: readonly string[] = [CHANGES, LOOKS, MAPPINGS].flatMap((each) => Object.keys(each));
+const LAYERS: Readonly<Record<string, (asked: LayersAsked) => Promise<object>>> = {
+  PublishLayerVersion: publishLayerVersion,
+  GetLayerVersion: getLayerVersion,
+  GetLayerVersionByArn: getLayerVersionByArn,
+  ListLayers: listLayers,
+  ListLayerVersions: listLayerVersions,
+  DeleteLayerVersion: deleteLayerVersion,
+};
+
+const OPERATIONS: readonly string[] = [CHANGES, LOOKS, MAPPINGS, LAYERS].flatMap((each) => Object.keys(each));
 
 /** One machine per function: the key is also its id on the wire, so it is a token. */
 export const functionId = (acct: string, fn: string): string => `${acct}-${fn}`;
@@ -126,7 +137,7 @@ export function lookWiring(
   { account, storage, ids }: Surroundings,
   elsewhere: ReadonlySet<string>,
 ): readonly Responds[] {
-  const { functions, triggers } = storage;
+  const { functions, layers, triggers, code, storedIn } = storage;
   const row = (operation: string, answer: (request: Request, at: number) => Promise<object>): Responds => ({
     contract: Api,
     subject: Api.subject({ operation }),
@@ -135,10 +146,13 @@ export function lookWiring(
     answer: ({ address, data, at }: Question) => answer(readRequest(address.acct ?? "", data, account), at),
   });
   const looks = Object.entries(LOOKS).map(([operation, look]) =>
-    row(operation, (request) => look({ ...request, functions }, account)),
+    row(operation, (request) => look({ ...request, functions, layers }, account)),
   );
   const mappings = Object.entries(MAPPINGS).map(([operation, work]) =>
-    row(operation, (request, at) => work({ ...request, functions, triggers, ids, at })),
+    row(operation, (request, at) => work({ ...request, functions, triggers, storedIn, ids, at })),
+  );
+  const ofLayers = Object.entries(LAYERS).map(([operation, work]) =>
+    row(operation, (request, at) => work({ ...request, layers, code, at })),
   );
   const unknown = {
     contract: Api,
@@ -150,5 +164,5 @@ export function lookWiring(
       throw new Refused("UnknownOperationException", `The operation ${operation} is not known here.`);
     },
   };
-  return [...looks, ...mappings, unknown];
+  return [...looks, ...mappings, ...ofLayers, unknown];
 }

@@ -1,4 +1,6 @@
 /** Where the next sandbox goes. */
+import { type Refusal, refusal } from "../../subjects/errors.ts";
+import type { Architecture } from "../../subjects/function.ts";
 
 /** A worker as it stands. `health` and `lease` are the machine's states. */
 export interface Candidate {
@@ -7,6 +9,7 @@ export interface Candidate {
   readonly lease: "offered" | "leasing" | "leased" | "draining";
   readonly health: "well" | "suspect";
   readonly runtimes: readonly string[];
+  readonly architecture: Architecture;
   readonly capacityMiB: number;
   /** Memory of busy sandboxes; idle ones can be evicted, so theirs counts as free, though less gladly. */
   readonly busyMiB: number;
@@ -17,6 +20,7 @@ export interface Candidate {
 export interface PlaceRequest {
   readonly memoryMiB: number;
   readonly runtime: string;
+  readonly architecture: Architecture;
   readonly avoid: readonly string[];
 }
 
@@ -38,7 +42,7 @@ export function chooseWorker(candidates: readonly Candidate[], request: PlaceReq
       each.health === "well" &&
       each.lease !== "draining" &&
       !request.avoid.includes(each.workerId) &&
-      each.runtimes.includes(request.runtime) &&
+      canRun(each, request) &&
       freeMiB(each) + each.idleMiB >= request.memoryMiB,
   );
   const rank = (each: Candidate): readonly number[] => [
@@ -49,6 +53,28 @@ export function chooseWorker(candidates: readonly Candidate[], request: PlaceReq
   ];
   return fits.sort((a, b) => compare(rank(a), rank(b)))[0];
 }
+
+/** Why no worker was chosen: for want of room, or because none could ever run it. */
+export function whyNone(candidates: readonly Candidate[], request: PlaceRequest): Refusal {
+  const { runtime, architecture } = request;
+  const able = candidates.filter((each) => each.architecture === architecture);
+  if (candidates.length === 0 || able.some((each) => canRun(each, request)))
+    return refusal("NoRoom", "no worker has room for it");
+  if (able.length === 0) {
+    const there = [...new Set(candidates.map((each) => each.architecture))].join(", ");
+    return refusal(
+      "InvalidRuntimeException",
+      `no worker runs code for ${architecture}; there are workers for ${there}`,
+    );
+  }
+  return refusal(
+    "InvalidRuntimeException",
+    `no worker has the runtime ${runtime}; on the host of one: mayfly runtime install ${runtime}`,
+  );
+}
+
+const canRun = ({ runtimes, architecture }: Candidate, request: PlaceRequest): boolean =>
+  architecture === request.architecture && runtimes.includes(request.runtime);
 
 function compare(a: readonly number[], b: readonly number[]): number {
   const at = a.findIndex((value, index) => value !== b[index]);

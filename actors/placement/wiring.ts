@@ -1,12 +1,13 @@
 /** Placement's relation to the network. A place request goes to the worker that policy chooses among all of them. */
-import { refusal } from "../../subjects/errors.ts";
 import { Place, WorkerLost } from "../../subjects/placement.ts";
 import { DrainWorker, Heartbeat, LeaseWorker } from "../../subjects/worker.ts";
+import { refusalSaid } from "../bus/replies.ts";
 import { hear, say, type Wiring } from "../bus/wiring.ts";
 import type { leaseMachine } from "./machine.ts";
-import { type Candidate, chooseWorker, leaseLengthMs } from "./policy.ts";
+import { type Candidate, chooseWorker, leaseLengthMs, whyNone } from "./policy.ts";
 
 const LEASE_ANSWER_MS = 1000;
+const decoder = new TextDecoder();
 
 export function placementWiring(
   candidates: () => readonly Candidate[],
@@ -21,7 +22,8 @@ export function placementWiring(
       }),
       hear(Place, {
         endpoint: "place",
-        absent: refusal("NoRoom", "no worker has room for it"),
+        absent: ({ message, replyTo }) =>
+          refusalSaid(replyTo ?? "", whyNone(candidates(), Place.body.parse(JSON.parse(decoder.decode(message.data))))),
         key: (body) => chooseWorker(candidates(), body)?.workerId ?? "nobody",
         toEvent: ({ memoryMiB }, { replyTo, at }) => ({
           type: "worker.place",

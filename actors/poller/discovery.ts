@@ -68,11 +68,11 @@ async function countAll(
         strays.push({ stream, subject, messages });
         continue;
       }
-      const { acct, fn, source } = spot;
+      const { acct, fn } = spot;
       const key = backlogKey(acct, fn);
       const before = counts.get(key);
       const known = before?.sources ?? [];
-      const sources = known.some(({ name }) => name === source.name) ? known : [...known, source];
+      const sources = [...known, ...spot.sources.filter(({ name }) => !known.some((each) => each.name === name))];
       counts.set(key, { acct, fn, depth: (before?.depth ?? 0) + messages, sources });
     }
   }

@@ -8,7 +8,7 @@ import type { Message } from "../bus/port.ts";
 import type { Taken, WorkQueues } from "../bus/queues.ts";
 import { refusalOf } from "../bus/replies.ts";
 import { deliver } from "./destination.ts";
-import { attributes, deadSaid, record, retryId, retrySaid } from "./letters.ts";
+import { attributes, deadSaid, eventKey, record, retryId, retrySaid } from "./letters.ts";
 import { type EventContext, eventMachine, type QueuedEvent } from "./machine.ts";
 import type { Outcome } from "./policy.ts";
 import type { Settings } from "./settings.ts";
@@ -127,10 +127,10 @@ async function tellSuccess(desk: PollerDesk, event: EventContext): Promise<void>
 
 /** The dead letter is stored first: what can't be told then is at least not lost. */
 async function bury(desk: PollerDesk, event: EventContext): Promise<void> {
-  const { verdict, acct, fn, qualifier, requestId } = event;
+  const { verdict, acct, fn, qualifier } = event;
   if (verdict?.kind !== "die") return;
   await desk.queues.store(deadSaid(event, verdict), {
-    id: `dead-${requestId}-${event.acceptedAt}`,
+    id: `dead-${eventKey(event)}`,
     stream: DEAD_STREAM,
   });
   const { onFailure, deadLetters } = desk.settings.destinations(acct, fn, qualifier);
@@ -154,7 +154,7 @@ async function tell(
   letter: { to: string; payload: string | Uint8Array; headers: Record<string, string>; id: string },
 ): Promise<void> {
   const { acct, fn, requestId } = event;
-  const addressed = { ...letter, acct, id: `${letter.id}-${requestId}-${event.acceptedAt}-${event.attempt}` };
+  const addressed = { ...letter, acct, id: `${letter.id}-${eventKey(event)}-${event.attempt}` };
   await deliver(addressed, desk.component.network, desk.queues).catch((error: unknown) => {
     desk.undelivered(event);
     desk.component.log.warn({ acct, fn, requestId, to: letter.to, why: inWords(error) }, "destination not told");

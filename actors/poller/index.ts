@@ -13,6 +13,7 @@ import type { BacklogInput, backlogMachine } from "./backlog/machine.ts";
 import { backlogKey, backlogWiring } from "./backlog/wiring.ts";
 import { type Count, discover, type Stray } from "./discovery.ts";
 import { eventLogic } from "./effects.ts";
+import { listenForHints } from "./hints.ts";
 import { earlyMs, eventFrom } from "./intake.ts";
 import type { EventContext, eventMachine } from "./machine.ts";
 import { openSettings, type Standard } from "./settings.ts";
@@ -59,7 +60,6 @@ export async function startPoller(options: PollerOptions): Promise<Poller> {
   const { component, queues, accounts, ackWaitMs, idleMs } = options;
   const { clock } = component;
   const tally = new Tally(queues);
-  await tally.begin();
   let backlogs: Population<typeof backlogMachine> | undefined;
   const settings = await openSettings(options.functions, options.standard, (acct, fn, queue) => {
     backlogs?.send(backlogKey(acct, fn), { type: "backlog.configured", ...queue });
@@ -68,7 +68,7 @@ export async function startPoller(options: PollerOptions): Promise<Poller> {
 
   const inHand = new Map<string, InHand>();
   const ends = component.statistics.endpoint("events", Queued.subject(), undefined);
-  ends.data = () => ({ functions: functions() });
+  ends.data = () => ({ ...tally.latest(), functions: functions() });
   const events: Population<typeof eventMachine> = new Population(component, {
     actor: "event",
     logic: eventLogic({
@@ -128,6 +128,7 @@ export async function startPoller(options: PollerOptions): Promise<Poller> {
       component,
       queues,
       ackWaitMs,
+      hasSchedules: options.hasSchedules,
       taken,
       granted: (requestId) => {
         const snapshot = events.snapshot(requestId);
@@ -138,8 +139,7 @@ export async function startPoller(options: PollerOptions): Promise<Poller> {
       },
       recalled: (requestId) => void events.send(requestId, { type: "event.recalled" }),
     }),
-    wiring: backlogWiring(accounts, component.clock),
-    born: (_, event) => (event.type === "backlog.stirred" ? inputOf(event.acct, event.fn) : undefined),
+    wiring: backlogWiring,
   });
   backlogs = known;
   events.listen();
@@ -171,7 +171,11 @@ export async function startPoller(options: PollerOptions): Promise<Poller> {
     unserved.add(acct);
     return false;
   };
+  const running = () => events.snapshots().filter(([, { value }]) => value !== "waiting").length;
   const counted = (counts: ReadonlyMap<string, Count>, found: readonly Stray[]) => {
+    void tally
+      .totals(running)
+      .catch((error: unknown) => component.log.warn({ err: error }, "events not accounted for"));
     strays.found(found.filter(({ subject }) => isServed(accountOf(subject))));
     for (const [key, { acct, fn }] of counts) if (isServed(acct)) known.spawn(key, inputOf(acct, fn));
     for (const [key] of known.snapshots()) {
@@ -186,15 +190,27 @@ export async function startPoller(options: PollerOptions): Promise<Poller> {
       subject: Inspect.subject({ actor: "poller", id: component.id }),
       queue: "poller",
       answer: async () => {
-        const running = events.snapshots().filter(([, { value }]) => value !== "waiting").length;
-        return { since, ...(await tally.totals(running)), functions: functions() };
+        return { ...(await tally.totals(running)), since, counted: tally.counted(), functions: functions() };
       },
     },
   ]);
+  const hints = listenForHints({
+    component,
+    queues,
+    accounts,
+    stirred: ({ acct, fn, sources }) => {
+      const key = backlogKey(acct, fn);
+      known.spawn(key, inputOf(acct, fn));
+      known.send(key, { type: "backlog.stirred", sources });
+    },
+  });
+  // Whatever comes before it is heard is counted.
+  await component.network.flush();
   const counting = discover({ component, queues, everyMs: options.countMs, counted });
   component.add({
     drain: async () => {
       counting.stop();
+      await hints.stop();
       known.sendAll({ type: "backlog.close" });
     },
   });

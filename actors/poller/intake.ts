@@ -16,12 +16,14 @@ export function eventFrom(message: Kept): EventInput {
 
 /** Of what only we have written: it says itself how far it is. */
 function againFrom(message: Kept): EventInput {
-  const { acct, fn, requestId } = Due.address(message.subject);
+  const { acct, fn, shard, requestId, sequence } = Due.address(message.subject);
   return {
     ...common(message),
     requestId,
     acct,
     fn,
+    shard,
+    accepted: Number(sequence),
     qualifier: message.header(H.QUALIFIER),
     attempt: numberIn(message, H.ATTEMPT) ?? 1,
     setbacks: numberIn(message, H.SETBACKS) ?? 0,
@@ -32,7 +34,7 @@ function againFrom(message: Kept): EventInput {
 /** Anybody may have written it: of its headers only those of an invoke count. */
 function freshFrom(message: Kept): EventInput {
   const { subject, stream, sequence, storedAt } = message;
-  const { acct, fn } = Queued.address(subject);
+  const { acct, fn, shard } = Queued.address(subject);
   const { qualifier } = QueuedQualified.address(subject);
   const given = message.header(H.REQUEST_ID);
   const isUsable = given !== undefined && isToken(given) && given.length <= LONGEST_ID;
@@ -41,6 +43,8 @@ function freshFrom(message: Kept): EventInput {
     requestId: isUsable ? given : deterministicId(`${stream} ${sequence} ${storedAt}`),
     acct,
     fn,
+    shard,
+    accepted: sequence,
     qualifier: qualifier === "" ? undefined : tokenToQualifier(qualifier),
     attempt: 1,
     setbacks: 0,

@@ -17,20 +17,23 @@ type Die = Extract<Verdict, { kind: "die" }>;
 
 /** With the server's own schedule where it has them; otherwise it is due at once and says itself that it is too early. */
 export function retrySaid(event: EventContext, { at, attempt, setbacks }: Retry, hasSchedules: boolean): Said {
-  const { acct, fn, requestId, payload } = event;
-  const due = Due.subject({ acct, fn, requestId });
+  const { acct, fn, shard, requestId, accepted, payload } = event;
+  const address = { acct, fn, shard, requestId, sequence: String(accepted) };
+  const due = Due.subject(address);
   const headers = { ...carried(event), [H.ATTEMPT]: String(attempt), [H.SETBACKS]: String(setbacks) };
   if (!hasSchedules) return { subject: due, payload, headers: { ...headers, [H.NOT_BEFORE]: String(at) } };
   return {
-    subject: Waiting.subject({ acct, fn, requestId }),
+    subject: Waiting.subject(address),
     payload,
     headers: { ...headers, [H.SCHEDULE]: `@at ${new Date(at).toISOString()}`, [H.SCHEDULE_TARGET]: due },
   };
 }
 
-/** A dead event that was redriven has its request id again: only what it was accepted at tells its lives apart. */
-export const retryId = ({ requestId, acceptedAt }: EventContext, { attempt, setbacks }: Retry): string =>
-  `${requestId}-${acceptedAt}-${attempt}-${setbacks}`;
+/** A dead event that was redriven has its request id again, and so may another's: where and when it was accepted is its own. */
+export const eventKey = ({ shard, accepted, acceptedAt }: EventInput): string => `${shard}-${accepted}-${acceptedAt}`;
+
+export const retryId = (event: EventContext, { attempt, setbacks }: Retry): string =>
+  `${eventKey(event)}-${attempt}-${setbacks}`;
 
 export function deadSaid(event: EventContext, { reason }: Die): Said {
   const { acct, fn, payload, attempt, setbacks, outcome } = event;

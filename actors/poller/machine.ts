@@ -27,7 +27,9 @@ export interface EventInput {
   /** The attempt this is: from 1. */
   readonly attempt: number;
   readonly setbacks: number;
-  /** Epoch ms. */
+  /** Where and when it was accepted: the shard, its sequence there, epoch ms. */
+  readonly shard: string;
+  readonly accepted: number;
   readonly acceptedAt: number;
   readonly traceId: string | undefined;
   readonly clientContext: string | undefined;

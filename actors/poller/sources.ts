@@ -7,35 +7,40 @@ import type { Source } from "./backlog/machine.ts";
 export interface Spot {
   readonly acct: string;
   readonly fn: string;
-  readonly source: Source;
+  /** Where the message is, and before it, if it is another one, the source whose taker takes from all of the function's. */
+  readonly sources: readonly Source[];
 }
 
 const queued = (acct: string, fn: string, shard: string): Source => ({
   stream: asyncStream(shard),
   subject: Queued.subject({ acct, fn, shard }),
   name: `latest-${acct}-${fn}`,
+  isFirst: true,
 });
 const qualified = (acct: string, fn: string, shard: string): Source => ({
   stream: asyncStream(shard),
   subject: QueuedQualified.subject({ acct, fn, shard }),
   name: `qualified-${acct}-${fn}`,
+  isFirst: false,
 });
-const due = (acct: string, fn: string): Source => ({
+const due = (acct: string, fn: string, shard: string): Source => ({
   stream: RETRY_STREAM,
-  subject: Due.subject({ acct, fn }),
+  subject: Due.subject({ acct, fn, shard }),
   name: `retry-${acct}-${fn}`,
+  isFirst: false,
 });
 
 /** Whose a stored message is; `undefined` when its subject names no function that could exist. */
 export function spotOf(stream: string, subject: string): Spot | undefined {
   if (stream === RETRY_STREAM) {
-    const { acct, fn } = Due.address(subject);
-    return isToken(fn) ? { acct, fn, source: due(acct, fn) } : undefined;
+    const { acct, fn, shard } = Due.address(subject);
+    return isToken(fn) ? { acct, fn, sources: [queued(acct, fn, shard), due(acct, fn, shard)] } : undefined;
   }
   const { acct, fn, shard } = Queued.address(subject);
   if (!isToken(fn)) return undefined;
   const { qualifier } = QueuedQualified.address(subject);
-  return { acct, fn, source: qualifier === "" ? queued(acct, fn, shard) : qualified(acct, fn, shard) };
+  const first = queued(acct, fn, shard);
+  return { acct, fn, sources: qualifier === "" ? [first] : [first, qualified(acct, fn, shard)] };
 }
 
 /** Whose a stored message is, whatever else its subject names. */

@@ -1,47 +1,24 @@
 /**
  * A sandbox's process: made by a driver, spoken to in frames. Everything of a sandbox that touches the world is in here.
  *
- * One callback actor lives as long as the sandbox. It hears boot, deliver and kill; it tells the machine what the process
+ * One callback actor lives as long as the sandbox. It hears boot, deliver, freeze, thaw and kill; it tells the machine what the process
  * said. When it ends, the enclosure is destroyed with everything in it.
  */
 import { fromCallback } from "xstate";
 import type { FunctionSpec } from "../../subjects/function.ts";
 import type { Call } from "../../subjects/worker.ts";
-import type { Booted, Enclosure, SandboxDriver } from "./drivers/driver.ts";
-import { encodeEvent, encodeInit, FrameDecoder, type RuntimeFrame, type RuntimeInit } from "./frames.ts";
+import type { Booted, Enclosure } from "./drivers/driver.ts";
+import { encodeEvent, encodeInit, FrameDecoder, type LogLevel, type RuntimeFrame, type RuntimeInit } from "./frames.ts";
+import { droppedLines } from "./lines.ts";
 import { LogAllowance } from "./log-allowance.ts";
+import { isKept } from "./log-format.ts";
 import { LogTail } from "./log-tail.ts";
 import { type ProcessCommand, type SandboxEvent, type SandboxInput, sandboxMachine } from "./machine.ts";
+import { lines, MAX_LINE } from "./output-lines.ts";
 import { initError, MAX_RESPONSE_BYTES, responseTooLarge } from "./policy.ts";
-
-/** What a runtime needs to run inside: from the runtime catalogue and the code cache. */
-export interface Furnishing {
-  readonly command: readonly string[];
-  readonly mounts: ReadonlyArray<{ readonly from: string; readonly to: string }>;
-  readonly init: RuntimeInit;
-  /** What our own part inside takes beside the function's memory. */
-  readonly overheadMiB: number;
-  /** The code isn't needed any more. */
-  release(): void;
-}
-
-export interface SandboxWorld {
-  readonly driver: SandboxDriver;
-  /** Fetches code, resolves the runtime. Rejects with an Error whose `name` becomes the error type. */
-  furnish(spec: FunctionSpec, sandboxId: string): Promise<Furnishing>;
-  /** One line of function output. */
-  log(sandbox: SandboxInput, text: string): void;
-  /** Resolves when the lines so far have left this process; rejects when they can't. */
-  logged(): Promise<void>;
-  /** Something of a sandbox could not be removed. */
-  leftBehind(sandbox: SandboxInput, error: unknown): void;
-  us(): number;
-}
+import { enclosureFor, type Furnishing, type SandboxWorld } from "./world.ts";
 
 const MIB = 1024 * 1024;
-/** Lambda gives one processor at 1,769 MB, and more or less of it in proportion. Source: Lambda developer guide, memory. */
-const MIB_PER_CPU = 1769;
-const PIDS = 1024;
 const MEMORY_SAMPLE_MS = 1000;
 /** Output that may be on its way at a time: who writes faster waits, as for a pipe that is full. */
 const LOG_WINDOW_BYTES = 1024 * 1024;
@@ -57,6 +34,8 @@ const processLogic = (world: SandboxWorld) =>
     receive((command) => {
       if (command.type === "boot") process.boot(command.spec);
       else if (command.type === "deliver") process.deliver(command.call, command.payload, command.deadlineAt);
+      else if (command.type === "freeze") process.freeze();
+      else if (command.type === "thaw") process.thaw();
       else void process.kill();
     });
     return () => void process.destroy().catch((error: unknown) => world.leftBehind(input, error));
@@ -103,23 +82,19 @@ class SandboxProcess {
       await this.#lastLife;
       this.#furnishing ??= await this.#world.furnish(spec, this.#sandbox.sandboxId);
       if (this.#destroyed) return await this.destroy();
-      this.#enclosure ??= await this.#world.driver.create({
-        id: this.#sandbox.sandboxId,
-        memoryMiB: spec.memoryMiB + this.#furnishing.overheadMiB,
-        cpus: spec.memoryMiB / MIB_PER_CPU,
-        pids: PIDS,
-        tmpMiB: spec.tmpMiB,
-        mounts: this.#furnishing.mounts,
-        ...(spec.egress === undefined ? {} : { egress: spec.egress }),
-        command: this.#furnishing.command,
-      });
+      const place = enclosureFor(this.#sandbox.sandboxId, spec, this.#furnishing);
+      // A network is made for one that needs it, not kept for one that may.
+      const isSought = this.#enclosure === undefined && place.egress === undefined;
+      const stem = isSought ? await this.#world.stems?.take(place) : undefined;
+      this.#enclosure ??= stem?.enclosure ?? (await this.#world.driver.create(place));
       if (this.#destroyed) return await this.destroy();
-      const booted = await this.#enclosure.boot();
+      const booted = stem?.booted ?? (await this.#enclosure.boot());
       if (this.#destroyed) return await this.destroy();
       if (turn !== this.#turn) return await booted.kill();
       this.#live(booted, this.#furnishing.init);
       this.#bootedUs = this.#world.us();
-      this.#tell({ type: "process.booted", createUs: Math.round(this.#bootedUs - startedUs) });
+      const createUs = Math.round(this.#bootedUs - startedUs);
+      this.#tell({ type: "process.booted", createUs, fromStem: stem !== undefined });
     } catch (error) {
       if (turn !== this.#turn) return;
       const { name, message } = error instanceof Error ? error : new Error(String(error));
@@ -148,6 +123,17 @@ class SandboxProcess {
     );
   }
 
+  /** One that can't be frozen computes on. */
+  freeze(): void {
+    this.#enclosure?.freeze().catch((error: unknown) => this.#world.leftBehind(this.#sandbox, error));
+  }
+
+  /** Not waited for: an event that is delivered meanwhile is read as soon as somebody can. */
+  thaw(): void {
+    const booted = this.#booted;
+    this.#enclosure?.thaw().catch(() => booted?.kill());
+  }
+
   kill(): Promise<void> {
     const booted = this.#booted;
     this.#booted = undefined;
@@ -173,12 +159,12 @@ class SandboxProcess {
       const { frames, error } = decoder.push(chunk);
       for (const frame of frames) if (this.#booted === booted) this.#heard(frame);
       if (error === null) return;
-      this.#log(`${error.name}: ${error.message}`);
+      this.#log(`${error.name}: ${error.message}`, "ERROR");
       void booted.kill();
     });
     booted.channel.on("error", () => {});
-    lines(booted.stdout, (line) => this.#log(line));
-    lines(booted.stderr, (line) => this.#log(line));
+    lines(booted.stdout, (line) => this.#log(line, "NONE"));
+    lines(booted.stderr, (line) => this.#log(line, "NONE"));
     void booted.exited.then((exit) => {
       if (this.#booted !== booted) return;
       this.#booted = undefined;
@@ -219,7 +205,7 @@ class SandboxProcess {
       }
       case "log":
         for (let at = 0; at === 0 || at < frame.text.length; at += MAX_LINE) {
-          this.#log(frame.text.slice(at, at + MAX_LINE));
+          this.#log(frame.text.slice(at, at + MAX_LINE), frame.level);
         }
         return;
       case "exit":
@@ -228,7 +214,8 @@ class SandboxProcess {
     }
   }
 
-  #log(text: string): void {
+  #log(text: string, level: LogLevel): void {
+    if (!isKept(this.#sandbox.spec, text, level)) return;
     this.#tail.add(text);
     if (!this.#allowance.admits(text.length, this.#world.us())) return;
     this.#tellMissing();
@@ -250,7 +237,8 @@ class SandboxProcess {
   /** Beside what is let through, and at the end of an invocation. */
   #tellMissing(): void {
     const missing = this.#allowance.missing();
-    if (missing !== undefined) this.#world.log(this.#sandbox, missing);
+    if (missing === undefined) return;
+    for (const line of droppedLines(this.#sandbox, missing, Date.now())) this.#world.log(this.#sandbox, line);
   }
 
   #usage() {
@@ -269,22 +257,4 @@ class SandboxProcess {
       })
       .catch(() => {});
   }
-}
-
-const MAX_LINE = 256 * 1024;
-
-/** Cuts a stream into lines; a line without an end is cut at 256 KiB, as CloudWatch does with an event. */
-function lines(stream: NodeJS.ReadableStream, heard: (line: string) => void): void {
-  let rest = "";
-  stream.setEncoding("utf8");
-  stream.on("error", () => {});
-  stream.on("data", (chunk: string) => {
-    const parts = (rest + chunk).split("\n");
-    rest = parts.pop() ?? "";
-    for (const part of parts) heard(part);
-    for (; rest.length > MAX_LINE; rest = rest.slice(MAX_LINE)) heard(rest.slice(0, MAX_LINE));
-  });
-  stream.on("end", () => {
-    if (rest !== "") heard(rest);
-  });
 }

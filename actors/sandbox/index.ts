@@ -4,9 +4,10 @@ import { poolId } from "../../subjects/function.ts";
 import type { Heartbeat, HostedSandbox } from "../../subjects/worker.ts";
 import type { Component } from "../bus/component.ts";
 import { Population } from "../bus/population.ts";
-import { type SandboxWorld, sandboxLogic } from "./effects.ts";
+import { sandboxLogic } from "./effects.ts";
 import type { SandboxContext, SandboxInput, sandboxMachine } from "./machine.ts";
 import { logSaid, sandboxWiring } from "./wiring.ts";
+import type { SandboxWorld } from "./world.ts";
 
 export interface SandboxesOptions {
   readonly component: Component;

@@ -51,12 +51,12 @@ export class LogAllowance {
     return false;
   }
 
-  /** What was dropped since it was last asked, in words for the log; undefined when nothing was. */
-  missing(): string | undefined {
+  /** What was dropped since it was last asked; undefined when nothing was. */
+  missing(): { readonly lines: number; readonly bytes: number } | undefined {
     if (this.#lines === 0) return undefined;
-    const words = `LOGS_DROPPED ${this.#lines} lines (${this.#bytes} bytes): more output than is kept`;
+    const dropped = { lines: this.#lines, bytes: this.#bytes };
     this.#lines = 0;
     this.#bytes = 0;
-    return words;
+    return dropped;
   }
 }

@@ -5,6 +5,7 @@
  *   init.booting      code and runtime are fetched, the isolation is made and its process let go, within a minute
  *   init.starting     the runtime loads the function and runs its init code, for 10 s at most
  *   idle.ready        takes one invocation
+ *   idle.frozen       nobody needed it for a moment: nothing in it runs, and it takes one invocation all the same
  *   idle.reset        a timeout, a crash or a too long init cost it its process; /tmp is kept, and the next invocation
  *                     boots it again and runs init inside its own time (what Lambda calls a suppressed init)
  *   busy.booting, busy.starting, busy.running
@@ -12,7 +13,7 @@
  * Hears  sandbox.invoke · sandbox.stop — from outside
  *        process.booted · process.ready · process.initFailed · process.responded · process.failed · process.exited
  * Says   started · finished (one per invocation, in every case) · reported (usable, failed, dead)
- * Tells its process  boot · deliver · kill (and the end of the machine destroys it)
+ * Tells its process  boot · deliver · freeze · thaw · kill (and the end of the machine destroys it)
  *
  * Promise: at most one invocation at a time. Whoever invokes a sandbox that is not idle is told so (`finished`, refused).
  */
@@ -39,12 +40,19 @@ export interface SandboxInput {
   readonly poolId: string;
   readonly spec: FunctionSpec;
   readonly isolation: string;
-  readonly limits: { readonly initMs: number; readonly idleMs: number };
+  readonly limits: {
+    readonly initMs: number;
+    readonly idleMs: number;
+    /** Idle for so long, it is frozen; never without it. More than the pauses in a burst, which then doesn't pay for it. */
+    readonly freezeMs?: number;
+  };
 }
 
 export interface SandboxContext extends SandboxInput {
   readonly createUs: number;
   readonly initUs: number;
+  /** It was booted before it was needed, and became this function's then. */
+  readonly fromStem: boolean;
   readonly invocations: number;
   /** Monotonic microseconds at which the last invocation came; 0 before the first. */
   readonly lastUsedUs: number;
@@ -54,15 +62,9 @@ export interface SandboxContext extends SandboxInput {
 }
 
 export type SandboxEvent =
-  | {
-      type: "sandbox.invoke";
-      call: Call;
-      payload: Uint8Array;
-      us: number;
-      at: number;
-    }
+  | { type: "sandbox.invoke"; call: Call; payload: Uint8Array; us: number; at: number }
   | { type: "sandbox.stop"; reason: string }
-  | { type: "process.booted"; createUs: number }
+  | { type: "process.booted"; createUs: number; fromStem?: boolean }
   | { type: "process.ready"; initUs: number }
   | ProcessEnd;
 
@@ -82,6 +84,8 @@ export type SandboxEmitted =
 export type ProcessCommand =
   | { type: "boot"; spec: FunctionSpec }
   | { type: "deliver"; call: Call; payload: Uint8Array; deadlineAt: number }
+  | { type: "freeze" }
+  | { type: "thaw" }
   | { type: "kill" };
 
 /** Ours, not Lambda's: far more than fetching the largest package takes. Whoever waits for it has been refused by then. */
@@ -103,11 +107,13 @@ export const sandboxMachine = setup({
     bootLimit: BOOT_LIMIT_MS,
     initLimit: ({ context }) => context.limits.initMs,
     idleLimit: ({ context }) => context.limits.idleMs,
+    freezeDelay: ({ context }) => context.limits.freezeMs ?? context.limits.idleMs,
     timeout: ({ context }) => context.spec.timeoutMs,
   },
   guards: {
     isItsOwn: ({ context, event }) => "requestId" in event && event.requestId === context.job?.call.requestId,
     isFirst: ({ context }) => context.invocations === 0,
+    mayFreeze: ({ context }) => context.limits.freezeMs !== undefined,
     mustLeave: ({ context }) => context.leaving !== "",
   },
   actions: {
@@ -115,6 +121,8 @@ export const sandboxMachine = setup({
       type: "boot" as const,
       spec: context.spec,
     })),
+    freeze: sendTo("process", { type: "freeze" }),
+    thaw: sendTo("process", { type: "thaw" }),
     kill: sendTo("process", { type: "kill" }),
     deliver: sendTo("process", ({ context }) => ({
       type: "deliver" as const,
@@ -135,7 +143,9 @@ export const sandboxMachine = setup({
     }),
     dropPayload: assign({ payload: null }),
     dropJob: assign({ job: null, payload: null }),
-    rememberCreate: assign({ createUs: ({ event }) => (event.type === "process.booted" ? event.createUs : 0) }),
+    rememberCreate: assign(({ event }) =>
+      event.type === "process.booted" ? { createUs: event.createUs, fromStem: event.fromStem === true } : {},
+    ),
     rememberInit: assign({ initUs: ({ event }) => (event.type === "process.ready" ? event.initUs : 0) }),
     rememberLeaving: assign({ leaving: ({ event }) => (event.type === "sandbox.stop" ? event.reason : "") }),
     sayStarted: emit(({ context }) => ({ type: "started" as const, sandbox: context, job: context.job as Job })),
@@ -165,6 +175,7 @@ export const sandboxMachine = setup({
     ...input,
     createUs: 0,
     initUs: 0,
+    fromStem: false,
     invocations: 0,
     lastUsedUs: 0,
     job: null,
@@ -225,7 +236,19 @@ export const sandboxMachine = setup({
         actions: { type: "report", params: { state: "dead", reason: "replaced" } },
       },
       on: {
+        "sandbox.invoke": [
+          {
+            guard: "isFirst",
+            target: "#sandbox.busy.running",
+            actions: [{ type: "takeJob", params: { cold: true, bootsAgain: false } }, "sayStarted"],
+          },
+          {
+            target: "#sandbox.busy.running",
+            actions: [{ type: "takeJob", params: { cold: false, bootsAgain: false } }, "sayStarted"],
+          },
+        ],
         "sandbox.stop": { target: "dead", actions: { type: "report", params: { state: "dead", reason: "stopped" } } },
+        "process.exited": ".reset",
       },
       after: {
         idleLimit: {
@@ -234,22 +257,8 @@ export const sandboxMachine = setup({
         },
       },
       states: {
-        ready: {
-          on: {
-            "sandbox.invoke": [
-              {
-                guard: "isFirst",
-                target: "#sandbox.busy.running",
-                actions: [{ type: "takeJob", params: { cold: true, bootsAgain: false } }, "sayStarted"],
-              },
-              {
-                target: "#sandbox.busy.running",
-                actions: [{ type: "takeJob", params: { cold: false, bootsAgain: false } }, "sayStarted"],
-              },
-            ],
-            "process.exited": { target: "reset" },
-          },
-        },
+        ready: { after: { freezeDelay: { guard: "mayFreeze", target: "frozen" } } },
+        frozen: { entry: "freeze", exit: "thaw" },
         reset: {
           on: {
             "sandbox.invoke": {

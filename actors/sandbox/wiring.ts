@@ -4,7 +4,7 @@ import { Log } from "../../subjects/logs.ts";
 import { Call, Finished, InvokeSandbox, SandboxReport, StopSandbox } from "../../subjects/worker.ts";
 import type { Message, Said } from "../bus/port.ts";
 import { hear, hearRaw, say, type Wiring } from "../bus/wiring.ts";
-import { endLine, receipt, reportLine, type Spent, spent, startLine } from "./lines.ts";
+import { closingLines, openingLines, receipt, type Spent, spent } from "./lines.ts";
 import { TAIL_BYTES } from "./log-tail.ts";
 import type { Job, SandboxContext, sandboxMachine } from "./machine.ts";
 import type { Outcome } from "./outcome.ts";
@@ -26,7 +26,7 @@ export function sandboxWiring(workerId: string): Wiring<typeof sandboxMachine> {
       }),
     ],
     says: {
-      started: ({ sandbox, job }) => logSaid(sandbox, startLine(sandbox, job)),
+      started: ({ sandbox, job }) => openingLines(sandbox, job).map((line) => logSaid(sandbox, line)),
       refused: ({ sandbox, call, why }) => refusedSaid(call, sandbox.sandboxId, why, true),
       reported: ({ sandbox, state, reason, error }) =>
         say(SandboxReport, sandbox, {
@@ -68,7 +68,7 @@ function finishedSaid(sandbox: SandboxContext, job: Job, outcome: Outcome): read
   const tookUs = outcome.kind === "timeout" ? sandbox.spec.timeoutMs * 1000 : outcome.us - job.startedUs;
   const time = spent(sandbox, job, Math.max(0, Math.round(tookUs)));
   const failed = outcome.kind !== "ok";
-  const closing = [endLine(job), reportLine(sandbox, job, outcome, time)];
+  const closing = closingLines(sandbox, job, outcome, time);
   const said: Said[] = [
     {
       ...(failed ? { error: outcome.error.errorType } : {}),
@@ -107,7 +107,8 @@ function replyHeaders(sandbox: SandboxContext, job: Job, outcome: Outcome, time:
   if (outcome.kind !== "ok") headers[H.FUNCTION_ERROR] = "Unhandled";
   if (job.call.tail) {
     const written = outcome.kind === "timeout" ? "" : (outcome.usage.tail ?? "");
-    const tail = Buffer.from(`${startLine(sandbox, job)}\n${written}${closing.join("\n")}\n`);
+    const asText = (lines: readonly string[]) => lines.map((line) => `${line}\n`).join("");
+    const tail = Buffer.from(`${asText(openingLines(sandbox, job))}${written}${asText(closing)}`);
     headers[H.LOG_RESULT] = tail.subarray(-TAIL_BYTES).toString("base64");
   }
   return headers;

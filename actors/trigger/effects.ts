@@ -10,6 +10,7 @@ import { planOf, workOnKept } from "./sources/kept.ts";
 import { prepareSchedule, removeSchedule, unschedule, workOnSchedule } from "./sources/schedule.ts";
 import { workOnSubject } from "./sources/subject.ts";
 import type { Surroundings, Work } from "./surroundings.ts";
+import { triesKey } from "./tries.ts";
 import { takeTurns } from "./turn.ts";
 
 /** How long a stopping process waits for what runs; what it leaves then is delivered to others in time. */
@@ -54,6 +55,7 @@ export function mappingLogic(world: Surroundings) {
     if (plan !== undefined) {
       await world.sources.forget(plan.stream, plan.name);
       await world.leases.delete(plan.name);
+      await world.leases.delete(triesKey(record.uuid));
     }
     if (record.source.kind === "schedule") await removeSchedule(record, world);
     const now = await readRecord(triggers, record);

@@ -2,6 +2,7 @@
  * Runs one batch to its end: tries, waits, splits and gives up as policy.ts says, one group of its records at a time. Each
  * record is acknowledged once the function has run it or its failure has been delivered, and not before.
  */
+import type { Logger } from "pino";
 import { FunctionRecord, functionKey } from "../../subjects/function.ts";
 import type { MappingRecord } from "../../subjects/mapping.ts";
 import { ask, outcomeOf } from "./asking.ts";
@@ -10,6 +11,7 @@ import { deliverFailure, failureRecord } from "./failures.ts";
 import { aged, backoffMs, type Failed, type Group, type Outcome, verdictOn } from "./policy.ts";
 import { processed } from "./record.ts";
 import type { Surroundings } from "./surroundings.ts";
+import { type Attempts, triesOf } from "./tries.ts";
 
 export interface BatchHands {
   /** Aborted when no other try is to be made: what waits for one is given back. */
@@ -38,7 +40,23 @@ export async function runBatch(
     const { minMs, maxMs } = backoff;
     return { ...group, requestId, dueAt: clock.now() + backoffMs(group, minMs, maxMs) };
   };
-  let line: readonly Waiting[] = [waiting({ records, attempts: 0, setbacks: 0 })];
+  const tries = mapping.maxRetryAttempts < 0 ? undefined : triesOf(mapping, world.leases);
+  // In order, what a consumer that begins again delivers looks like new.
+  const isKnown = mapping.inOrder || records.some(({ message }) => message.deliveries > 1);
+  const before = isKnown ? await tries?.read().catch(toldIn(log, mapping)) : undefined;
+  const noted = new Set(before?.keys());
+  /** Of those that fail, and no longer of those that don't. */
+  const note = async (groups: ReadonlyArray<Group<Held>>, over: readonly Held[]) => {
+    const changes = new Map<number, number>(
+      over.map(({ message }) => [message.sequence, 0] as const).filter(([each]) => noted.has(each)),
+    );
+    for (const { attempts, records: tried } of groups)
+      if (attempts > 0) for (const { message } of tried) changes.set(message.sequence, attempts);
+    if (changes.size === 0) return;
+    for (const sequence of changes.keys()) noted.add(sequence);
+    await tries?.note(changes).catch(toldIn(log, mapping));
+  };
+  let line: readonly Waiting[] = asTried(records, before).map((group) => waiting(group));
   let last: Outcome | undefined;
   for (;;) {
     const next = nextOf(line, mapping.inOrder);
@@ -51,6 +69,7 @@ export async function runBatch(
       if (old.records.length > 0) {
         await giveUp(mapping, { group: old, condition: "RecordAgeExceeded" }, last, next.requestId, world);
         hands.done(old.records);
+        await note([], old.records);
       }
     } catch (error) {
       // Where the failure is told can't be reached: nothing is acknowledged, and it is told again.
@@ -67,6 +86,7 @@ export async function runBatch(
     void processed(mapping, resultOf(last), world);
     const verdict = verdictOn<Held>(group, last, mapping);
     hands.done(verdict.done);
+    await note(verdict.again, verdict.done);
     const again = verdict.again.map((each) =>
       waiting(each, each.records.length === group.records.length ? group.requestId : ids()),
     );
@@ -75,6 +95,7 @@ export async function runBatch(
       try {
         await giveUp(mapping, failed, last, group.requestId, world);
         hands.done(failed.group.records);
+        await note([], failed.group.records);
       } catch (error) {
         log.warn({ err: error, mapping: mapping.uuid }, "a failure could not be delivered; the records are run again");
         undelivered.push(waiting({ ...failed.group, setbacks: group.setbacks + 1 }, group.requestId));
@@ -83,6 +104,24 @@ export async function runBatch(
     line = mapping.inOrder ? [...undelivered, ...again, ...others] : [...others, ...undelivered, ...again];
   }
 }
+
+/** Those side by side that were tried as often, together. */
+function asTried(records: readonly Held[], attempts: Attempts = new Map()): ReadonlyArray<Group<Held>> {
+  const groups: Array<{ records: Held[]; attempts: number; setbacks: number }> = [];
+  for (const record of records) {
+    const tried = attempts.get(record.message.sequence) ?? 0;
+    const last = groups.at(-1);
+    if (last?.attempts === tried) last.records.push(record);
+    else groups.push({ records: [record], attempts: tried, setbacks: 0 });
+  }
+  return groups;
+}
+
+const toldIn =
+  (log: Logger, { uuid }: MappingRecord) =>
+  (error: unknown): undefined => {
+    log.warn({ err: error, mapping: uuid }, "attempts are not kept: after a crash they would be made again");
+  };
 
 /** In order the first of the line; else whichever may be tried first. */
 const nextOf = (line: readonly Waiting[], inOrder: boolean): Waiting | undefined =>
@@ -139,7 +178,8 @@ function resultOf(outcome: Outcome): string {
   return outcome.kind === "setback" ? `PROBLEM: ${outcome.why}` : "PROBLEM: Function call failed";
 }
 
-function passed(ms: number, signal: AbortSignal): Promise<void> {
+/** Resolves when the time is over, or it no longer matters. */
+export function passed(ms: number, signal: AbortSignal): Promise<void> {
   if (ms <= 0 || signal.aborted) return Promise.resolve();
   return new Promise((resolve) => {
     const over = () => {

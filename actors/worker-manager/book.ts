@@ -1,4 +1,5 @@
 /** What a pool knows: its sandboxes, and who wants how many. Plain data, from which policy.ts decides. */
+import type { Refusal } from "../../subjects/errors.ts";
 import type { FunctionSpec } from "../../subjects/function.ts";
 
 /** A sandbox as the pool believes it to be. The sandbox itself is the truth; this is a hint. */
@@ -26,6 +27,8 @@ export interface Book {
   readonly resting: boolean;
   /** Ticks for which somebody has been waiting with nothing starting and nothing running. */
   readonly stuckTicks: number;
+  /** What the last attempt to place one came to; `null` when it came to something. */
+  readonly notPlaced: Refusal | null;
   readonly limits: PoolLimits;
 }
 
@@ -38,6 +41,8 @@ export interface PoolLimits {
   readonly startTicks: number;
   /** Ticks after which a want that can't be met anywhere is refused. */
   readonly stuckTicks: number;
+  /** The same where no worker could ever run it: as long as the news of a runtime that is being installed may take. */
+  readonly unfitTicks: number;
 }
 
 export const emptyBook = (poolId: string, epoch: string, limits: PoolLimits): Book => ({
@@ -51,6 +56,7 @@ export const emptyBook = (poolId: string, epoch: string, limits: PoolLimits): Bo
   avoid: [],
   resting: false,
   stuckTicks: 0,
+  notPlaced: null,
   limits,
 });
 

@@ -49,6 +49,7 @@ export function note(book: Book, event: PoolEvent): Book {
   return page.book();
 }
 
+const NO_ROOM = refusal("ServiceException", "no worker has room for another sandbox of this function");
 const GIVEN_UP = refusal("NotReady", "nobody needs it any more");
 
 /** Stops every sandbox that nobody holds; a held one may be about to run, and is stopped once it is given back. */
@@ -74,6 +75,7 @@ class Page {
   #avoid: readonly string[];
   #resting: boolean;
   #stuckTicks: number;
+  #notPlaced: Refusal | null;
 
   constructor(book: Book) {
     this.#book = book;
@@ -85,6 +87,7 @@ class Page {
     this.#avoid = book.avoid;
     this.#resting = book.resting;
     this.#stuckTicks = book.stuckTicks;
+    this.#notPlaced = book.notPlaced;
   }
 
   book(): Book {
@@ -98,6 +101,7 @@ class Page {
       avoid: this.#avoid,
       resting: this.#resting,
       stuckTicks: this.#stuckTicks,
+      notPlaced: this.#notPlaced,
     };
   }
 
@@ -119,6 +123,7 @@ class Page {
       case "sandbox.notPlaced":
         this.#slots.delete(event.sandboxId);
         this.#resting = true;
+        this.#notPlaced = event.refusal;
         return;
       case "sandbox.created":
         return;
@@ -192,6 +197,7 @@ class Page {
   }
 
   #placed(sandboxId: string, workerId: string): void {
+    this.#notPlaced = null;
     if (this.#slots.get(sandboxId)?.at !== "placing" || this.#spec === null) return;
     this.#slots.set(sandboxId, { at: "starting", workerId, ticks: 0 });
     const { poolId } = this.#book;
@@ -233,12 +239,13 @@ class Page {
     this.#resting = false;
     const isStuck = this.#wants.size > 0 && this.#slots.size === 0;
     this.#stuckTicks = isStuck ? this.#stuckTicks + 1 : 0;
-    if (this.#stuckTicks > this.#book.limits.stuckTicks) this.#giveUp();
+    const unfit = this.#notPlaced?.name === "InvalidRuntimeException" ? this.#notPlaced : undefined;
+    const { stuckTicks, unfitTicks } = this.#book.limits;
+    if (this.#stuckTicks > (unfit === undefined ? stuckTicks : unfitTicks)) this.#giveUp(unfit ?? NO_ROOM);
   }
 
-  #giveUp(): void {
+  #giveUp(refused: Refusal): void {
     const { poolId } = this.#book;
-    const refused = refusal("ServiceException", "no worker has room for another sandbox of this function");
     for (const [frontendId, count] of this.#wants) {
       for (let each = 0; each < count; each++) {
         this.decisions.push({ type: "startFailed", poolId, frontendId, refused });

@@ -48,8 +48,8 @@ export const poolWiring: Wiring<typeof poolMachine> = {
     stop: ({ workerId, sandboxId, reason }) => say(StopSandbox, { workerId, sandboxId }, { reason }),
     place: {
       timeoutMs: PLACE_ANSWER_MS,
-      request: ({ poolId, spec: { memoryMiB, runtime }, avoid }) =>
-        say(Place, {}, { poolId, memoryMiB, runtime, avoid: [...avoid] }),
+      request: ({ poolId, spec: { memoryMiB, runtime, architecture }, avoid }) =>
+        say(Place, {}, { poolId, memoryMiB, runtime, architecture, avoid: [...avoid] }),
       answered: (body, { sandboxId }) => ({
         type: "sandbox.placed",
         sandboxId,

@@ -1,18 +1,20 @@
 /**
  * A worker's copy of the code packages it runs: fetched once, verified, unpacked, mounted read-only by many sandboxes.
+ * Layers that are used together lie in it once more, laid over each other in their order: a set.
  *
  * Promises
- *   a folder it hands out holds the whole package of that SHA-256, checked, with nothing outside it
- *   however many ask at once, a package is fetched and unpacked once
+ *   a folder it hands out holds the whole package of that SHA-256, or all of that set, checked, with nothing outside it
+ *   however many ask at once, a package is fetched and unpacked once, and a set made once
  *   it outlives the process; what was unpacked before the machine last booted is not trusted, because nothing here waits
  *   for the disk
  *   it keeps to `maxBytes`, least recently used first, but never removes what is in use
  */
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { renameSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import type { CodeStore } from "../bus/storage.ts";
+import { overlay } from "./overlay.ts";
 import { CodeCorrupt, CodeMissing, CodeUnsafe } from "./package-errors.ts";
 import { UNPACK_LIMITS, type UnpackLimits, unpack } from "./unpack.ts";
 
@@ -22,16 +24,19 @@ export interface CodeCacheOptions {
   /** Absolute; made if missing. It belongs to this one cache: whatever else lies in it is removed. */
   readonly folder: string;
   readonly store: Pick<CodeStore, "get">;
-  /** Of disk, each file counted as at least one block. Exceeded only by packages in use. */
+  /** Of disk, each file counted as at least one block, and in each set again. Exceeded only by what is in use. */
   readonly maxBytes: number;
   readonly limits?: UnpackLimits;
 }
 
-/** A package that stays where it is until it is disposed of. */
+/** A package or a set that stays where it is until it is disposed of. */
 export interface CodeInUse extends Disposable {
-  /** Absolute path of the unpacked package. */
+  /** Absolute path of what was unpacked. */
   readonly folder: string;
 }
+
+/** Fills an empty folder. */
+type Fill = (content: string) => Promise<void>;
 
 interface Kept {
   readonly folder: string;
@@ -41,6 +46,8 @@ interface Kept {
 }
 
 const SHA256 = /^[0-9a-f]{64}$/;
+const SET = "set-";
+const NAME = /^(set-)?[0-9a-f]{64}$/;
 const BLOCK_BYTES = 4096;
 const DRAFT = ".draft-";
 
@@ -65,9 +72,21 @@ export class CodeCache {
   }
 
   /** The package, kept until disposed of; disposing twice counts once. Throws as `folderOf`. */
-  async use(sha256: string): Promise<CodeInUse> {
+  use(sha256: string): Promise<CodeInUse> {
+    return this.#use(sha256, (content) => this.#fetch(sha256, content));
+  }
+
+  /** Layers laid over each other, the first one lowest; one at least. Kept and throws as `use`. */
+  useLayers(sha256s: readonly string[]): Promise<CodeInUse> {
+    const [first = "", ...others] = sha256s;
+    if (others.length === 0) return this.use(first);
+    const name = SET + createHash("sha256").update(sha256s.join("\n")).digest("hex");
+    return this.#use(name, (content) => this.#layOver(sha256s, content));
+  }
+
+  async #use(name: string, fill: Fill): Promise<CodeInUse> {
     const root = await this.#open();
-    const used = await this.#pinned(sha256, root);
+    const used = await this.#pinned(name, root, fill);
     this.#evict(root);
     used.usedAt = Date.now();
     // The order of use outlives the process as the folders' times.
@@ -87,40 +106,56 @@ export class CodeCache {
     await Promise.all(this.#removals);
   }
 
-  async #pinned(sha256: string, root: string): Promise<Kept> {
+  async #pinned(name: string, root: string, fill: Fill): Promise<Kept> {
     for (;;) {
-      const kept = this.#kept.get(sha256) ?? (await this.#fetched(sha256, root));
+      const kept = this.#kept.get(name) ?? (await this.#made(name, root, fill));
       // Somebody else's eviction may have come between its arrival and this turn.
-      if (this.#kept.get(sha256) !== kept) continue;
+      if (this.#kept.get(name) !== kept) continue;
       kept.users += 1;
       return kept;
     }
   }
 
-  #fetched(sha256: string, root: string): Promise<Kept> {
-    const coming = this.#coming.get(sha256) ?? this.#fetch(sha256, root).finally(() => this.#coming.delete(sha256));
-    this.#coming.set(sha256, coming);
+  #made(name: string, root: string, fill: Fill): Promise<Kept> {
+    const coming = this.#coming.get(name) ?? this.#make(name, root, fill).finally(() => this.#coming.delete(name));
+    this.#coming.set(name, coming);
     return coming;
   }
 
-  async #fetch(sha256: string, root: string): Promise<Kept> {
+  /** Under its name only once it is whole: what a crash leaves is a draft. */
+  async #make(name: string, root: string, fill: Fill): Promise<Kept> {
     const draft = await mkdtemp(join(root, DRAFT));
+    try {
+      const content = join(draft, "content");
+      await mkdir(content);
+      await chmod(content, 0o755);
+      await fill(content);
+      const kept = { folder: join(root, name), bytes: await diskBytes(content), usedAt: Date.now(), users: 0 };
+      await rename(content, kept.folder);
+      this.#kept.set(name, kept);
+      return kept;
+    } finally {
+      await rm(draft, { recursive: true, force: true });
+    }
+  }
+
+  async #fetch(sha256: string, content: string): Promise<void> {
     try {
       const zip = SHA256.test(sha256) ? await this.#options.store.get(sha256) : undefined;
       if (zip === undefined) throw new CodeMissing("nobody has stored it");
       if ((await digest(zip)) !== sha256) throw new CodeCorrupt("what is stored under that name has another SHA-256");
-      const content = join(draft, "content");
-      await mkdir(content);
-      await chmod(content, 0o755);
       await unpack(zip, content, this.#options.limits ?? UNPACK_LIMITS);
-      const kept = { folder: join(root, sha256), bytes: await diskBytes(content), usedAt: Date.now(), users: 0 };
-      await rename(content, kept.folder);
-      this.#kept.set(sha256, kept);
-      return kept;
     } catch (error) {
       throw about(sha256, error);
-    } finally {
-      await rm(draft, { recursive: true, force: true });
+    }
+  }
+
+  async #layOver(sha256s: readonly string[], content: string): Promise<void> {
+    using layers = new DisposableStack();
+    const all = await Promise.allSettled(sha256s.map(async (each) => layers.use(await this.use(each)).folder));
+    for (const layer of all) {
+      if (layer.status === "rejected") throw layer.reason;
+      await overlay(layer.value, content);
     }
   }
 
@@ -159,7 +194,7 @@ export class CodeCache {
     }
     for (const name of await readdir(root)) {
       const folder = join(root, name);
-      if (SHA256.test(name)) {
+      if (NAME.test(name)) {
         const { mtimeMs } = await stat(folder);
         this.#kept.set(name, { folder, bytes: await diskBytes(folder), usedAt: mtimeMs, users: 0 });
       } else {

@@ -1,5 +1,6 @@
 /** A worker's relation to the network. What its sandboxes are doing is told by `hosted`, read when it is needed. */
 import { Recount } from "../../subjects/counting.ts";
+import type { Architecture } from "../../subjects/function.ts";
 import {
   CreateSandbox,
   DrainWorker,
@@ -17,6 +18,7 @@ export interface WorkerFacts {
   readonly workerId: string;
   readonly host: string;
   readonly isolation: string;
+  readonly architecture: Architecture;
   /** What it can boot now: a runtime may be installed while it runs. */
   readonly runtimes: () => readonly string[];
 }
@@ -55,6 +57,7 @@ export function workerWiring(facts: WorkerFacts, sandboxes: HostedSandboxes): Wi
           state,
           runtimes: [...facts.runtimes()],
           isolation: facts.isolation,
+          architecture: facts.architecture,
           capacityMiB: worker.capacityMiB,
           sandboxes: Object.keys(worker.sandboxes).length,
           ...sandboxes.load(),

@@ -1,6 +1,6 @@
 /**
  * Builds `dist/`, which the npm package runs from because Node.js strips no types inside node_modules: the sources as
- * JavaScript, and beside them, as they are, the files that run inside of sandboxes.
+ * JavaScript, and beside them, as they are, the files that run inside of sandboxes and the pages that tell of them.
  */
 import { spawnSync } from "node:child_process";
 import { cpSync, readdirSync, rmSync } from "node:fs";
@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const dist = join(root, "dist");
-const asTheyAre = new Set([".cjs", ".mjs", ".js", ".py"]);
+const asTheyAre = new Set([".cjs", ".mjs", ".js", ".py", ".md"]);
 
 rmSync(dist, { recursive: true, force: true });
 const tsc = join(root, "node_modules", "typescript", "bin", "tsc");

@@ -13,6 +13,7 @@ import {
   withEventOptions,
 } from "../event-settings.ts";
 import { Misused } from "../failure.ts";
+import { layerArns } from "../layers.ts";
 import { differs } from "../package/plan.ts";
 import { say, sayJson } from "../print.ts";
 import { openSession, type Session } from "../session.ts";
@@ -23,6 +24,8 @@ const WAIT_MS = 60_000;
 const ATTEMPTS = 5;
 
 const EVENTS_HELP = `
+layers=deps,tools:3 is all the layers there are, the lowest first: mayfly layer ls.
+
 How asynchronous events are handled can be set for a version or alias too, with name:qualifier; "none" takes a destination
 away. The dead letters stay in Mayfly whatever the destinations are: mayfly dead ls.`;
 
@@ -68,7 +71,8 @@ export const config = (program: Command): void => {
 /** Written with the revision it was read at, so that nobody else's variables are lost. */
 async function applyChange(session: Session, fn: string, change: Change): Promise<Configuration> {
   let now = await current(session, fn);
-  if (change.settings !== undefined || change.variables !== undefined) {
+  const { reserved, ...others } = change;
+  if (Object.values(others).some((each) => each !== undefined)) {
     for (let attempt = 1; ; attempt++) {
       try {
         now = await update(session, now, change);
@@ -80,21 +84,26 @@ async function applyChange(session: Session, fn: string, change: Change): Promis
       }
     }
   }
-  if (change.reserved === null) await callApi(session, "DeleteFunctionConcurrency", { FunctionName: fn });
-  else if (change.reserved !== undefined) {
-    const body = { FunctionName: fn, ReservedConcurrentExecutions: change.reserved };
+  if (reserved === null) await callApi(session, "DeleteFunctionConcurrency", { FunctionName: fn });
+  else if (reserved !== undefined) {
+    const body = { FunctionName: fn, ReservedConcurrentExecutions: reserved };
     await callApi(session, "PutFunctionConcurrency", body);
   }
   if (change.egress !== undefined) await putEgress(session, fn, change.egress);
   return now;
 }
 
-async function update(session: Session, now: Configuration, { settings, variables }: Change): Promise<Configuration> {
+async function update(session: Session, now: Configuration, change: Change): Promise<Configuration> {
+  const { settings, variables, logging, layers } = change;
   const { FunctionName, RevisionId, Environment } = now;
   const merged = Object.entries({ ...Environment?.Variables, ...variables }).filter(([, value]) => value !== null);
+  const { LoggingConfig = {} } = now;
+  const isLoggedSo = Object.entries(logging ?? {}).every(([name, value]) => Reflect.get(LoggingConfig, name) === value);
   const wanted = {
     ...settings,
+    ...(isLoggedSo ? {} : { LoggingConfig: logging }),
     ...(variables === undefined ? {} : { Environment: { Variables: Object.fromEntries(merged) } }),
+    ...(layers === undefined ? {} : { Layers: await layerArns(session, layers) }),
   };
   // A change of nothing would still end every warm sandbox.
   if (!differs(now, wanted)) return now;

@@ -12,8 +12,8 @@ interface Flags extends Omit<DeployOptions, "withinMs"> {
 
 const HELP = `
 What isn't said is taken from mayfly.json in the folder ({name, runtime, handler, memory, timeout, tmp, environment,
-description, egress}), from the function as it is, and from the code: index.mjs|js|cjs or package.json's "main" is Node.js,
-lambda_function.py or app.py is Python, an executable bootstrap is provided.al2023.
+layers, egress, description}), from the function as it is, and from the code: index.mjs|js|cjs or package.json's "main" is
+Node.js, lambda_function.py or app.py is Python, an executable bootstrap is provided.al2023.
 .mayflyignore leaves files out, in the words of a .gitignore.`;
 
 export const deploy = (program: Command): void =>
@@ -30,6 +30,7 @@ export const deploy = (program: Command): void =>
     .option("--description <text>")
     .option("-e, --env <KEY=value>", "a variable, may be repeated", variable, {})
     .option("--egress <destinations>", "none, internet, or a list such as 198.51.100.0/24:443,10.1.2.3:5432", egress)
+    .option("-l, --layer <name[:version]>", "a layer, the newest version if none is named; may be repeated", each, [])
     .option("--wait <seconds>", "how long to wait until it can be invoked", wholeNumber, 60)
     .option("--json", "the function's configuration as JSON")
     .addHelpText("after", `${HELP}\n${EGRESS_HELP}`)
@@ -67,6 +68,10 @@ function egress(text: string): readonly string[] {
   } catch (error) {
     throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
   }
+}
+
+function each(text: string, before: readonly string[]): readonly string[] {
+  return [...before, text];
 }
 
 function variable(text: string, before: Record<string, string>): Record<string, string> {

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { UserInvoke } from "../../subjects/invoke.ts";
 import { Configuration, callApi, listAll } from "../api.ts";
 import { egressText, getEgress } from "../egress-setting.ts";
+import { layerText } from "../layers.ts";
 import { bytesText, fields, say, sayJson } from "../print.ts";
 import { openSession } from "../session.ts";
 
@@ -44,6 +45,7 @@ export const show = (program: Command): void =>
           ["description", its.Description === "" ? undefined : its.Description],
           ["memory", `${its.MemorySize} MiB, /tmp ${its.EphemeralStorage?.Size} MiB`],
           ["timeout", `${its.Timeout} s`],
+          ["logs", logsText(its.LoggingConfig)],
           ["reserved", reserved === undefined ? undefined : `${reserved} at once`],
           ["egress", egressText(egress)],
           ["code", `${bytesText(its.CodeSize ?? 0)}, SHA-256 ${its.CodeSha256}`],
@@ -51,6 +53,7 @@ export const show = (program: Command): void =>
           ["versions", versions.map((each) => each.Version).join(", ")],
           ["aliases", aliases.map((each) => `${each.Name} → ${each.FunctionVersion}`).join(", ") || undefined],
           ["tags", pairs(found.Tags)],
+          ["layers", its.Layers?.map(({ Arn }) => layerText(Arn)).join(", ")],
           ["environment", pairs(its.Environment?.Variables)],
           ["ARN", its.FunctionArn],
           ["subject", UserInvoke.subject({ fn: its.FunctionName ?? "" })],
@@ -60,6 +63,11 @@ export const show = (program: Command): void =>
 
 const withReason = (state: string | undefined, reason: string | undefined): string | undefined =>
   reason === undefined || reason === "" ? state : `${state}: ${reason}`;
+
+function logsText(logging: Configuration["LoggingConfig"]): string | undefined {
+  if (logging?.LogFormat !== "JSON") return undefined;
+  return `JSON, from ${logging.ApplicationLogLevel}, the platform's from ${logging.SystemLogLevel}`;
+}
 
 function pairs(values: Readonly<Record<string, string>> | undefined): string | undefined {
   const given = Object.entries(values ?? {});

@@ -43,7 +43,7 @@ async function stay(home: Home, hello: boolean): Promise<void> {
   void asked.promise.then(() => starting.then((system) => system.stop()).finally(() => process.exit(0)));
   const system = await starting;
   tell(`isolation: ${system.isolation}`);
-  if (/\bnone\b|shared uid|no seccomp/.test(system.isolation)) {
+  if (/\bnone\b|shared uid|no seccomp|not frozen|never booted/.test(system.isolation)) {
     tell("  not all of it can be had here: `npx mayfly doctor` says what is missing and how to get it");
   }
   if (hello) {

@@ -16,9 +16,11 @@ export interface Manifest {
   readonly egress?: string;
   /** All variables: what isn't named is removed from a function that exists. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** `name` or `name:version`, the lowest first; all there are. */
+  readonly layers?: readonly string[];
 }
 
-type Kind = "a text" | "a whole number" | "an object of texts";
+type Kind = "a text" | "a whole number" | "an object of texts" | "a list of texts";
 const FIELDS: Readonly<Record<keyof Manifest, Kind>> = {
   name: "a text",
   runtime: "a text",
@@ -29,6 +31,7 @@ const FIELDS: Readonly<Record<keyof Manifest, Kind>> = {
   tmp: "a whole number",
   egress: "a text",
   environment: "an object of texts",
+  layers: "a list of texts",
 };
 
 /** Throws `Misused` with the field's name: what is misspelt isn't passed over. */
@@ -53,6 +56,7 @@ export function parseManifest(text: string, path: string): Manifest {
 function fits(given: unknown, kind: Kind): boolean {
   if (kind === "a text") return typeof given === "string";
   if (kind === "a whole number") return Number.isSafeInteger(given);
+  if (kind === "a list of texts") return Array.isArray(given) && given.every((each) => typeof each === "string");
   return isObject(given) && Object.values(given).every((each) => typeof each === "string");
 }
 

@@ -23,6 +23,8 @@ export interface Wishes {
   readonly files: PackageFiles;
   /** The runtime of this host for a language. */
   readonly defaultRuntime: (language: Language) => string;
+  /** ARNs; undefined leaves the function's as they are. */
+  readonly layers?: readonly string[] | undefined;
 }
 
 /** A part of the API's CreateFunction and UpdateFunctionConfiguration: only what was given or has to change. */
@@ -34,6 +36,7 @@ export interface Plan {
   readonly Timeout?: number;
   readonly EphemeralStorage?: { readonly Size: number };
   readonly Environment?: { readonly Variables: Readonly<Record<string, string>> };
+  readonly Layers?: readonly string[];
 }
 
 export function plan(wishes: Wishes): Plan {
@@ -46,14 +49,19 @@ export function plan(wishes: Wishes): Plan {
     ...(given.timeout === undefined ? {} : { Timeout: given.timeout }),
     ...(given.tmp === undefined ? {} : { EphemeralStorage: { Size: given.tmp } }),
     ...(variables === undefined ? {} : { Environment: { Variables: variables } }),
+    ...(wishes.layers === undefined ? {} : { Layers: wishes.layers }),
   };
 }
 
 /** Whether the function is not yet as planned. */
 export const differs = (present: Configuration, plan: object): boolean =>
-  Object.entries(plan).some(([name, wanted]) => canonical(present[name] ?? EMPTY[name]) !== canonical(wanted));
+  Object.entries(plan).some(([name, wanted]) => canonical(asWished(present, name)) !== canonical(wanted));
 
 const EMPTY: Readonly<Record<string, unknown>> = { Environment: { Variables: {} }, Description: "" };
+
+/** A configuration tells more of a layer than a wish may. */
+const asWished = (present: Configuration, name: string): unknown =>
+  name === "Layers" ? (present.Layers ?? []).map(({ Arn }) => Arn) : (present[name] ?? EMPTY[name]);
 
 /** JSON with sorted keys. */
 const canonical = (value: unknown): string =>

@@ -9,6 +9,7 @@ import { startTrigger } from "../../actors/trigger/index.ts";
 import { startWorkerManager } from "../../actors/worker-manager/index.ts";
 import { hasFeature, serverFeatures } from "../../config/nats/features.ts";
 import { type Process, type Started, shortId, uuid } from "./context.ts";
+import { followOffers } from "./offers.ts";
 import { runWorker } from "./worker.ts";
 
 const LEASE_TICK_MS = 1000;
@@ -29,7 +30,8 @@ export const COMPONENTS = {
   "control-plane": async (process) => {
     const component = process.component("control-plane", "functions, versions, aliases, concurrency: the Lambda API");
     const { accounts, concurrency, region } = process.config;
-    const options = { accounts, concurrencyLimit: concurrency, region };
+    const offered = followOffers(component, process.config.heartbeatMs);
+    const options = { accounts, concurrencyLimit: concurrency, region, offered };
     await startControlPlane({ component, storage: process.storage, account: options, ids: uuid });
     return started(component);
   },
@@ -66,6 +68,7 @@ export const COMPONENTS = {
         silentTicks: (SILENT_TICKS * LEASE_TICK_MS) / tickMs,
         startTicks: START_LIMIT_MS / tickMs,
         stuckTicks: 20_000 / tickMs,
+        unfitTicks: 3000 / tickMs,
       },
     });
     return started(component);

@@ -8,6 +8,7 @@ import {
   CODE_BUCKET,
   DEAD_STREAM,
   FUNCTIONS_BUCKET,
+  LAYERS_BUCKET,
   LEASES_BUCKET,
   LOGS_STREAM,
   RETRY_STREAM,
@@ -22,7 +23,7 @@ export const platformProperty: PlatformProperty = {
   queues: ["frontend", "poller", "control-plane", "control-plane-unknown"],
   streams: [LOGS_STREAM, STATE_STREAM, DEAD_STREAM],
   workQueues: [...ASYNC_STREAMS, RETRY_STREAM, SCHEDULES_STREAM],
-  buckets: [FUNCTIONS_BUCKET, TRIGGERS_BUCKET, LEASES_BUCKET],
+  buckets: [FUNCTIONS_BUCKET, LAYERS_BUCKET, TRIGGERS_BUCKET, LEASES_BUCKET],
   objectStores: [CODE_BUCKET],
 };
 

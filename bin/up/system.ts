@@ -8,6 +8,7 @@ import { connectNats, natsNetwork } from "../../actors/bus/nats.ts";
 import { openStorage } from "../../actors/bus/storage.ts";
 import { privateMountsIfAllowed } from "../../actors/sandbox/drivers/private-mounts.ts";
 import type { Config } from "../../config/config.ts";
+import { featuresOff } from "../../config/nats/features.ts";
 import { writeCliContext } from "../embedded/cli-context.ts";
 import { findBubblewrap } from "../embedded/find-bubblewrap.ts";
 import { externalServer, findNatsServer } from "../embedded/find-nats-server.ts";
@@ -76,6 +77,10 @@ export async function startSystem(config: Config, home: Home, tell: (line: strin
   try {
     connection = await connectNats({ ...server.login, name: "mayfly up" });
     await refuseUnstamped(natsNetwork(connection));
+    if (externalServer() !== undefined) {
+      const { version = "" } = connection.info ?? {};
+      for (const line of featuresOff(version)) tell(`nats-server ${version}: off: ${line}`);
+    }
     // By one process before the others ask: a cluster that is asked by several at once answers some of them never.
     await openStorage(connection, { replicas: config.replicas, asyncDepth: config.async.depth });
     const context = await writeCliContext(contextOf(server.person));

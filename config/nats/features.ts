@@ -22,10 +22,10 @@ export const referenceServer = "2.12.0";
 export const serverFeatures = {
   syncInterval: { name: "sync_interval", since: "2.10.0", without: "writes reach the disk every two minutes only" },
   logRotation: { name: "log rotation", since: "2.10.0", without: "the server's rotated logs are never deleted" },
-  multiFilter: {
-    name: "consumers with several filters",
+  consumerCreate: {
+    name: "consumers that are made only once",
     since: "2.10.0",
-    without: "one consumer per subject is used instead",
+    without: "for a moment two pollers may take a function's events, and run more of them than its limit",
   },
   messageTtl: {
     name: "message and key TTLs",
@@ -35,7 +35,7 @@ export const serverFeatures = {
   schedules: {
     name: "scheduled messages",
     since: "2.12.0",
-    without: "an async retry that waits holds one of its function's slots",
+    without: "async retries wait in a poller's hands, a thousand of one function at most",
   },
   cronSchedules: {
     name: "cron schedules",

@@ -20,7 +20,7 @@ test("no dependency points the wrong way", () => {
   expect(result.summary.violations.map(({ rule, from, to }) => `${rule.name}: ${from} → ${to}`)).toEqual([]);
 });
 
-const PURE = /^actors\/[^/]+\/((leases|backlog)\/)?(machine|policy)\.ts$/;
+const PURE = /^actors\/[^/]+\/((leases|backlog|stem-cells)\/)?(machine|policy)\.ts$/;
 const WORLD = new Set(["Date.now", "Math.random", "performance.now", "new Date", "crypto.randomUUID"]);
 const TIMERS = new Set(["setTimeout", "setInterval", "setImmediate", "queueMicrotask", "fetch", "console"]);
 

@@ -76,6 +76,7 @@ const sandbox: Row<typeof sandboxMachine, unknown> = {
     "init.booting": () => givenSandbox(),
     "init.starting": () => givenSandbox().when(booted),
     "idle.ready": idle,
+    "idle.frozen": () => idle().after(100),
     "idle.reset": () => idle().when(died),
     "busy.booting": () => idle().when(died, invoke("q0")),
     "busy.starting": () => idle().when(died, invoke("q0"), booted),
@@ -319,18 +320,21 @@ const queuedEvent: Row<typeof eventMachine, string> = {
   answer: () => undefined,
 };
 
-const source: Source = { stream: "ASYNC_0", subject: "s", name: "s1" };
+const source: Source = { stream: "ASYNC_0", subject: "s", name: "s1", isFirst: true };
 const configured = (limit: number, isPaused: boolean) => ({ type: "backlog.configured", limit, isPaused }) as const;
 const backlog: Row<typeof backlogMachine, string> = {
   machine: backlogMachine,
   reach: {
     active: () => givenBacklog(),
     idle: () => givenBacklog().when({ type: "backlog.counted", depth: 0, sources: [source] }),
+    aside: () => givenBacklog().when({ type: "backlog.yielded" }),
     paused: () => givenBacklog({ isPaused: true }),
   },
   kinds: {
     "backlog.configured": "tells",
     "backlog.close": "tells",
+    "backlog.yielded": "fact",
+    "backlog.vacated": "fact",
     "backlog.stirred": "fact",
     "backlog.counted": "fact",
     "event.taken": "fact",
@@ -421,6 +425,8 @@ chart("sandbox", sandbox, (cells) =>
     "init.starting × sandbox.stop: → dead; says reported",
     "idle.ready × sandbox.invoke: → busy.running; says started; later finished: timeout",
     "idle.ready × sandbox.stop: → dead; says reported",
+    "idle.frozen × sandbox.invoke: → busy.running; says started; later finished: timeout",
+    "idle.frozen × sandbox.stop: → dead; says reported",
     "idle.reset × sandbox.invoke: → busy.booting; says started; later finished: timeout",
     "idle.reset × sandbox.stop: → dead; says reported",
     "busy.booting × sandbox.invoke: says refused; refused: SandboxBusy",
@@ -532,21 +538,25 @@ chart("event", queuedEvent, (cells) =>
 );
 chart("backlog of a function", backlog, (cells) =>
   expect(cells).toMatchInlineSnapshot(`
-  [
-    "active × backlog.configured: nothing to do",
-    "active × backlog.configured: noted",
-    "active × backlog.configured: → paused",
-    "active × backlog.close: → gone",
-    "idle × backlog.configured: nothing to do",
-    "idle × backlog.configured: → active",
-    "idle × backlog.configured: → paused",
-    "idle × backlog.close: → gone",
-    "paused × backlog.configured: → active",
-    "paused × backlog.configured: → active",
-    "paused × backlog.configured: nothing to do",
-    "paused × backlog.close: → gone",
-  ]
-`),
+    [
+      "active × backlog.configured: nothing to do",
+      "active × backlog.configured: noted",
+      "active × backlog.configured: → paused",
+      "active × backlog.close: → gone",
+      "idle × backlog.configured: nothing to do",
+      "idle × backlog.configured: → active",
+      "idle × backlog.configured: → paused",
+      "idle × backlog.close: → gone",
+      "aside × backlog.configured: nothing to do",
+      "aside × backlog.configured: noted",
+      "aside × backlog.configured: → paused",
+      "aside × backlog.close: → gone",
+      "paused × backlog.configured: → active",
+      "paused × backlog.configured: → active",
+      "paused × backlog.configured: nothing to do",
+      "paused × backlog.close: → gone",
+    ]
+  `),
 );
 chart("invocation", invocation, (cells) => expect(cells).toEqual([]));
 

@@ -104,14 +104,14 @@ describe("mayfly async", () => {
   it("shows what is queued, what waits and what is due, one event whole, and the counts", async () => {
     await platform.make("shown");
     const { requestId } = await asked<{ requestId: string }>("invoke", "shown", '{"n":2}', "--async");
-    const address = { acct: DEFAULT_ACCOUNT, fn: "shown" };
+    const address = { acct: DEFAULT_ACCOUNT, shard: "0", fn: "shown", requestId: "waits", sequence: "7" };
     const due = new Date(Date.now() + 3_600_000).toISOString();
     const waiting = headers();
     waiting.set("Nats-Schedule", `@at ${due}`);
-    waiting.set("Nats-Schedule-Target", Due.subject({ ...address, requestId: "waits" }));
+    waiting.set("Nats-Schedule-Target", Due.subject(address));
     waiting.set(H.ATTEMPT, "2");
     waiting.set(H.QUALIFIER, "live");
-    await jetstream(connection).publish(Waiting.subject({ ...address, requestId: "waits" }), "{}", {
+    await jetstream(connection).publish(Waiting.subject(address), "{}", {
       headers: waiting,
     });
     const shown = await asked<Shown[]>("async", "show", "shown");
@@ -146,7 +146,7 @@ describe("mayfly async", () => {
     expect(await asked("async", "cancel", "cancelled", requestId)).toEqual({ cancelled: [requestId] });
     expect(await mayfly(["async", "cancel", "cancelled", requestId])).toMatchObject({ code: 3 });
     expect(await inQueues("cancelled")).toHaveLength(1);
-    const address = { acct: DEFAULT_ACCOUNT, fn: "cancelled", requestId: "later" };
+    const address = { acct: DEFAULT_ACCOUNT, shard: "0", fn: "cancelled", requestId: "later", sequence: "7" };
     const waiting = headers();
     waiting.set("Nats-Schedule", `@at ${new Date(Date.now() + 3_600_000).toISOString()}`);
     waiting.set("Nats-Schedule-Target", Due.subject(address));

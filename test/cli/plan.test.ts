@@ -109,6 +109,11 @@ describe("a plan", () => {
     expect(differs(now, { Environment: { Variables: { KEPT: "1" } } })).toBe(false);
     expect(differs({}, { Environment: { Variables: {} } })).toBe(false);
     expect(differs(now, { Timeout: 4 })).toBe(true);
+    const [one, other] = ["arn:1", "arn:2"];
+    const layered = { ...now, Layers: [{ Arn: one, CodeSize: 1 }] };
+    expect(differs(layered, { Layers: [one] })).toBe(false);
+    expect(differs(layered, { Layers: [one, other] })).toBe(true);
+    expect(differs(now, { Layers: [] })).toBe(false);
   });
 
   it("makes a function's name of a folder's", () => {
@@ -130,9 +135,17 @@ describe("the words of `mayfly config`", () => {
       variables: { A: null },
       reserved: null,
     });
+    expect(changesOf(["layers=deps,tools:3", "log-format=json", "log-level=debug"], "set")).toEqual({
+      layers: ["deps", "tools:3"],
+      logging: { LogFormat: "JSON", ApplicationLogLevel: "DEBUG" },
+    });
+    expect(changesOf(["layers", "log-format", "system-log-level"], "unset")).toEqual({
+      layers: [],
+      logging: { LogFormat: "Text", SystemLogLevel: "INFO" },
+    });
   });
 
-  it.each([["memory"], ["memory=much"], ["=1"], ["colour=red"], ["env.=1"], ["constructor=1"]])(
+  it.each([["memory"], ["memory=much"], ["log-format=xml"], ["=1"], ["colour=red"], ["env.=1"], ["constructor=1"]])(
     "%s is misuse",
     (word) => {
       expect(() => changesOf([word], "set")).toThrow(Misused);

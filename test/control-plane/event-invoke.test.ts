@@ -1,4 +1,5 @@
 /** How asynchronous events of a function are handled, through the API on a real server. */
+import { jetstreamManager } from "@nats-io/jetstream";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { FunctionRecord, functionKey } from "../../subjects/function.ts";
 import { DEFAULT_ACCOUNT } from "../../subjects/tokens.ts";
@@ -26,6 +27,8 @@ beforeAll(async () => {
   plane = await runControlPlane(server);
   call = caller(await server.connect("mayfly"));
   ask = expecting(call);
+  const { streams } = await jetstreamManager(plane.connection);
+  await streams.add({ name: "ORDERS", subjects: ["orders.done", "orders.dead"] });
   ZipFile = (await zipOf({ "index.js": HELLO_JS })).toString("base64");
   await made("target");
 });
@@ -113,6 +116,17 @@ describe("event invoke configs", () => {
     [{}, "You must specify at least one of error handling or destination setting."],
     [to(arn("refused")), "You can't specify the function as a destination for itself."],
     [to(arn("nobody")), `The destination ARN ${arn("nobody")} is invalid.`],
+    [to(arn("target:live")), `The destination ARN ${arn("target:live")} is invalid.`],
+    ...[
+      ["NOWHERE", "orders.done"],
+      ["ORDERS", "orders.elsewhere"],
+    ].map(([stream, subject]): [object, string] => {
+      const destination = `arn:aws:nats:::stream/${stream}/${subject}`;
+      return [
+        to(destination),
+        `The destination ARN ${destination} is invalid. Stream ${stream} does not store ${subject}.`,
+      ];
+    }),
     ...[
       "arn:aws:sqs:us-east-1:000000000000:q",
       "arn:aws:nats:::subject/mayfly.worker.w1.drain",
@@ -167,11 +181,17 @@ describe("the dead-letter target of a function", () => {
     expect(await atRest(call, FunctionName)).not.toHaveProperty("DeadLetterConfig");
   });
 
-  it.each([arn("target"), "arn:aws:nats:::subject/mayfly.x"])("can't be %s", async (TargetArn) => {
-    expect(
-      await call("UpdateFunctionConfiguration", { FunctionName: "target", DeadLetterConfig: { TargetArn } }),
-    ).toMatchObject({ error: "InvalidParameterValueException" });
-  });
+  it.each([arn("target"), "arn:aws:nats:::subject/mayfly.x", "arn:aws:nats:::stream/NOWHERE/orders.done"])(
+    "can't be %s",
+    async (TargetArn) => {
+      expect(
+        await call("UpdateFunctionConfiguration", { FunctionName: "target", DeadLetterConfig: { TargetArn } }),
+      ).toMatchObject({
+        error: "InvalidParameterValueException",
+        body: { message: expect.stringContaining(`The provided target ARN ${TargetArn} is invalid.`) },
+      });
+    },
+  );
 });
 
 describe("a function's queue", () => {

@@ -5,8 +5,8 @@ import type { FunctionRecord } from "../../subjects/function.ts";
 
 const ACCT = "000000000000";
 const ARN = `arn:aws:lambda:us-east-1:${ACCT}:function:f`;
-export const PACKAGE = { codeSha256: Buffer.alloc(32, 1).toString("base64"), codeSize: 100 };
-export const OTHER_PACKAGE = { codeSha256: Buffer.alloc(32, 2).toString("base64"), codeSize: 200 };
+export const PACKAGE = { codeSha256: Buffer.alloc(32, 1).toString("base64"), codeSize: 100, unzippedBytes: 1000 };
+export const OTHER_PACKAGE = { codeSha256: Buffer.alloc(32, 2).toString("base64"), codeSize: 200, unzippedBytes: 2000 };
 
 let made = 0;
 export const freshId = (): string => `00000000-0000-4000-8000-${String(++made).padStart(12, "0")}`;

@@ -154,6 +154,7 @@ describe("what can't be a mapping", () => {
     ["stream/ORDERS", { ...position, ...filter('{"data":"paid"}') }, "Invalid filter pattern definition."],
     ["stream/ORDERS", { ...position, ...filter('{"data":[{"about":1}]}') }, "Invalid filter pattern definition."],
     ["stream/ORDERS", { ...position, ...onFailure("subject/mayfly.api.x") }, "The destination ARN"],
+    ["stream/ORDERS", { ...position, ...onFailure("stream/NOWHERE/x") }, "Stream NOWHERE does not store x."],
     ["stream/LOGS", position, "Unrecognized event source"],
     ["stream/ASYNC_3", position, "Unrecognized event source"],
     ["stream/KV_FUNCTIONS", position, "Unrecognized event source"],

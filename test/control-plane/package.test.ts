@@ -3,13 +3,8 @@
 import { buffer } from "node:stream/consumers";
 import { describe, expect, it } from "vitest";
 import { ZipFile } from "yazl";
-import {
-  BadPackage,
-  listed,
-  MAX_UNZIPPED_BYTES,
-  MAX_ZIPPED_BYTES,
-  unpacked,
-} from "../../actors/control-plane/package/zip.ts";
+import { MAX_UNZIPPED_BYTES, MAX_ZIPPED_BYTES } from "../../actors/control-plane/package/sizes.ts";
+import { BadPackage, listed, unpacked } from "../../actors/control-plane/package/zip.ts";
 import { zipOf } from "../support/zip.ts";
 
 const MIB = 1024 * 1024;
@@ -29,8 +24,8 @@ function linkTo(target: string): Promise<Buffer> {
 }
 
 describe("the table of contents", () => {
-  it("is accepted of a plain package", async () => {
-    await expect(listed(await zipOf({ "index.js": "1", "lib/a.js": "2" }))).resolves.toBeUndefined();
+  it("is accepted of a plain package, and tells its size", async () => {
+    await expect(listed(await zipOf({ "index.js": "1", "lib/a.js": "2" }))).resolves.toBe(2);
   });
 
   it.each([

@@ -68,6 +68,10 @@ describe("CreateFunction", () => {
       { TracingConfig: { Mode: "On" } },
       "'On' at 'tracingConfig.mode' failed to satisfy constraint: Member must satisfy enum value set: [Active, PassThrough]",
     ],
+    [
+      { LoggingConfig: { LogFormat: "JSON", SystemLogLevel: "ERROR" } },
+      "'ERROR' at 'loggingConfig.systemLogLevel' failed to satisfy constraint: Member must satisfy enum value set: [DEBUG, INFO, WARN]",
+    ],
     [{ Description: "x".repeat(257) }, "length less than or equal to 256"],
     [
       { Environment: { Variables: { "1A": "x" } } },
@@ -76,6 +80,10 @@ describe("CreateFunction", () => {
     [
       { Architectures: ["z80"] },
       `'["z80"]' at 'architectures' failed to satisfy constraint: Member must satisfy constraint: [Member must satisfy enum value set: [x86_64, arm64]`,
+    ],
+    [
+      { Layers: ["arn:aws:lambda:us-east-1:000000000000:layer:no-version"] },
+      "'[arn:aws:lambda:us-east-1:000000000000:layer:no-version]' at 'layers' failed to satisfy constraint: Member must satisfy constraint: [Member must have length less than or equal to 140",
     ],
     [
       { FunctionName: "no spaces" },
@@ -107,6 +115,10 @@ describe("CreateFunction", () => {
       { Code: { ZipFile: "UEs=", S3Key: "k" } },
       "Please do not provide other FunctionCode parameters when providing a ZipFile.",
     ],
+    [
+      { Layers: [1, 2, 3, 4, 5, 6].map((n) => `arn:aws:lambda:us-east-1:000000000000:layer:l${n}:1`) },
+      "Cannot reference more than 5 layers.",
+    ],
     [{ Environment: { Variables: { BIG: "x".repeat(5000) } } }, "exceeded the 4KB limit. String measured: {"],
     [{ Environment: { Variables: { AWS_REGION: "x" } } }, "Reserved keys used in this request: AWS_REGION"],
     [
@@ -121,12 +133,10 @@ describe("CreateFunction", () => {
   });
 
   it.each([
-    { Layers: ["arn:aws:lambda:us-east-1:000000000000:layer:l:1"] },
     { VpcConfig: { SubnetIds: ["subnet-1"], SecurityGroupIds: [] } },
     { PackageType: "Image" },
     { SnapStart: { ApplyOn: "PublishedVersions" } },
     { KMSKeyArn: "arn:aws:kms:us-east-1:000000000000:key/1" },
-    { LoggingConfig: { LogFormat: "JSON", ApplicationLogLevel: "DEBUG" } },
   ])("%o is refused by name, not taken and ignored", (body) => {
     expect(create(body)).toMatchObject({
       name: "InvalidParameterValueException",

@@ -6,13 +6,18 @@ import { type RunningSystem, startMayfly } from "../support/system.ts";
 const FILES = {
   "index.mjs": `
     export const picky = async (event) => { if (event.bad) throw new TypeError("bad event"); return "fine"; };
+    export const hangs = () => new Promise((resolve) => setTimeout(resolve, 60_000));
+    export const exits = () => process.exit(3);
   `,
 };
 
 let system: RunningSystem;
 beforeAll(async () => {
   system = await startMayfly();
-  await deploy(await system.connect("platform"), { name: "picky", files: FILES, handler: "index.picky" });
+  const platform = await system.connect("platform");
+  await deploy(platform, { name: "picky", files: FILES, handler: "index.picky" });
+  await deploy(platform, { name: "hangs", files: FILES, handler: "index.hangs", timeout: 1 });
+  await deploy(platform, { name: "exits", files: FILES, handler: "index.exits" });
 });
 afterAll(() => system?.[Symbol.asyncDispose]());
 
@@ -29,11 +34,11 @@ async function asked<T>(...args: string[]): Promise<T> {
   return JSON.parse(stdout) as T;
 }
 
-/** Its letters, once there is one with a number above `after`. */
-async function letters(after: number): Promise<Letter[]> {
+/** A function's letters, once there is one with a number above `after`. */
+async function letters(after: number, fn = "picky"): Promise<Letter[]> {
   let found: Letter[] = [];
   const latest = async () => {
-    found = await asked<Letter[]>("dead", "ls", "picky");
+    found = await asked<Letter[]>("dead", "ls", fn);
     return found.at(-1)?.seq ?? 0;
   };
   await expect.poll(latest, { timeout: 20_000, interval: 200 }).toBeGreaterThan(after);
@@ -47,6 +52,15 @@ test("an event that dies is dead-lettered under its request id; redriven at once
   expect(letter).toMatchObject({ requestId, reason: "RetriesExhausted", attempts: 1, errorType: "TypeError" });
   expect(await asked("dead", "redrive", "picky")).toEqual({ redriven: [{ seq: letter!.seq, requestId }] });
   expect(await letters(letter!.seq)).toMatchObject([{ requestId, reason: "RetriesExhausted" }]);
+});
+
+test.each([
+  ["hangs", "Sandbox.Timedout"],
+  ["exits", "Runtime.ExitError"],
+])("one whose function %s has used up an attempt, and is dead-lettered with what happened", async (fn, errorType) => {
+  await asked("config", "set", fn, "--retries", "0");
+  await asked("invoke", fn, "{}", "--async");
+  expect(await letters(0, fn)).toMatchObject([{ reason: "RetriesExhausted", attempts: 1, errorType }]);
 });
 
 test("a paused function keeps its events; they are listed, and run once it is resumed", async () => {

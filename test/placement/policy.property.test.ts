@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type Candidate, chooseWorker, leaseLengthMs } from "../../actors/placement/policy.ts";
+import { type Candidate, chooseWorker, leaseLengthMs, whyNone } from "../../actors/placement/policy.ts";
 
 const mib = fc.nat(1024);
 const candidates = fc
@@ -10,6 +10,7 @@ const candidates = fc
       lease: fc.constantFrom("offered" as const, "leasing" as const, "leased" as const, "draining" as const),
       health: fc.constantFrom("well" as const, "suspect" as const),
       runtimes: fc.subarray(["nodejs24.x", "python3.13"]),
+      architecture: fc.constantFrom("x86_64" as const, "arm64" as const),
       capacityMiB: fc.integer({ min: 512, max: 4096 }),
       busyMiB: mib,
       idleMiB: mib,
@@ -21,6 +22,7 @@ const candidates = fc
 const request = fc.record({
   memoryMiB: fc.integer({ min: 1, max: 2048 }),
   runtime: fc.constantFrom("nodejs24.x", "python3.13"),
+  architecture: fc.constantFrom("x86_64" as const, "arm64" as const),
   avoid: fc.subarray(["w0", "w1", "w2"]),
 });
 
@@ -35,6 +37,7 @@ test("the chosen worker can take it: well, not leaving, not avoided, with the ru
       expect(chosen.lease).not.toBe("draining");
       expect(asked.avoid).not.toContain(chosen.workerId);
       expect(chosen.runtimes).toContain(asked.runtime);
+      expect(chosen.architecture).toBe(asked.architecture);
       expect(freeMiB(chosen) + chosen.idleMiB).toBeGreaterThanOrEqual(asked.memoryMiB);
     }),
   );
@@ -72,13 +75,32 @@ test("equal workers in unequal zones: the emptier zone gets the next", () => {
     lease: "leased",
     health: "well",
     runtimes: ["nodejs24.x"],
+    architecture: "x86_64",
     capacityMiB: 4096,
     busyMiB,
     idleMiB: 0,
     promisedMiB: 0,
   });
   const all = [worker("w1", "a", 0), worker("w2", "a", 1024), worker("w3", "b", 512)];
-  expect(chooseWorker(all, { memoryMiB: 128, runtime: "nodejs24.x", avoid: [] })?.zone).toBe("b");
+  expect(chooseWorker(all, { memoryMiB: 128, runtime: "nodejs24.x", architecture: "x86_64", avoid: [] })?.zone).toBe(
+    "b",
+  );
+});
+
+test("a refusal says whether there is no room now, or nobody who could ever run it", () => {
+  const worker: Candidate = { ...NOBODY, workerId: "w1", runtimes: ["nodejs24.x"] };
+  const why = (runtime: string, architecture: "x86_64" | "arm64", all: readonly Candidate[] = [worker]) =>
+    whyNone(all, { memoryMiB: 128, runtime, architecture, avoid: [] });
+  expect(why("nodejs24.x", "x86_64").name).toBe("NoRoom");
+  expect(why("nodejs24.x", "arm64", []).name).toBe("NoRoom");
+  expect(why("nodejs24.x", "arm64")).toEqual({
+    name: "InvalidRuntimeException",
+    message: "no worker runs code for arm64; there are workers for x86_64",
+  });
+  expect(why("ruby3.4", "x86_64")).toEqual({
+    name: "InvalidRuntimeException",
+    message: "no worker has the runtime ruby3.4; on the host of one: mayfly runtime install ruby3.4",
+  });
 });
 
 test("a lease lasts six to ten hours", () => {
@@ -92,6 +114,7 @@ const NOBODY: Candidate = {
   lease: "draining",
   health: "suspect",
   runtimes: [],
+  architecture: "x86_64",
   capacityMiB: 0,
   busyMiB: 0,
   idleMiB: 0,

@@ -6,6 +6,7 @@ import { openStorage } from "../../actors/bus/storage.ts";
 import { RunEvent, UserAsyncQualified } from "../../subjects/async.ts";
 import { ATTEMPT, CLIENT_CONTEXT, REQUEST_ID } from "../../subjects/headers.ts";
 import { RETRY_STREAM } from "../../subjects/streams.ts";
+import { DEFAULT_ACCOUNT } from "../../subjects/tokens.ts";
 import { functionRecord } from "../support/function-record.ts";
 import { startRestartableServer } from "../support/nats.ts";
 import { ACK_WAIT_MS, poller, type Run, runFrom, setting, until } from "../support/poller.ts";
@@ -165,6 +166,27 @@ test("a backlog without work goes, and comes back with the next event", async ()
   await until(() => backlogs.size).toBe(0);
   await publish("f", "2");
   await until(() => seen).toEqual(["1", "2"]);
+});
+
+test("in a flood for one function an event for another that sleeps is found at once, though not every hint is heard", async () => {
+  const seen = new Set<string>();
+  const { server, publish } = await setting(
+    (run) => {
+      seen.add(run.fn);
+      run.ok();
+    },
+    [{ ...functionRecord("flood"), queue: { Paused: true } }],
+  );
+  const { backlogs } = await poller(server, { countMs: 3_600_000 });
+  const sleepers = Array.from({ length: 24 }, (_, at) => `sleeper${at}`);
+  const stored: Promise<unknown>[] = [];
+  for (const sleeper of sleepers) {
+    for (let each = 0; each < 40; each++) stored.push(publish("flood", "{}"));
+    stored.push(publish(sleeper, "{}"));
+  }
+  await Promise.all(stored);
+  await until(() => [...seen].sort()).toEqual([...sleepers].sort());
+  expect(backlogs.snapshot(`${DEFAULT_ACCOUNT}-flood`)?.value).toBe("paused");
 });
 
 test("more events than the depth allows are refused, not dropped", async () => {

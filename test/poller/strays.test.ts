@@ -1,12 +1,13 @@
 /** What is accepted comes to an end, also when nobody could run it or be told of it. */
 import { jetstreamManager } from "@nats-io/jetstream";
-import { headers, type NatsConnection } from "nats";
+import { headers, type NatsConnection, nanos } from "nats";
 import { pino } from "pino";
 import { expect, test } from "vitest";
+import { makeStreams } from "../../actors/bus/streams.ts";
 import { maxPayloadBytes } from "../../config/nats/server-conf.ts";
 import { Dead, UNKNOWN } from "../../subjects/dead.ts";
 import { DEAD_REASON, ORIGINAL_SUBJECT, REQUEST_ID } from "../../subjects/headers.ts";
-import { DEAD_STREAM } from "../../subjects/streams.ts";
+import { ASYNC_STREAMS, DEAD_STREAM, RETRY_STREAM } from "../../subjects/streams.ts";
 import { DEFAULT_ACCOUNT } from "../../subjects/tokens.ts";
 import { functionRecord } from "../support/function-record.ts";
 import { poller, setting, until } from "../support/poller.ts";
@@ -52,10 +53,18 @@ test("events for what can be no function are dead letters that tell their subjec
     expect(header.get(ORIGINAL_SUBJECT)).toMatch(/^mayfly\.000000000000\.async\.[0-7]\.he\$lo(\.live)?$/);
     expect(header.get(REQUEST_ID)).toBe("mine");
   }
-  await until(async () => {
-    const [one, other] = await Promise.all(pollers.map(({ totals }) => totals()));
-    return [one?.accepted, (one?.succeeded ?? 0) + (other?.succeeded ?? 0), (one?.dead ?? 0) + (other?.dead ?? 0)];
-  }).toEqual([4, 1, 3]);
+  for (const { totals } of pollers)
+    await until(totals).toMatchObject({ accepted: 4, succeeded: 1, dead: 3, waiting: 0 });
+});
+
+test("nothing in the queues is ever too old for the server, which would drop it without a word", async () => {
+  const { nats } = await setting(() => {});
+  const { streams } = await jetstreamManager(nats);
+  // As an earlier version made it.
+  await streams.update(RETRY_STREAM, { max_age: nanos(25_200_000) });
+  await makeStreams(nats, { replicas: 1 });
+  for (const name of [...ASYNC_STREAMS, RETRY_STREAM])
+    expect((await streams.info(name)).config).toMatchObject({ max_age: 0, max_msgs: -1, max_bytes: -1 });
 });
 
 test("events of an account that a poller doesn't serve stay where they are, and are told once", async () => {

@@ -10,7 +10,7 @@ describe("a log's allowance", () => {
     const allowance = new LogAllowance(limits);
     const kept = Array.from({ length: 50 }, () => allowance.admits(72, 0)).filter(Boolean).length;
     expect(kept).toBe(20);
-    expect(allowance.missing()).toBe("LOGS_DROPPED 30 lines (2160 bytes): more output than is kept");
+    expect(allowance.missing()).toEqual({ lines: 30, bytes: 2160 });
     expect(allowance.missing()).toBeUndefined();
   });
 

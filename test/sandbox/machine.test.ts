@@ -97,6 +97,31 @@ describe("an invocation", () => {
   });
 });
 
+describe("an idle sandbox", () => {
+  test("is frozen when nobody needed it for a moment, and thawed before the next invocation is delivered", () => {
+    const sandbox = idle().after(99);
+    expect(sandbox.state).toBe("idle.ready");
+    expect(sandbox.after(1)).toMatchObject({ state: "idle.frozen", told: [{ type: "freeze" }] });
+    expect(sandbox.when(invoke("q1")).told).toMatchObject([{ type: "thaw" }, { type: "deliver" }]);
+    expect(sandbox.said).toMatchObject([{ type: "started", job: { cold: true } }]);
+    expect(sandbox.when(responded("q1")).after(100).when(invoke("q2")).said).toMatchObject([
+      { type: "started", job: { cold: false } },
+    ]);
+  });
+
+  test("is not frozen in a burst, nor where the host can't", () => {
+    const burst = idle().after(99).when(invoke("q1"), responded("q1")).after(99);
+    expect(burst.state).toBe("idle.ready");
+    const never = givenSandbox({ limits: { initMs: 10_000, idleMs: 300_000 } }).when(booted, ready);
+    expect(never.after(299_999).state).toBe("idle.ready");
+  });
+
+  test("that is frozen loses its process or its time as any other", () => {
+    expect(idle().after(100).when(exited).state).toBe("idle.reset");
+    expect(idle().after(100).after(299_900).isOver).toBe(true);
+  });
+});
+
 describe("an end", () => {
   test("comes at once to an idle sandbox", () => {
     const sandbox = idle().when(stop);

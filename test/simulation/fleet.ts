@@ -77,6 +77,7 @@ export class Fleet {
         silentTicks: (SILENT_TICKS * BEAT_MS) / POOL_TICK_MS,
         startTicks: 90_000 / POOL_TICK_MS,
         stuckTicks: 20_000 / POOL_TICK_MS,
+        unfitTicks: 3000 / POOL_TICK_MS,
       };
       startWorkerManager({ component, epoch: component.id, tickMs: POOL_TICK_MS, limits });
     });
@@ -120,7 +121,7 @@ export class Fleet {
           standing().reduce((total, { state, context }) => total + (isCounted(state) ? context.spec.memoryMiB : 0), 0);
         startWorker({
           component,
-          facts: { workerId, host: "host", isolation: "none", runtimes: () => ["nodejs24.x"] },
+          facts: { workerId, host: "host", architecture: "x86_64", isolation: "none", runtimes: () => ["nodejs24.x"] },
           zone: "a",
           capacityMiB,
           beatMs: BEAT_MS,
@@ -133,7 +134,7 @@ export class Fleet {
                 poolId,
                 spec,
                 isolation: "none",
-                limits: { initMs: 1000, idleMs: 5000 },
+                limits: { initMs: 1000, idleMs: 5000, freezeMs: 100 },
               }),
             idle: () =>
               standing()
@@ -186,6 +187,7 @@ export class Fleet {
             later(40, () => sendBack({ type: "process.ready", initUs: 1 }));
           });
         }
+        if (command.type !== "deliver") return;
         const { requestId } = command.call;
         running.add(sandboxId);
         witness.began(spec.fn, sandboxId);

@@ -18,7 +18,7 @@ export interface Cluster extends AsyncDisposable {
   readonly user: string;
   readonly password: string;
   connect(): Promise<NatsConnection>;
-  /** Ends the member that leads a stream by force and starts it again; resolves with its name. */
+  /** Ends the member that leads a stream by force, as soon as one does, and starts it again; resolves with its name. */
   killLeaderOf(stream: string): Promise<string>;
 }
 
@@ -81,13 +81,14 @@ export async function startCluster(): Promise<Cluster> {
       return connection;
     },
     async killLeaderOf(stream) {
-      const manager = await jetstreamManager(connections[0] as NatsConnection);
-      const name = (await manager.streams.info(stream)).cluster?.leader ?? "";
-      const child = running.get(name);
-      if (child === undefined) throw new Error(`${stream} has no leader`);
-      await end(child);
-      run(name);
-      return name;
+      for (;;) {
+        const name = await leaderOf(connections[0] as NatsConnection, stream);
+        const child = running.get(name ?? "");
+        if (name === undefined || child === undefined) continue;
+        await end(child);
+        run(name);
+        return name;
+      }
     },
     async [Symbol.asyncDispose]() {
       await Promise.all(connections.map((each) => each.close()));
@@ -98,6 +99,16 @@ export async function startCluster(): Promise<Cluster> {
   };
   await ready(cluster);
   return cluster;
+}
+
+/** Undefined, after a while, when there is none: the last one may have gone just now. */
+async function leaderOf(connection: NatsConnection, stream: string): Promise<string | undefined> {
+  try {
+    const manager = await jetstreamManager(connection, { checkAPI: false });
+    return (await manager.streams.info(stream)).cluster?.leader;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Resolves when the members have found each other and answer for JetStream. */

@@ -14,6 +14,8 @@ export interface FunctionPlan {
   /** Seconds. */
   readonly timeout?: number;
   readonly environment?: Readonly<Record<string, string>>;
+  /** ARNs. */
+  readonly layers?: readonly string[];
 }
 
 export const ROLE = `arn:aws:iam::${DEFAULT_ACCOUNT}:role/test`;
@@ -41,6 +43,7 @@ export async function deploy(connection: NatsConnection, plan: FunctionPlan): Pr
     MemorySize: memory,
     Timeout: timeout,
     Environment: { Variables: plan.environment ?? {} },
+    Layers: plan.layers ?? [],
     Code: { ZipFile: (await zipOf(files)).toString("base64") },
   });
   await settled(connection, name);

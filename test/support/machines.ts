@@ -56,6 +56,7 @@ export const beat = (change: Partial<Heartbeat> = {}): Heartbeat => ({
   host: "host",
   state: "joining",
   runtimes: ["nodejs24.x"],
+  architecture: "x86_64",
   isolation: "none",
   capacityMiB: 1024,
   busyMiB: 0,
@@ -79,7 +80,7 @@ export const givenSandbox = (change: Partial<SandboxInput> = {}) =>
       poolId: poolId(spec()),
       spec: spec(),
       isolation: "none",
-      limits: { initMs: 10_000, idleMs: 300_000 },
+      limits: { initMs: 10_000, idleMs: 300_000, freezeMs: 100 },
       ...change,
     },
   );
@@ -104,7 +105,7 @@ export const givenLease = (change: Partial<LeaseInput> = {}) =>
     { workerId: "w1", beat: beat(), beatMs: TICK_MS, leaseMs: LEASE_MS, leasedAt: 0, ...change },
   );
 
-export const POOL_LIMITS = { starting: 4, silentTicks: 4, startTicks: 20, stuckTicks: 8 };
+export const POOL_LIMITS = { starting: 4, silentTicks: 4, startTicks: 20, stuckTicks: 8, unfitTicks: 3 };
 
 export const givenPool = (change: Partial<PoolInput> = {}) =>
   given(poolMachine, { poolId: poolId(spec()), epoch: "e", tickMs: TICK_MS, limits: POOL_LIMITS, ...change });
@@ -183,6 +184,8 @@ export const givenEvent = (change: Partial<EventInput> = {}) =>
       payload: new Uint8Array(),
       attempt: 1,
       setbacks: 0,
+      shard: "0",
+      accepted: 1,
       acceptedAt: 0,
       traceId: undefined,
       clientContext: undefined,
@@ -200,6 +203,7 @@ export const givenBacklog = (change: Partial<BacklogInput> = {}) =>
       backlogMachine.provide({
         actions: {
           open: ({ context }) => record(`open ${Object.keys(context.sources).join("+")}`),
+          check: () => record("check"),
           close: () => record("close"),
           grant: ({ context }) => {
             for (const id of context.granted) record(`grant ${id}`);

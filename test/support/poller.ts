@@ -95,7 +95,7 @@ export async function poller(server: TestServer, change: Partial<PollerOptions> 
   const totals = async () => {
     const subject = Inspect.subject({ actor: "poller", id: component.id });
     const reply = await connection.request(subject, "", { timeout: 2000 });
-    return reply.json<Totals & { functions: Record<string, Counters> }>();
+    return reply.json<Totals & { counted: Counters; functions: Record<string, Counters> }>();
   };
   return { ...started, totals, stop: () => component.stop(), kill: () => connection.close() };
 }

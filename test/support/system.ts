@@ -14,6 +14,7 @@ import { findBubblewrap } from "../../bin/embedded/find-bubblewrap.ts";
 import { findNatsServer } from "../../bin/embedded/find-nats-server.ts";
 import { type Home, homeAt } from "../../bin/embedded/home.ts";
 import { readRunning } from "../../bin/running.ts";
+import { Supervisor } from "../../bin/up/supervisor.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 const root = join(import.meta.dirname, "..", "..");
@@ -165,4 +166,26 @@ function announced(child: ChildProcess, output: () => string, line: string): Pro
     child.stdout?.on("data", look);
     child.once("exit", (code) => reject(new Error(`mayfly up ended (exit status ${code}):\n${output()}`)));
   });
+}
+
+export interface Beside extends AsyncDisposable {
+  /** With SIGKILL; it is started again. Rejects while there is none. */
+  kill(component: string): Promise<void>;
+}
+
+/** More components for a running system, each in a process of its own. */
+export function runBeside(system: RunningSystem, ...components: string[]): Beside {
+  const supervisor = new Supervisor({ ended: () => {} });
+  for (const name of components) {
+    const command = [process.execPath, mayflyProgram, "run", name];
+    supervisor.start({ name, command, env: system.env, logFile: join(system.home.logs, `beside-${name}.log`) });
+  }
+  return {
+    async kill(component) {
+      const pid = supervisor.pids().get(component);
+      if (pid === undefined) throw new Error(`no ${component} runs`);
+      process.kill(pid, "SIGKILL");
+    },
+    [Symbol.asyncDispose]: () => supervisor.stop(),
+  };
 }

@@ -2,8 +2,10 @@
 import { jetstreamManager } from "@nats-io/jetstream";
 import { headers } from "nats";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { makeStreams } from "../../actors/bus/streams.ts";
 import { Queued } from "../../subjects/async.ts";
 import { FUNCTION_ERROR } from "../../subjects/headers.ts";
+import { ASYNC_STREAMS } from "../../subjects/streams.ts";
 import { startTestServer, type TestServer } from "../support/nats.ts";
 import { enabled, fakeFrontend, mapping, runTrigger } from "../support/trigger.ts";
 
@@ -41,6 +43,28 @@ test("each message is stored once as an event of the function, however many trig
     Array.from({ length: 8 }, async (_, shard) => (await streams.info(`ASYNC_${shard}`)).state.messages),
   );
   expect(counts.reduce((sum, each) => sum + each)).toBe(3);
+});
+
+test("what was heard while no stream could take it is stored once one can, however long that takes", async () => {
+  const person = await server.connect("mayfly");
+  const platform = await server.connect();
+  const { streams } = await jetstreamManager(platform);
+  await using trigger = await runTrigger(server);
+  await enabled(trigger.storage, mapping({ kind: "subject", subject: "patient", reply: false }, { fn: "patient" }));
+  await trigger.connection.flush();
+  for (const name of ASYNC_STREAMS) await streams.delete(name);
+  const tries = platform.subscribe(Queued.subject({ fn: "patient" }), { max: 12 });
+  await platform.flush();
+  person.publish("patient", "1");
+  // What a queue says that holds as much as it may.
+  const full = { error: { code: 503, err_code: 10077, description: "maximum messages per subject exceeded" } };
+  for await (const message of tries) message.respond(JSON.stringify(full));
+  await makeStreams(platform, { replicas: 1 });
+  const kept = async () => {
+    const infos = await Promise.all(ASYNC_STREAMS.map((name) => streams.info(name)));
+    return infos.reduce((sum, { state }) => sum + state.messages, 0);
+  };
+  await expect.poll(kept, { timeout: 10_000 }).toBe(1);
 });
 
 test("a function answers whoever asks on its subject, and a failure is told as an invoke tells it", async () => {

@@ -77,6 +77,19 @@ test("while nobody has room, a want is tried again at each tick, and refused by 
   expect(pool.said.filter(({ type }) => type === "startFailed")).toHaveLength(2);
 });
 
+test("what no worker could ever run is refused sooner, and says why", () => {
+  const pool = givenPool().when(want("fe1", 1));
+  const unfit = refusal("InvalidRuntimeException", "no worker runs code for arm64");
+  let ticks = 0;
+  for (; ticks < 20 && !pool.said.some(({ type }) => type === "startFailed"); ticks++) {
+    for (const each of pool.said)
+      if (each.type === "place") pool.when({ type: "sandbox.notPlaced", sandboxId: each.sandboxId, refusal: unfit });
+    pool.when({ type: "frontend.held", frontendId: "fe1" }).after(TICK_MS);
+  }
+  expect(ticks).toBeLessThan(POOL_LIMITS.stuckTicks);
+  expect(pool.said).toContainEqual(expect.objectContaining({ type: "startFailed", refused: unfit }));
+});
+
 test("a runtime that fails in init is told to who waits, in its own words", () => {
   const pool = givenPool().when(want("fe1", 1), placed("e-1"), reported("e-1", "failed", '{"errorType":"E"}'));
   expect(pool.said).toContainEqual(

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vit
 import { CodeCache, CodeCorrupt, CodeMissing, CodeUnsafe } from "../../actors/worker/code-cache.ts";
 import type { UnpackLimits } from "../../actors/worker/unpack.ts";
 import { type HandMadeEntry, handMadeZip } from "./hand-made-zip.ts";
+import { Shelf } from "./shelf.ts";
 
 const MIB = 1024 * 1024;
 const FILE = 0o100000;
@@ -19,24 +20,6 @@ beforeEach(async () => {
   folder = join(parent, "code");
 });
 afterEach(() => rm(parent, { recursive: true, force: true }));
-
-/** A code store that counts. */
-class Shelf {
-  readonly packages = new Map<string, Uint8Array>();
-  fetches = 0;
-  add(entries: readonly HandMadeEntry[]): string {
-    return this.addBytes(handMadeZip(entries));
-  }
-  addBytes(zip: Uint8Array): string {
-    const sha256 = createHash("sha256").update(zip).digest("hex");
-    this.packages.set(sha256, zip);
-    return sha256;
-  }
-  async get(sha256: string): Promise<Uint8Array | undefined> {
-    this.fetches += 1;
-    return this.packages.get(sha256);
-  }
-}
 
 const cacheOf = (store: Shelf, maxBytes = 64 * MIB, limits?: UnpackLimits) =>
   new CodeCache({ folder, store, maxBytes, ...(limits === undefined ? {} : { limits }) });

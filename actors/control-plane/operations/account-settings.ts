@@ -1,19 +1,22 @@
 /** GetAccountSettings: what the account may have and what it has. Source: Lambda API reference and recorded answers of Lambda */
 import { FunctionConfiguration, versionKey } from "../../../subjects/function.ts";
 import { functionsOf, readAll, reservedBy } from "../account.ts";
-import { MAX_UNZIPPED_BYTES, MAX_ZIPPED_BYTES } from "../package/zip.ts";
+import { layerRecords, versionsOf } from "../layer.ts";
+import { MAX_UNZIPPED_BYTES, MAX_ZIPPED_BYTES } from "../package/sizes.ts";
 import type { Reading } from "./get-function.ts";
 
 /** Lambda's 75 GB a region. */
 const TOTAL_CODE_BYTES = 80_530_636_800;
 
 export async function getAccountSettings(
-  { caller, functions }: Reading,
+  { caller, functions, layers }: Reading,
   { concurrencyLimit }: { readonly concurrencyLimit: number },
 ): Promise<object> {
   const records = await functionsOf(functions, caller.acct);
   const keys = records.flatMap(({ acct, fn, versions }) => versions.map((version) => versionKey(acct, fn, version)));
   const versions = await readAll(functions, keys, (value) => FunctionConfiguration.parse(value));
+  const layersHere = await layerRecords(layers, caller.acct);
+  const layerVersions = (await Promise.all(layersHere.map((record) => versionsOf(layers, record)))).flat();
   const packages = [...records.map((record) => record.configuration), ...versions];
   return {
     AccountLimit: {
@@ -24,7 +27,9 @@ export async function getAccountSettings(
       UnreservedConcurrentExecutions: Math.max(0, concurrencyLimit - reservedBy(records)),
     },
     AccountUsage: {
-      TotalCodeSize: packages.reduce((sum, { CodeSize }) => sum + CodeSize, 0),
+      TotalCodeSize:
+        packages.reduce((sum, { CodeSize }) => sum + CodeSize, 0) +
+        layerVersions.reduce((sum, { zipBytes }) => sum + zipBytes, 0),
       FunctionCount: records.length,
     },
   };

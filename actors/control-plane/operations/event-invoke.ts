@@ -5,12 +5,12 @@
  */
 import { refusal } from "../../../subjects/errors.ts";
 import type { EventInvokeConfig } from "../../../subjects/event-invoke.ts";
-import { aliasOf, type FunctionRecord } from "../../../subjects/function.ts";
+import { type FunctionRecord, hasQualifier } from "../../../subjects/function.ts";
 import { LATEST } from "../../../subjects/tokens.ts";
-import type { Command, Decision, EventInvokeChange, Findings, Wish } from "../commands.ts";
+import type { Command, Decision, EventInvokeChange, Wish } from "../commands.ts";
 import { invalid } from "../refusals.ts";
 import type { Constraints } from "../validation/constraints.ts";
-import { checkDestination, destinationOf, functionsAmong, invalidDestination } from "../validation/destinations.ts";
+import { checkDestination, destinationOf } from "../validation/destinations.ts";
 import { type Caller, functionNamed } from "../validation/names.ts";
 
 const NOTHING_GIVEN = "You must specify at least one of error handling or destination setting.";
@@ -73,13 +73,10 @@ function readChange(check: Constraints, caller: Caller) {
 export function decidePutEventInvoke(
   record: FunctionRecord,
   command: Command<"event-invoke.put" | "event-invoke.update">,
-  { missing = [] }: Findings,
 ): Decision {
   const { qualifier, change, arn, at } = command;
   if (!hasQualifier(record, qualifier)) return { kind: "refuse", refusal: noFunction() };
   if (Object.keys(change).length === 0) return { kind: "refuse", refusal: invalid(NOTHING_GIVEN) };
-  const dangling = command.destinations.find((each) => functionsAmong([each]).some((fn) => missing.includes(fn)));
-  if (dangling !== undefined) return { kind: "refuse", refusal: invalid(invalidDestination(dangling)) };
   const before = eventInvokeOf(record, qualifier);
   if (command.type === "event-invoke.update" && before === undefined)
     return { kind: "refuse", refusal: noEventInvokeConfig(arn, qualifier) };
@@ -103,9 +100,6 @@ export function decideDeleteEventInvoke(
     return { kind: "refuse", refusal: noEventInvokeConfig(arn, qualifier) };
   return { kind: "write", record: withoutSettingsOf(record, qualifier), body: {} };
 }
-
-const hasQualifier = (record: FunctionRecord, qualifier: string): boolean =>
-  qualifier === LATEST || record.versions.includes(qualifier) || aliasOf(record, qualifier) !== undefined;
 
 function given(sides: { OnSuccess: EventInvokeChange["OnSuccess"]; OnFailure: EventInvokeChange["OnFailure"] }) {
   return Object.fromEntries(Object.entries(sides).filter(([, side]) => side !== undefined)) as Partial<

@@ -4,11 +4,12 @@
  * Source: Lambda API reference and recorded answers of Lambda.
  */
 import { Refused } from "../../../subjects/errors.ts";
-import { aliasOf, FunctionRecord, functionKey } from "../../../subjects/function.ts";
+import { FunctionRecord, functionKey, hasQualifier } from "../../../subjects/function.ts";
 import { MappingRecord, type MappingSource, mappingKey, sourceArn, sourceNamed } from "../../../subjects/mapping.ts";
 import { LATEST } from "../../../subjects/tokens.ts";
-import { type Bucket, Conflict } from "../../bus/storage.ts";
+import { type Bucket, Conflict, type Storage } from "../../bus/storage.ts";
 import { readAll } from "../account.ts";
+import { refuseDangling } from "../dangling.ts";
 import { changedMapping, createdMapping, deletedMapping, mappingBody, targetArn } from "../mapping.ts";
 import type { Constraints } from "../validation/constraints.ts";
 import { isKept, mappingSettingsOf } from "../validation/mapping-settings.ts";
@@ -22,6 +23,7 @@ export interface MappingAsked {
   readonly caller: Caller;
   readonly functions: Bucket;
   readonly triggers: Bucket;
+  readonly storedIn: Storage["storedIn"];
   /** A fresh uuid each time. */
   readonly ids: () => string;
   readonly at: number;
@@ -38,6 +40,7 @@ export async function createMapping(asked: MappingAsked): Promise<object> {
   const start = startOf(check, source);
   const settings = mappingSettingsOf(check, caller, source);
   await refuseUnlessThere(asked, fn, qualifier);
+  await refuseDangling(asked, caller.acct, [settings.onFailure]);
   await refuseSecond(asked, source, fn, qualifier);
   const mapping = createdMapping({ acct: caller.acct, uuid: ids(), fn, qualifier, source, ...start }, settings, at);
   await triggers.create(mappingKey(caller.acct, mapping.uuid), mapping);
@@ -57,6 +60,7 @@ export async function updateMapping(asked: MappingAsked): Promise<object> {
   return written(asked, async (before) => {
     const settings = mappingSettingsOf(check, caller, before.source);
     if (named !== undefined) await refuseUnlessThere(asked, named.fn, named.qualifier);
+    await refuseDangling(asked, caller.acct, [settings.onFailure]);
     return changedMapping(before, { ...settings, ...named }, at);
   });
 }
@@ -151,11 +155,8 @@ function startOf(check: Constraints, source: MappingSource) {
 async function refuseUnlessThere({ functions, caller }: MappingAsked, fn: string, qualifier = LATEST): Promise<void> {
   const entry = await functions.get(functionKey(caller.acct, fn));
   const record = entry === undefined ? undefined : FunctionRecord.parse(entry.value);
-  const isThere =
-    record?.deletingAt === undefined &&
-    record !== undefined &&
-    (qualifier === LATEST || record.versions.includes(qualifier) || aliasOf(record, qualifier) !== undefined);
-  if (!isThere) throw invalid("Function does not exist");
+  if (record === undefined || record.deletingAt !== undefined || !hasQualifier(record, qualifier))
+    throw invalid("Function does not exist");
 }
 
 /** One mapping for each source and function: two would run every record twice. */

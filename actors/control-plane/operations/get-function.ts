@@ -4,7 +4,14 @@
  * from the bucket. Source: Lambda API reference and recorded answers of Lambda
  */
 import { type Refusal, Refused } from "../../../subjects/errors.ts";
-import { aliasOf, FunctionConfiguration, FunctionRecord, functionKey, versionKey } from "../../../subjects/function.ts";
+import {
+  aliasOf,
+  FunctionConfiguration,
+  FunctionRecord,
+  functionKey,
+  shown,
+  versionKey,
+} from "../../../subjects/function.ts";
 import { CODE_BUCKET } from "../../../subjects/streams.ts";
 import { LATEST } from "../../../subjects/tokens.ts";
 import type { Bucket } from "../../bus/storage.ts";
@@ -22,6 +29,7 @@ export interface Reading {
   readonly check: Constraints;
   readonly caller: Caller;
   readonly functions: Bucket;
+  readonly layers: Bucket;
 }
 
 export async function getFunction({ check, caller, functions }: Reading): Promise<object> {
@@ -30,7 +38,7 @@ export async function getFunction({ check, caller, functions }: Reading): Promis
   const { tags, reservedConcurrency } = record;
   const sha256 = Buffer.from(configuration.CodeSha256, "base64").toString("hex");
   return {
-    Configuration: configuration,
+    Configuration: shown(configuration),
     Code: { RepositoryType: "S3", Location: `nats-obj://${CODE_BUCKET}/${sha256}` },
     ...(Object.keys(tags).length === 0 ? {} : { Tags: tags }),
     ...(reservedConcurrency === undefined
@@ -40,7 +48,7 @@ export async function getFunction({ check, caller, functions }: Reading): Promis
 }
 
 export async function getFunctionConfiguration({ check, caller, functions }: Reading): Promise<object> {
-  return (await qualified(functions, caller, functionNamed(check, caller))).configuration;
+  return shown((await qualified(functions, caller, functionNamed(check, caller))).configuration);
 }
 
 export async function getFunctionConcurrency({ check, caller, functions }: Reading): Promise<object> {

@@ -94,8 +94,8 @@ interface Page {
   readonly after: string | undefined;
 }
 
-export function pageAsked(check: Constraints): Page {
-  const items = check.integer("MaxItems", { min: 1, max: MAX_ITEMS }) ?? PAGE;
+export function pageAsked(check: Constraints, max = MAX_ITEMS): Page {
+  const items = check.integer("MaxItems", { min: 1, max }) ?? PAGE;
   const marker = check.text("Marker");
   const after = marker === undefined ? undefined : Buffer.from(marker, "base64url").toString();
   if (after !== undefined && marker !== markerOf(after))
@@ -114,7 +114,7 @@ export function cut<T>(list: readonly T[], { items, after }: Page, place: (item:
   return { items: page, next: more ? { NextMarker: markerOf(place(last)) } : {} };
 }
 
-/** Lists leave out what changes from moment to moment. */
+/** Lists leave out what changes from moment to moment, and as everywhere what is ours. */
 function withoutStates(configuration: FunctionConfiguration): Partial<FunctionConfiguration> {
   const {
     State: _state,
@@ -124,6 +124,7 @@ function withoutStates(configuration: FunctionConfiguration): Partial<FunctionCo
     LastUpdateStatusReason: _updateReason,
     LastUpdateStatusReasonCode: _updateCode,
     RuntimeVersionConfig: _runtime,
+    content: _content,
     ...rest
   } = configuration;
   return rest;

@@ -2,7 +2,7 @@
  * PublishVersion: a number for what `$LATEST` is now. An unchanged function keeps its newest version's number.
  * Source: Lambda API reference and recorded answers of Lambda
  */
-import type { FunctionConfiguration, FunctionRecord } from "../../../subjects/function.ts";
+import { type FunctionConfiguration, type FunctionRecord, shown } from "../../../subjects/function.ts";
 import type { Command, Decision, Wish } from "../commands.ts";
 import { sameContent, versioned } from "../configuration.ts";
 import { invalid, wrongRevision } from "../refusals.ts";
@@ -35,9 +35,9 @@ export function decidePublishVersion(record: FunctionRecord, command: Command<"f
       ),
     };
   const unchanged = unchangedVersion(record);
-  if (unchanged !== undefined) return { kind: "answer", body: unchanged };
+  if (unchanged !== undefined) return { kind: "answer", body: shown(unchanged) };
   const { record: after, version } = withVersion(record, configuration, command.revisionIds.other, command.description);
-  return { kind: "write", record: after, body: version, version: { configuration: version, how: "create" } };
+  return { kind: "write", record: after, body: shown(version), version: { configuration: version, how: "create" } };
 }
 
 /** The newest version, if it still is what `$LATEST` is. */

@@ -2,9 +2,9 @@
  * UpdateFunctionCode and UpdateFunctionConfiguration: the configuration with LastUpdateStatus InProgress. Invokes go on
  * with what served before until the update is successful. Source: Lambda API reference and recorded answers of Lambda
  */
-import type { FunctionConfiguration, FunctionRecord } from "../../../subjects/function.ts";
+import { type FunctionConfiguration, type FunctionRecord, shown } from "../../../subjects/function.ts";
 import type { Command, Decision, Findings, Wish } from "../commands.ts";
-import { changed } from "../configuration.ts";
+import { changed, unfit } from "../configuration.ts";
 import { invalid, wrongRevision } from "../refusals.ts";
 import type { Constraints } from "../validation/constraints.ts";
 import { type Caller, unqualified } from "../validation/names.ts";
@@ -30,7 +30,7 @@ export function readUpdateCode(check: Constraints, caller: Caller): Wish<"functi
 
 export function readUpdateConfiguration(check: Constraints, caller: Caller): Wish<"function.update-configuration"> {
   const fn = unqualified(check, caller, ONLY_LATEST);
-  const settings = settingsOf(check);
+  const settings = settingsOf(check, caller);
   const revisionId = check.text("RevisionId");
   check.done();
   return { type: "function.update-configuration", fn, settings, revisionId };
@@ -46,13 +46,15 @@ export function decideUpdateCode(
     return { kind: "refuse", refusal: invalid("Please provide a source for function code.") };
   if (isStale(command.revisionId, configuration)) return { kind: "refuse", refusal: wrongRevision() };
   const update = changed(configuration, { package: findings.package, architecture: command.architecture }, command);
-  if (command.dryRun) return { kind: "answer", body: { ...update, RevisionId: configuration.RevisionId } };
-  if (!command.publish) return { kind: "write", record: { ...record, configuration: update }, body: update };
+  const refusal = unfit(update);
+  if (refusal !== undefined) return { kind: "refuse", refusal };
+  if (command.dryRun) return { kind: "answer", body: { ...shown(update), RevisionId: configuration.RevisionId } };
+  if (!command.publish) return { kind: "write", record: { ...record, configuration: update }, body: shown(update) };
   const { record: after, version } = withVersion(record, update, command.revisionIds.other);
   return {
     kind: "write",
     record: { ...after, configuration: update, publishing: version.Version },
-    body: version,
+    body: shown(version),
     version: { configuration: version, how: "create" },
   };
 }
@@ -60,11 +62,15 @@ export function decideUpdateCode(
 export function decideUpdateConfiguration(
   record: FunctionRecord,
   command: Command<"function.update-configuration">,
+  { layers }: Findings,
 ): Decision {
   const { configuration } = record;
   if (isStale(command.revisionId, configuration)) return { kind: "refuse", refusal: wrongRevision() };
-  const update = changed(configuration, { settings: command.settings }, command);
-  return { kind: "write", record: { ...record, configuration: update }, body: update };
+  const named = layers === undefined ? {} : { layers };
+  const update = changed(configuration, { settings: command.settings, ...named }, command);
+  const refusal = unfit(update);
+  if (refusal !== undefined) return { kind: "refuse", refusal };
+  return { kind: "write", record: { ...record, configuration: update }, body: shown(update) };
 }
 
 const isStale = (revisionId: string | undefined, { RevisionId }: FunctionConfiguration): boolean =>

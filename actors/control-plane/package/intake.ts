@@ -9,10 +9,13 @@ import type { CodeSource, Package } from "../commands.ts";
 import { NO_SUCH_KEY } from "../validation/settings.ts";
 import { BadPackage, listed } from "./zip.ts";
 
+/** Resolves with the number of bytes it unpacks to. Throws `BadPackage`. */
+type Look = (zip: Uint8Array) => Promise<number>;
+
 const BASE64 = /^[A-Za-z0-9+/\s]*={0,2}\s*$/;
 
-/** Throws `Refused` when the package won't do. */
-export async function takeIn(code: CodeStore, source: CodeSource): Promise<Package> {
+/** `look` says how closely it is looked at: by its table of contents, or whole. Throws `Refused` when it won't do. */
+export async function takeIn(code: CodeStore, source: CodeSource, look: Look = listed): Promise<Package> {
   const zip = "zipBase64" in source ? decoded(source.zipBase64) : await stored(code, source.sha256);
   const hash = createHash("sha256").update(zip).digest();
   const sha256 = hash.toString("hex");
@@ -21,14 +24,12 @@ export async function takeIn(code: CodeStore, source: CodeSource): Promise<Packa
       "InvalidParameterValueException",
       `The package stored as ${source.sha256} is not what its name says: its SHA-256 is ${sha256}.`,
     );
-  try {
-    await listed(zip);
-  } catch (error) {
+  const unzippedBytes = await look(zip).catch((error: unknown) => {
     if (error instanceof BadPackage) throw new Refused("InvalidParameterValueException", error.message);
     throw error;
-  }
+  });
   if ("zipBase64" in source) await code.put(sha256, zip);
-  return { codeSha256: hash.toString("base64"), codeSize: zip.length };
+  return { codeSha256: hash.toString("base64"), codeSize: zip.length, unzippedBytes };
 }
 
 function decoded(zipBase64: string): Uint8Array {

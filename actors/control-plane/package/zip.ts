@@ -8,9 +8,7 @@
 import { posix } from "node:path";
 import { crc32 } from "node:zlib";
 import { type Entry, fromBufferPromise, type ZipFile } from "yauzl";
-
-export const MAX_ZIPPED_BYTES = 52_428_800;
-export const MAX_UNZIPPED_BYTES = 262_144_000;
+import { MAX_UNZIPPED_BYTES, MAX_ZIPPED_BYTES } from "./sizes.ts";
 
 const MODE_SHIFT = 16;
 const FILE_TYPE = 0o170000;
@@ -24,8 +22,8 @@ export class BadPackage extends Error {
 const NO_ZIP = "Could not unzip uploaded file. Please check your file, then try to upload again.";
 const TOO_BIG = `Unzipped size must be smaller than ${MAX_UNZIPPED_BYTES} bytes`;
 
-/** Throws `BadPackage`. */
-export async function listed(zip: Uint8Array): Promise<void> {
+/** Resolves with the number of bytes it says it unpacks to. Throws `BadPackage`. */
+export async function listed(zip: Uint8Array): Promise<number> {
   if (zip.length > MAX_ZIPPED_BYTES) throw new BadPackage(`Zipped size must be smaller than ${MAX_ZIPPED_BYTES} bytes`);
   let entries = 0;
   let bytes = 0;
@@ -36,6 +34,7 @@ export async function listed(zip: Uint8Array): Promise<void> {
     if (!entry.canDecodeFileData()) throw new BadPackage(`${NO_ZIP} (${entry.fileName} can't be decoded)`);
   });
   if (entries === 0) throw new BadPackage("Uploaded file must be a non-empty zip");
+  return bytes;
 }
 
 /** Resolves with the number of bytes unpacked. Throws `BadPackage`. */
@@ -61,6 +60,12 @@ export async function unpacked(zip: Uint8Array): Promise<number> {
 /** Whether a link at `name` points out of the folder. */
 const escapes = (name: string, target: string): boolean =>
   posix.isAbsolute(target) || posix.normalize(posix.join(posix.dirname(name), target)).startsWith("..");
+
+/** Both, for what isn't looked at again before it is used. Resolves as `unpacked`. Throws `BadPackage`. */
+export async function lookedThrough(zip: Uint8Array): Promise<number> {
+  await listed(zip);
+  return unpacked(zip);
+}
 
 /** One entry after the other; whatever goes wrong in the archive comes out as `BadPackage`. */
 async function eachEntry(zip: Uint8Array, look: (entry: Entry, archive: ZipFile) => Promise<void>): Promise<void> {

@@ -32,6 +32,5 @@ export function checkDestination(arn: string, caller: Caller, fn?: string): void
 
 export const invalidDestination = (arn: string): string => `The destination ARN ${arn} is invalid.`;
 
-/** The functions among destinations, which must exist. */
-export const functionsAmong = (arns: readonly string[]): readonly string[] =>
-  arns.map(destinationTarget).flatMap((target) => (target?.kind === "function" ? [target.fn] : []));
+/** Of a DeadLetterConfig. */
+export const invalidTarget = (arn: string): string => `The provided target ARN ${arn} is invalid.`;

@@ -10,6 +10,8 @@ import type { Constraints } from "./constraints.ts";
 export interface Caller {
   readonly acct: string;
   readonly region: string;
+  /** Runtimes that may be named there beside Lambda's. */
+  readonly offered?: () => readonly string[];
 }
 
 export interface Named {

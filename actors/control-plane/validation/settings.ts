@@ -7,11 +7,13 @@ import { Refused } from "../../../subjects/errors.ts";
 import { destinationTarget } from "../../../subjects/event-invoke.ts";
 import type { Architecture, CodeSource, Settings } from "../commands.ts";
 import type { Constraints } from "./constraints.ts";
+import { invalidTarget } from "./destinations.ts";
 import { environmentOf } from "./environment.ts";
-import { runtimeOf } from "./runtimes.ts";
+import { layersOf } from "./layers.ts";
+import type { Caller } from "./names.ts";
+import { ARCHITECTURES, runtimeOf } from "./runtimes.ts";
 
 const ROLE = "arn:(aws[a-zA-Z-]*)?:iam::\\d{12}:role/?[a-zA-Z_0-9+=,.@\\-_/]+";
-const ARCHITECTURES = ["x86_64", "arm64"] as const;
 const BUCKET = "CODE";
 const SHA256 = /^[0-9a-f]{64}$/;
 
@@ -23,17 +25,16 @@ const UNSUPPORTED = [
   "FileSystemConfigs",
   "ImageConfig",
   "KMSKeyArn",
-  "Layers",
   "PublishTo",
   "TenancyConfig",
   "VpcConfig",
 ] as const;
 
 /** Reads every setting that is given; `check.done()` is the caller's. */
-export function settingsOf(check: Constraints): Settings {
+export function settingsOf(check: Constraints, caller: Caller): Settings {
   refuseUnsupported(check);
   const found = {
-    Runtime: runtimeOf(check),
+    Runtime: runtimeOf(check, caller),
     Role: check.text("Role", { pattern: ROLE }),
     Handler: check.text("Handler", { max: 128, pattern: "[^\\s]+" }),
     Description: check.text("Description", { max: 256 }),
@@ -44,6 +45,7 @@ export function settingsOf(check: Constraints): Settings {
     DeadLetterConfig: deadLettersOf(check),
     EphemeralStorage: ephemeralStorageOf(check),
     LoggingConfig: loggingOf(check),
+    Layers: layersOf(check),
   };
   return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined)) as Settings;
 }
@@ -101,7 +103,7 @@ function deadLettersOf(check: Constraints): Settings["DeadLetterConfig"] {
   const TargetArn = inside.text("TargetArn") ?? "";
   const target = destinationTarget(TargetArn);
   if (TargetArn !== "" && (target === undefined || target.kind === "function"))
-    throw new Refused("InvalidParameterValueException", `The provided target ARN ${TargetArn} is invalid.`);
+    throw new Refused("InvalidParameterValueException", invalidTarget(TargetArn));
   return { TargetArn };
 }
 
@@ -114,11 +116,23 @@ function ephemeralStorageOf(check: Constraints): Settings["EphemeralStorage"] {
 function loggingOf(check: Constraints): Settings["LoggingConfig"] {
   const inside = check.inside("LoggingConfig");
   if (inside === undefined) return undefined;
-  for (const level of ["ApplicationLogLevel", "SystemLogLevel"])
-    if (inside.has(level)) refuseField(`LoggingConfig.${level}`);
   const LogFormat = inside.choice("LogFormat", ["JSON", "Text"]);
   const LogGroup = inside.text("LogGroup", { min: 1, max: 512, pattern: "[\\.\\-_/#A-Za-z0-9]+" });
-  return { ...(LogFormat === undefined ? {} : { LogFormat }), ...(LogGroup === undefined ? {} : { LogGroup }) };
+  const ApplicationLogLevel = inside.choice("ApplicationLogLevel", [
+    "TRACE",
+    "DEBUG",
+    "INFO",
+    "WARN",
+    "ERROR",
+    "FATAL",
+  ]);
+  const SystemLogLevel = inside.choice("SystemLogLevel", ["DEBUG", "INFO", "WARN"]);
+  return {
+    ...(LogFormat === undefined ? {} : { LogFormat }),
+    ...(LogGroup === undefined ? {} : { LogGroup }),
+    ...(ApplicationLogLevel === undefined ? {} : { ApplicationLogLevel }),
+    ...(SystemLogLevel === undefined ? {} : { SystemLogLevel }),
+  };
 }
 
 /** Refuses by name every one of the fields that asks for something. */

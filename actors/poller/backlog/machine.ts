@@ -4,13 +4,16 @@
  * States
  *   active   events are taken as they come
  *   idle     nothing is left and nothing runs; still listening for a while, because more may come
+ *   aside    another poller takes its events; whether it still does is asked each time the streams are counted
  *   paused   its owner wants none to start; events are kept, those that run are finished
  *   gone     nobody listens any more
  * Hears  backlog.stirred (somebody published) · backlog.counted (what the streams hold) · backlog.configured
- *        backlog.close · event.taken · event.ended
- * Does   open · close · grant · recall (effects.ts)
+ *        backlog.yielded (another poller takes them) · backlog.vacated (none does) · backlog.close
+ *        event.taken · event.ended
+ * Does   open · check · close · grant · recall (effects.ts)
  *
- * Promise: of the events a poller holds of a function, no more run at a time than its limit, in the order they came.
+ * Promise: of a function's events no more run at a time than its limit, begun in the order they came, however many pollers
+ * there are: one of them has all of them, from every source. (What a killed one had begun still runs beside.)
  */
 import { assign, setup } from "xstate";
 
@@ -20,6 +23,8 @@ export interface Source {
   readonly subject: string;
   /** By which takers know each other. */
   readonly name: string;
+  /** Whoever takes from it is the one who takes from all of the function's. */
+  readonly isFirst: boolean;
 }
 
 export interface BacklogInput {
@@ -44,9 +49,11 @@ export interface BacklogContext extends BacklogInput {
 }
 
 export type BacklogEvent =
-  | { type: "backlog.stirred"; acct: string; fn: string; source: Source }
+  | { type: "backlog.stirred"; sources: readonly Source[] }
   | { type: "backlog.counted"; depth: number; sources: readonly Source[] }
   | { type: "backlog.configured"; limit: number; isPaused: boolean }
+  | { type: "backlog.yielded" }
+  | { type: "backlog.vacated" }
   | { type: "backlog.close" }
   | { type: "event.taken"; id: string }
   | { type: "event.ended"; id: string };
@@ -63,6 +70,7 @@ export const backlogMachine = setup({
   },
   actions: {
     open: given,
+    check: given,
     close: given,
     grant: given,
     recall: given,
@@ -70,15 +78,12 @@ export const backlogMachine = setup({
       event.type === "backlog.configured" ? { limit: event.limit, isPaused: event.isPaused } : {},
     ),
     learn: assign(({ context, event }) => {
-      if (event.type === "backlog.stirred") {
-        const { source } = event;
-        return source.name in context.sources ? {} : { sources: { ...context.sources, [source.name]: source } };
-      }
-      if (event.type !== "backlog.counted") return {};
+      if (event.type !== "backlog.stirred" && event.type !== "backlog.counted") return {};
+      const counted = event.type === "backlog.counted" ? { depth: event.depth } : {};
       const found = event.sources.filter(({ name }) => !(name in context.sources));
-      if (found.length === 0) return { depth: event.depth };
+      if (found.length === 0) return counted;
       const sources = { ...context.sources, ...Object.fromEntries(found.map((each) => [each.name, each])) };
-      return { depth: event.depth, sources };
+      return { ...counted, sources };
     }),
     queue: assign(({ context, event }) =>
       event.type === "event.taken" ? { waiting: [...context.waiting, event.id] } : {},
@@ -112,12 +117,28 @@ export const backlogMachine = setup({
       entry: ["open", "admit", "grant"],
       on: {
         "backlog.stirred": { actions: ["learn", "open"] },
-        "backlog.counted": [{ guard: "isEmpty", target: "idle", actions: "learn" }, { actions: ["learn", "open"] }],
+        "backlog.counted": [
+          { guard: "isEmpty", target: "idle", actions: "learn" },
+          { actions: ["learn", "open", "check"] },
+        ],
         "backlog.configured": [
           { guard: "isPaused", target: "paused", actions: "configure" },
           { guard: "hasOtherLimit", target: "active", reenter: true, actions: ["configure", "close"] },
         ],
+        "backlog.yielded": "aside",
         "event.taken": { actions: ["queue", "admit", "grant"] },
+      },
+    },
+    aside: {
+      entry: ["close", "recall"],
+      on: {
+        "backlog.stirred": { actions: "learn" },
+        "backlog.counted": [{ guard: "isEmpty", target: "gone" }, { actions: ["learn", "check"] }],
+        "backlog.vacated": "active",
+        "backlog.configured": [{ guard: "isPaused", target: "paused", actions: "configure" }, { actions: "configure" }],
+        // Was on its way when taking was stopped.
+        "event.taken": { actions: ["queue", "recall"] },
+        "event.ended": { actions: "free" },
       },
     },
     idle: {

@@ -70,7 +70,7 @@ async function mountsCheck(): Promise<Check> {
     : passed(name, "a worker can have them");
 }
 
-function limitChecks({ limits, uidPerSandbox, lacks }: Isolation): Check[] {
+function limitChecks({ limits, uidPerSandbox, freezes, latePlacement, lacks }: Isolation): Check[] {
   const limited = Object.entries(limits).map(([name, by]) => `${name}: ${by}`);
   const allLimited = Object.values(limits).every((by) => by !== "none");
   const find = (word: RegExp) => lacks.find((each) => word.test(each)) ?? "";
@@ -81,6 +81,18 @@ function limitChecks({ limits, uidPerSandbox, lacks }: Isolation): Check[] {
       ok: uidPerSandbox,
       detail: uidPerSandbox ? "one of its own for each sandbox" : "one for all sandboxes",
       remedy: find(/same user/),
+    },
+    {
+      name: "freezing",
+      ok: freezes,
+      detail: freezes ? "idle sandboxes are frozen" : "idle sandboxes compute on",
+      remedy: find(/not frozen/),
+    },
+    {
+      name: "late placement",
+      ok: latePlacement,
+      detail: latePlacement ? "sandboxes can be booted before they are needed" : "no sandbox is booted beforehand",
+      remedy: find(/booted before/),
     },
   ];
 }

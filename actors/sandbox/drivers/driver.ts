@@ -29,6 +29,10 @@ export interface Isolation {
   readonly uidPerSandbox: boolean;
   /** How sandboxes that are to have a network get one; absent: none can. */
   readonly egress?: string;
+  /** `Enclosure.freeze` stops its processes; where false it does nothing. */
+  readonly freezes: boolean;
+  /** `EnclosureSpec.latePlaces` and `Enclosure.placeCode` work. */
+  readonly latePlacement: boolean;
   /** What is missing, each in plain words and with the way to get it. Empty when nothing is. */
   readonly lacks: readonly string[];
 }
@@ -52,6 +56,11 @@ export interface EnclosureSpec {
   readonly tmpMiB: number;
   /** Seen read-only inside: code at /var/task, layers at /opt, the interpreter… A mount on /usr replaces the host's. */
   readonly mounts: readonly Mount[];
+  /**
+   * Absolute folders inside that are empty until `placeCode` fills them. Only where `Isolation.latePlacement` says so:
+   * elsewhere `create` rejects a spec that has any.
+   */
+  readonly latePlaces?: readonly string[];
   /**
    * What of the network it may reach; absent or empty: nothing, not even the host itself. A driver that can't give just
    * this rejects `create` with `EgressUnavailable` or `EgressForbidden`; never does it give less or more.
@@ -101,6 +110,20 @@ export interface Enclosure {
   stats(): Promise<{ memoryBytes: number; peakMemoryBytes: number }>;
   /** Changes the processor share from now on, e.g. more of it while initialising. Does nothing where cpu is unlimited. */
   setCpus(cpus: number): Promise<void>;
+  /**
+   * Stops all its processes where they stand, until `thaw`: no timer fires, nothing is computed; memory and what was
+   * written to `channel` stay. `stats`, `kill` and `destroy` work meanwhile, and a new life is never frozen. Resolves when
+   * the kernel was told; of `freeze` and `thaw` the latest counts, waited for or not. Does nothing where `Isolation.freezes` is false.
+   */
+  freeze(): Promise<void>;
+  /** Lets them go on. Does nothing to what isn't frozen. */
+  thaw(): Promise<void>;
+  /**
+   * Shows `mounts` read-only inside, now and in every later life: each `to` is one of `spec.latePlaces`, filled once at
+   * most. Programs see it at once when this resolves, but where they already are in that folder. Rejects when it can't be
+   * done; what was placed before the failure then stays, so the enclosure is of no use any more.
+   */
+  placeCode(mounts: readonly Mount[]): Promise<void>;
   /** Removes processes, mounts, cgroups and folders. Safe at any moment, also during `boot` and twice. */
   destroy(): Promise<void>;
 }

@@ -9,9 +9,9 @@ import { execFile } from "node:child_process";
 import { readlinkSync } from "node:fs";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { promisify } from "node:util";
+import { inMounts } from "./mounter.ts";
 
 const run = promisify(execFile);
-const env = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" };
 
 /** Names the mount namespace the worker was started from; it is in a private one when its own is another. */
 const OUTSIDE = "MAYFLY_MOUNTS_OUTSIDE";
@@ -48,20 +48,31 @@ export async function mountTmp(path: string, sizeMiB: number): Promise<void> {
   await mkdir(path, { recursive: true });
   // 256 files per MiB: a file costs the kernel about 1 KiB that the size doesn't count.
   const options = `nosuid,nodev,mode=1777,size=${sizeMiB}m,nr_inodes=${Math.max(4096, sizeMiB * 256)}`;
-  await run("mount", ["-n", "-t", "tmpfs", "-o", options, "tmp", path], { env });
+  await inMounts("mount", "-n", "-t", "tmpfs", "-o", options, "tmp", path);
 }
 
 /** Shows `from` (a file or a folder) read-only at `path` as well. */
 export async function mountView(from: string, path: string): Promise<void> {
-  await run("mount", ["-n", "--bind", from, path], { env });
-  await run("mount", ["-n", "-o", "remount,bind,ro,nosuid,nodev", path], { env });
+  await inMounts("mount", "-n", "--bind", from, path);
+  await inMounts("mount", "-n", "-o", "remount,bind,ro,nosuid,nodev", path);
+}
+
+/** Shows `from`, flags and all, at `path` as well; whatever has a slave of the mount `path` lies in sees it too. */
+export async function mountThere(from: string, path: string): Promise<void> {
+  await inMounts("mount", "-n", "--bind", from, path);
+}
+
+/** Makes the folder `path` a mount of its own, with which others can share what is mounted below it. */
+export async function mountShared(path: string): Promise<void> {
+  await inMounts("mount", "-n", "--bind", path, path);
+  await inMounts("mount", "-n", "--make-shared", path);
 }
 
 /** Takes down the mount at `path` and removes the folder or file it was on. Done already counts as done. */
 export async function unmount(path: string): Promise<void> {
   if (await isMounted(path)) {
     // Lazily when something is still leaving it: gone from sight now, freed with its last user.
-    await run("umount", ["-n", path], { env }).catch(() => run("umount", ["-n", "-l", path], { env }));
+    await inMounts("umount", "-n", path).catch(() => inMounts("umount", "-n", "-l", path));
   }
   // Only what the mount was on is left, and that is empty.
   await rm(path, { recursive: true, force: true });

@@ -42,6 +42,10 @@ while [ $tries -lt 150 ]; do
     [ $silences -le 0 ] && break
   else
     kill -9 $pids 2>/dev/null
+    # The first generation's freezer holds also the killed.
+    printf '%s\\n' "$CGROUPS" | while read -r group; do
+      for state in "$group"/*/freezer.state; do [ -w "$state" ] && echo THAWED >"$state"; done
+    done
   fi
   tries=$((tries + 1))
   sleep 0.02

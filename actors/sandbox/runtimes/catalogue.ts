@@ -3,11 +3,14 @@
  *
  * Inside the sandbox the interpreter is `/var/lang/bin/…` (a Python of the system: where the system has it), our part of
  * the runtime lies at `/var/runtime`, the function at `/var/task` and its layers at `/opt`. The system's own `/usr` is
- * expected there too.
+ * expected there too. A runtime that was added is a folder of its own, see package.ts.
  */
-import { access, readFile } from "node:fs/promises";
+import { access, readdir, readFile, stat } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
+import type { Architecture } from "../../../subjects/function.ts";
+import { LIBRARY_PATH } from "./environment.ts";
+import { MANIFEST, readRuntimePackage } from "./package.ts";
 import { findPython } from "./python-interpreter.ts";
 
 export type RuntimeArch = "x64" | "arm64";
@@ -47,35 +50,70 @@ export class RuntimeNotInstalled extends Error {
   }
 }
 
+/** A function's code is for other processors than this host's. */
+export class WrongArchitecture extends Error {
+  override readonly name = "WrongArchitecture";
+
+  constructor(wanted: Architecture) {
+    super(`Code for ${wanted} can't run on this host, which is ${hostArchitecture}. It needs a worker on ${wanted}.`);
+  }
+}
+
 const nodeRuntimes = ["nodejs20.x", "nodejs22.x", "nodejs24.x", "nodejs26.x"] as const;
 const pythonRuntimes = ["python3.9", "python3.10", "python3.11", "python3.12", "python3.13", "python3.14"] as const;
 const customRuntimes = ["provided.al2023", "provided.al2"] as const;
 export const knownRuntimes: readonly string[] = [...nodeRuntimes, ...pythonRuntimes, ...customRuntimes];
+/** Whether the name is Mayfly's, now or of a version to come, so that nobody can add one under it. */
+export const isKnown = (runtime: string): boolean => /^(nodejs|python|provided)/.test(runtime);
 
 /** The Node.js that comes with Mayfly, and runs the custom-runtime host. */
 const pinnedNode = "nodejs24.x";
 
 export const hostArch: RuntimeArch = process.arch === "arm64" ? "arm64" : "x64";
+/** The same in Lambda's words. */
+export const hostArchitecture: Architecture = hostArch === "arm64" ? "arm64" : "x86_64";
 const here = import.meta.dirname;
 
-/** What to mount and start for a runtime. Throws `RuntimeNotInstalled`, also for a name nobody knows. */
+/**
+ * What to mount and start for a runtime. Throws `RuntimeNotInstalled`, also for a name nobody knows, and
+ * `RuntimePackageUnfit` for one that was added and is broken.
+ */
 export async function resolveRuntime(runtime: string, options: RuntimeOptions): Promise<ResolvedRuntime> {
   const found = await find(runtime, options);
-  if (!found) throw new RuntimeNotInstalled(runtime, remedyFor(runtime));
+  if (!found) throw new RuntimeNotInstalled(runtime, await remedyFor(runtime, options));
   return found;
 }
 
-/** Every runtime Mayfly knows, and whether this host has it. */
+/** Every runtime Mayfly knows and those that were added, and whether this host can boot it. */
 export async function listRuntimes(
   options: RuntimeOptions,
 ): Promise<readonly { runtime: string; version: string | null; remedy: string | null }[]> {
   return Promise.all(
-    knownRuntimes.map(async (runtime) => {
-      const version = (await find(runtime, options))?.version ?? null;
-      return { runtime, version, remedy: version === null ? remedyFor(runtime) : null };
+    [...knownRuntimes, ...(await addedRuntimes(options.home))].map(async (runtime) => {
+      try {
+        const version = (await find(runtime, options))?.version ?? null;
+        return { runtime, version, remedy: version === null ? await remedyFor(runtime, options) : null };
+      } catch (error) {
+        return { runtime, version: null, remedy: error instanceof Error ? error.message : String(error) };
+      }
     }),
   );
 }
+
+/** Names of the folders in the home that were added as runtimes, whether or not they are any good. */
+async function addedRuntimes(home: string): Promise<string[]> {
+  const names = await readdir(join(home, "runtimes")).catch((): string[] => []);
+  const added = await Promise.all(
+    names.filter((name) => !name.startsWith(".")).map(async (name) => ((await isAdded(home, name)) ? [name] : [])),
+  );
+  return added.flat().sort();
+}
+
+const isAdded = (home: string, runtime: string): Promise<boolean> =>
+  stat(join(installedFolder(home, runtime), MANIFEST)).then(
+    (facts) => facts.isFile() && !knownRuntimes.includes(runtime),
+    () => false,
+  );
 
 /** The folder under which `installRuntime` puts a runtime. */
 export function installedFolder(home: string, runtime: string): string {
@@ -97,16 +135,17 @@ async function find(runtime: string, options: RuntimeOptions): Promise<ResolvedR
   if (nodeMajor(runtime) !== null) return findNode(runtime, options);
   if (pythonRuntimes.some((known) => known === runtime)) return findPythonRuntime(runtime, options);
   if (customRuntimes.some((known) => known === runtime)) return findCustom(options);
-  return null;
+  return (await isAdded(options.home, runtime)) ? findAdded(runtime, options) : null;
 }
 
-function remedyFor(runtime: string): string {
+async function remedyFor(runtime: string, { home }: RuntimeOptions): Promise<string> {
   if (nodeMajor(runtime) !== null) return `Install it with: mayfly runtime install ${runtime}`;
   if (pythonRuntimes.some((known) => known === runtime)) {
-    return `Install ${runtime} with the system's package manager, so that it is on the PATH.`;
+    return `Install it with the system's package manager, so that it is on the PATH, or give its folder: mayfly runtime install ${runtime} --prefix <folder>`;
   }
   if (customRuntimes.some((known) => known === runtime)) return "Reinstall Mayfly: its own Node.js is missing.";
-  return "Mayfly doesn't know it; package it with a bootstrap file and use provided.al2023.";
+  if (await isAdded(home, runtime)) return `It is not for ${hostArchitecture}.`;
+  return "Mayfly doesn't know it: add it with mayfly runtime install <folder>, or use provided.al2023 with a bootstrap of the function's own.";
 }
 
 async function findNode(runtime: string, options: RuntimeOptions): Promise<ResolvedRuntime | null> {
@@ -143,6 +182,28 @@ async function findCustom(options: RuntimeOptions): Promise<ResolvedRuntime | nu
   };
 }
 
+/** Hosted as custom ones are; our own part keeps out of the way of the folders that are its. */
+async function findAdded(runtime: string, options: RuntimeOptions): Promise<ResolvedRuntime | null> {
+  const runtimeDir = installedFolder(options.home, runtime);
+  const { version, architectures, lang } = await readRuntimePackage(runtimeDir);
+  const node = await nodeBinary(pinnedNode, options);
+  const isForThis = architectures.length === 0 || architectures.includes(hostArchitecture);
+  if (!node || !isForThis) return null;
+  return {
+    command: ["/var/mayfly/node", "--max-old-space-size=64", "/var/mayfly/custom/host.cjs", "/var/runtime/bootstrap"],
+    mounts: [
+      { from: node.path, to: "/var/mayfly/node" },
+      { from: join(here, "custom"), to: "/var/mayfly/custom" },
+      { from: join(here, "nodejs"), to: "/var/mayfly/nodejs" },
+      { from: runtimeDir, to: "/var/runtime" },
+      ...(lang === undefined ? [] : [{ from: lang, to: "/var/lang" }]),
+    ],
+    runtimeDir,
+    overheadMiB: 48,
+    version,
+  };
+}
+
 async function findPythonRuntime(runtime: string, options: RuntimeOptions): Promise<ResolvedRuntime | null> {
   const python = await findPython(runtime, join(installedFolder(options.home, runtime), "bin"));
   if (!python) return null;
@@ -153,11 +214,18 @@ async function findPythonRuntime(runtime: string, options: RuntimeOptions): Prom
   if (python.prefix === "/usr") return { command: [python.path, ...bootstrap], mounts, ...common };
   return {
     // An interpreter that was built elsewhere looks for its library where it was built; it now lies in /var/lang.
-    command: ["/usr/bin/env", "LD_LIBRARY_PATH=/var/lang/lib", `/var/lang/bin/${runtime}`, ...bootstrap],
+    command: withLibraries([`/var/lang/bin/${runtime}`, ...bootstrap]),
     mounts: [{ from: python.prefix, to: "/var/lang" }, ...mounts],
     ...common,
   };
 }
+
+/** For an interpreter that loads libraries from the folders the environment names: it asks for them only when it begins. */
+export const withLibraries = (command: readonly string[]): readonly string[] => [
+  "/usr/bin/env",
+  `LD_LIBRARY_PATH=${LIBRARY_PATH}`,
+  ...command,
+];
 
 /** The system's own additions (environment, user and site packages) are none of a function's business. */
 const isolationFlags = ["-I", "-S", "-X", "utf8"];

@@ -67,11 +67,14 @@ export function lambdaEnvironment(fn: FunctionEnvironment): Record<string, strin
   };
 }
 
+/** Where programs look for libraries: a process must have it from its beginning. */
+export const LIBRARY_PATH =
+  "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib";
+
 function defaults(runtime: string): Record<string, string> {
-  const library = "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib";
   const values: Record<string, string> = {
     PATH: "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin",
-    LD_LIBRARY_PATH: library,
+    LD_LIBRARY_PATH: LIBRARY_PATH,
     LANG: "en_US.UTF-8",
     TZ: ":UTC",
   };

@@ -1,6 +1,7 @@
 /**
  * Core subjects: all triggers share what comes, each message runs one event. Without `Reply` the event is accepted once it is
- * stored for the function; with it the function answers the requester. A micro service of its own, also while nothing runs.
+ * stored for the function, which is tried as long as this process lives: a core message is nowhere else, so that one is lost
+ * that comes while no trigger listens, or that was heard and not yet stored when the process ended. With it the function answers the requester. A micro service of its own, also while nothing runs.
  */
 import { Enqueue, EnqueueQualified } from "../../../subjects/async.ts";
 import { type Refusal, refusal } from "../../../subjects/errors.ts";
@@ -8,7 +9,8 @@ import * as H from "../../../subjects/headers.ts";
 import type { MappingRecord } from "../../../subjects/mapping.ts";
 import { qualifierToToken } from "../../../subjects/tokens.ts";
 import { showService } from "../../bus/micro.ts";
-import type { Message } from "../../bus/port.ts";
+import { type Message, NoAnswer } from "../../bus/port.ts";
+import { QueueFull } from "../../bus/queues.ts";
 import { refusalOf, refusalSaid } from "../../bus/replies.ts";
 import { Statistics } from "../../bus/statistics.ts";
 import { ask } from "../asking.ts";
@@ -16,12 +18,12 @@ import { recordOf } from "../event.ts";
 import { matchesAny } from "../filter.ts";
 import { backoffMs, mayAnswer } from "../policy.ts";
 import { processed } from "../record.ts";
-import { timeoutOf } from "../run.ts";
+import { passed, timeoutOf } from "../run.ts";
 import type { Surroundings, Work } from "../surroundings.ts";
 import { filtered } from "./kept.ts";
 
-/** An event that could not be stored is tried so often; a core message has nobody else who would keep it. */
-const STORE_TRIES = 5;
+/** The longest wait before another try to store what nobody else keeps. */
+const STORE_AGAIN_MS = 5000;
 
 export function workOnSubject(mapping: MappingRecord, subject: string, isAnswered: boolean, world: Surroundings): Work {
   const { component, queues, region, ids } = world;
@@ -38,6 +40,7 @@ export function workOnSubject(mapping: MappingRecord, subject: string, isAnswere
     metadata: { function: fn, mapping: uuid },
   });
   const open = new Set<Promise<void>>();
+  const stopping = new AbortController();
 
   const enqueued =
     qualifier === undefined
@@ -49,8 +52,14 @@ export function workOnSubject(mapping: MappingRecord, subject: string, isAnswere
       try {
         return await queues.store({ subject: enqueued, payload, headers }, { id });
       } catch (error) {
-        if (tried === STORE_TRIES) throw error;
-        await new Promise((resolve) => setTimeout(resolve, backoffMs({ attempts: tried, setbacks: 0 }, 100, 2000)));
+        const mayPass = error instanceof NoAnswer || error instanceof QueueFull;
+        if (!mayPass || stopping.signal.aborted) throw error;
+        if (tried === 1) void processed(mapping, `PROBLEM: ${error.message}`, world);
+        const { minMs, maxMs } = world.backoff;
+        await passed(
+          backoffMs({ attempts: tried, setbacks: 0 }, minMs, Math.min(maxMs, STORE_AGAIN_MS)),
+          stopping.signal,
+        );
       }
     }
   };
@@ -113,6 +122,7 @@ export function workOnSubject(mapping: MappingRecord, subject: string, isAnswere
   return {
     async stop() {
       await subscription.drain();
+      stopping.abort();
       await Promise.all(open);
       await service.drain();
       await network.flush().catch(() => {});

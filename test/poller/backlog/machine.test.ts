@@ -2,20 +2,19 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { BACKLOG_IDLE_MS, givenBacklog } from "../../support/machines.ts";
 
-const source = (name: string) => ({ stream: "ASYNC_0", subject: name, name });
+const source = (name: string) => ({ stream: "ASYNC_0", subject: name, name, isFirst: name === "latest" });
 const taken = (id: string) => ({ type: "event.taken", id }) as const;
 const ended = (id: string) => ({ type: "event.ended", id }) as const;
 const counted = (depth: number, ...names: string[]) =>
   ({ type: "backlog.counted", depth, sources: names.map(source) }) as const;
-const stirred = (name: string) =>
-  ({ type: "backlog.stirred", acct: "000000000000", fn: "hello", source: source(name) }) as const;
+const stirred = (name: string) => ({ type: "backlog.stirred", sources: [source(name)] }) as const;
 const configured = (limit: number, isPaused: boolean) => ({ type: "backlog.configured", limit, isPaused }) as const;
 
 describe("a backlog", () => {
   test("opens each queue that holds something, as it learns of it", () => {
     const backlog = givenBacklog().when(stirred("latest"));
     expect(backlog.told).toEqual(["open latest"]);
-    expect(backlog.when(counted(1, "retry")).told).toEqual(["open latest+retry"]);
+    expect(backlog.when(counted(1, "retry")).told).toEqual(["open latest+retry", "check"]);
   });
 
   test("lets as many run as its limit says, the oldest first", () => {
@@ -66,6 +65,28 @@ describe("a paused backlog", () => {
     const backlog = givenBacklog({ isPaused: true }).when(stirred("latest"));
     expect(backlog.told).toEqual([]);
     expect(backlog.when(configured(2, false))).toMatchObject({ state: "active", told: ["open latest"] });
+  });
+});
+
+describe("a backlog whose events another poller takes", () => {
+  const aside = () => givenBacklog({ limit: 1 }).when(taken("a"), taken("b")).when({ type: "backlog.yielded" });
+
+  test("gives back what has not begun, and lets the rest finish without beginning another", () => {
+    const backlog = aside();
+    expect(backlog.told).toEqual(["close", "recall b"]);
+    expect(backlog.when(ended("a"), taken("c")).told).toEqual(["recall b", "recall c"]);
+    expect(backlog.snapshot.context.running).toEqual([]);
+  });
+
+  test("asks with each count whether he is still there, and takes them when he isn't", () => {
+    const backlog = aside().when(stirred("latest"));
+    expect(backlog.when(counted(1, "latest")).told).toEqual(["check"]);
+    expect(backlog.when({ type: "backlog.vacated" })).toMatchObject({ state: "active" });
+    expect(backlog.told).toContain("open latest");
+  });
+
+  test("goes when nothing is left", () => {
+    expect(aside().when(ended("a"), ended("b"), counted(0)).state).toBe("gone");
   });
 });
 

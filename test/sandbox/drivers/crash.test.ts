@@ -15,7 +15,12 @@ describe.skipIf(!canIsolate).each(situations)("when a worker that is $title dies
 
   test("its running sandboxes, their mounts, groups and folders go too", async () => {
     worker = await Hosted.start(situation);
-    await Promise.all([1, 2, 3].map(() => worker.ask("start", enclosure(stubborn))));
+    const places = (await worker.isolation).latePlacement ? { latePlaces: ["/var/task"] } : {};
+    const specs = [1, 2, 3].map(() => enclosure(stubborn, places));
+    await Promise.all(specs.map((spec) => worker.ask("start", spec)));
+    const [{ id = "" } = {}] = specs;
+    await worker.ask("freeze", id);
+    if (places.latePlaces) await worker.ask("place", id, [{ from: import.meta.dirname, to: "/var/task" }]);
     expect(worker.traces().processes).toBeGreaterThanOrEqual(6);
     await worker.killHard();
     await expect.poll(() => worker.traces(), soon).toEqual(noTraces);

@@ -2,9 +2,17 @@
  * A worker in miniature, run as a child process so that tests can start it as another user, in private mounts, and
  * kill it. It has one driver and does what it is told over its IPC channel, one request at a time or several.
  */
+import { once } from "node:events";
 import { text } from "node:stream/consumers";
 import { chooseDriver } from "../../../actors/sandbox/drivers/choose.ts";
-import type { Booted, Enclosure, EnclosureSpec, Exit, Isolation } from "../../../actors/sandbox/drivers/driver.ts";
+import type {
+  Booted,
+  Enclosure,
+  EnclosureSpec,
+  Exit,
+  Isolation,
+  Mount,
+} from "../../../actors/sandbox/drivers/driver.ts";
 
 export interface Life {
   readonly said: string;
@@ -23,6 +31,11 @@ export interface Requests {
   start(spec: EnclosureSpec): string;
   /** Creates and boots without waiting for anything. */
   begin(spec: EnclosureSpec): void;
+  /** The first thing the program says after `input` was written to its channel. */
+  tell(id: string, input: string): string;
+  freeze(id: string): void;
+  thaw(id: string): void;
+  place(id: string, mounts: readonly Mount[]): void;
   kill(id: string): Exit;
   reboot(id: string): string;
   destroy(id: string): void;
@@ -86,6 +99,21 @@ const handlers: { [name in keyof Requests]: (...args: Parameters<Requests[name]>
   async begin(spec) {
     const enclosure = await opened.driver.create(spec);
     running.set(spec.id, { enclosure, booted: await enclosure.boot() });
+  },
+  async tell(id, input) {
+    const { booted } = running.get(id)!;
+    const answer = once(booted.channel, "data");
+    booted.channel.write(input);
+    return String((await answer)[0]);
+  },
+  async freeze(id) {
+    await running.get(id)!.enclosure.freeze();
+  },
+  async thaw(id) {
+    await running.get(id)!.enclosure.thaw();
+  },
+  async place(id, mounts) {
+    await running.get(id)!.enclosure.placeCode(mounts);
   },
   async kill(id) {
     const { booted } = running.get(id)!;

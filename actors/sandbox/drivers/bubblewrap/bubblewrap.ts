@@ -40,8 +40,8 @@ export class BubblewrapDriver implements SandboxDriver {
 
   probe(): Promise<Isolation> {
     this.#isolation ??= this.#open().then(async (premises) => {
-      const [, networkless] = await Promise.all([tryOut(this), tryNetwork(this)]);
-      return isolationOf(premises, networkless);
+      const [found, networkless] = await Promise.all([tryOut(this, premises), tryNetwork(this)]);
+      return isolationOf(premises, { ...found, networkless });
     });
     return this.#isolation;
   }
@@ -77,14 +77,16 @@ export class BubblewrapDriver implements SandboxDriver {
       const network = egress.length === 0 ? undefined : await premises.networks.plan(egress, uid);
       const cgroup = await makeCgroup(premises, spec, network, closings);
       const tmp = await makeTmp(premises, spec.tmpMiB, closings);
-      const mounts = await makeReachable(premises, [...spec.mounts, ...(network?.mounts ?? [])], closings);
+      const places = await makePlaces(premises, spec, closings);
+      const shown = [...spec.mounts, ...(network?.mounts ?? [])];
+      const mounts = [...(await makeReachable(premises, shown, closings)), ...(places?.mounts ?? [])];
       this.#made += 1;
       const argsFile = join(premises.folder, "args", String(this.#made));
       closings.push(() => rm(argsFile, { force: true }));
       await writeFile(argsFile, options(premises.host, tmp, mounts, descriptors).join("\0"));
       const { seccompFile } = premises;
       const life = { ...launch(premises, spec, uid), uid, argsFile, seccompFile, cgroup, network };
-      const enclosure = new BubblewrapEnclosure(spec.id, life, async () => {
+      const enclosure = new BubblewrapEnclosure(spec.id, life, places, async () => {
         this.#enclosures.delete(enclosure);
         await release();
       });
@@ -140,6 +142,14 @@ async function makeTmp({ tmps }: Premises, sizeMiB: number, closings: Closing[])
   const from = await tmps.take(sizeMiB);
   closings.push(() => tmps.drop(from));
   return { from };
+}
+
+async function makePlaces({ places }: Premises, spec: EnclosureSpec, closings: Closing[]) {
+  if (!spec.latePlaces?.length) return undefined;
+  if (!places) throw new Error("nothing can be placed late: the worker has no private mounts");
+  const made = await places.make(spec.latePlaces);
+  closings.push(() => made.close());
+  return made;
 }
 
 /** The same views from paths a sandbox's user can walk to. */

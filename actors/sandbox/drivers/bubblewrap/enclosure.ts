@@ -1,19 +1,24 @@
 /** One execution environment's place: its /tmp, user, group and views stay; lives come and go in it. */
-import { type Booted, BootFailed, type Enclosure } from "../driver.ts";
+import { type Booted, BootFailed, type Enclosure, type Mount } from "../driver.ts";
+import type { PlacesOfOne } from "../late-places.ts";
 import { beginLife, type LifeSpec } from "./life.ts";
 
 export class BubblewrapEnclosure implements Enclosure {
   readonly id: string;
   readonly #spec: LifeSpec;
+  readonly #places: PlacesOfOne | undefined;
   readonly #release: () => Promise<void>;
   #life: Promise<Booted> | undefined;
   #running = false;
+  #frozen = false;
+  #switched: Promise<void> = Promise.resolve();
   #destroyed: Promise<void> | undefined;
 
   /** `release` gives back all the driver reserved for it; called once, when no process is left. */
-  constructor(id: string, spec: LifeSpec, release: () => Promise<void>) {
+  constructor(id: string, spec: LifeSpec, places: PlacesOfOne | undefined, release: () => Promise<void>) {
     this.id = id;
     this.#spec = spec;
+    this.#places = places;
     this.#release = release;
   }
 
@@ -24,7 +29,7 @@ export class BubblewrapEnclosure implements Enclosure {
     const ended = () => {
       this.#running = false;
     };
-    this.#life = beginLife(this.#spec);
+    this.#life = this.#frozen ? this.thaw().then(() => beginLife(this.#spec)) : beginLife(this.#spec);
     this.#life.then((booted) => booted.exited).then(ended, ended);
     return this.#life;
   }
@@ -36,6 +41,32 @@ export class BubblewrapEnclosure implements Enclosure {
 
   setCpus(cpus: number): Promise<void> {
     return this.#spec.cgroup.setCpus(cpus);
+  }
+
+  freeze(): Promise<void> {
+    this.#frozen = true;
+    return this.#switch(() => this.#spec.cgroup.freeze());
+  }
+
+  async thaw(): Promise<void> {
+    if (!this.#frozen) return;
+    this.#frozen = false;
+    await this.#switch(() => this.#spec.cgroup.thaw());
+  }
+
+  /** One after the other: the latest must be what counts. */
+  #switch(step: () => Promise<void>): Promise<void> {
+    const switched = this.#switched.then(step);
+    this.#switched = switched.catch(() => {});
+    return switched;
+  }
+
+  async placeCode(mounts: readonly Mount[]): Promise<void> {
+    for (const mount of mounts) {
+      if (this.#destroyed) throw new Error(`enclosure ${this.id} is destroyed`);
+      if (!this.#places) throw new Error(`enclosure ${this.id} has no places for code`);
+      await this.#places.place(mount);
+    }
   }
 
   destroy(): Promise<void> {

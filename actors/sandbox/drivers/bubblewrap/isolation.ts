@@ -1,31 +1,41 @@
 /** What the bubblewrap driver can say about itself after it has tried. */
 import { text } from "node:stream/consumers";
 import { INTERNET } from "../../../../subjects/egress.ts";
-import { BootFailed, type EnclosureSpec, type Isolation, IsolationUnavailable, type SandboxDriver } from "../driver.ts";
+import { BootFailed, type Enclosure, type Isolation, IsolationUnavailable, type SandboxDriver } from "../driver.ts";
 import { EgressUnavailable } from "../egress/network.ts";
 import type { Premises } from "./premises.ts";
 import { namespaces } from "./profile.ts";
 import { namespacesRemedy } from "./remedies.ts";
 
-/** Runs one real sandbox to its end. Throws `IsolationUnavailable` with what the host refused. */
-export async function tryOut(driver: SandboxDriver, egress?: EnclosureSpec["egress"]): Promise<void> {
+/** How the trial sandbox ends when it saw what was placed in it, and when it didn't. */
+const SAW = 8;
+const SAW_NOT = 7;
+
+/**
+ * Runs one real sandbox to its end, and where there are places tells whether code can be placed in one that runs.
+ * Throws `IsolationUnavailable` with what the host refused.
+ */
+export async function tryOut(driver: SandboxDriver, { places, host }: Premises): Promise<{ latePlacement: boolean }> {
   const enclosure = await driver.create({
-    id: egress === undefined ? "probe" : "probe-network",
+    id: "probe",
     memoryMiB: 64,
     cpus: 1,
     pids: 16,
     tmpMiB: 1,
     mounts: [],
-    ...(egress === undefined ? {} : { egress }),
-    command: ["/bin/sh", "-c", "exit 7"],
+    ...(places ? { latePlaces: ["/opt"] } : {}),
+    command: ["/bin/sh", "-c", `read -r _ <&3; [ -e /opt/passwd ] && exit ${SAW}; exit ${SAW_NOT}`],
   });
   try {
     const booted = await enclosure.boot();
+    if (places) await enclosure.placeCode([{ from: host.etc, to: "/opt" }]).catch(() => {});
+    booted.channel.write("\n");
     const [exit, complaint] = await Promise.all([booted.exited, text(booted.stderr)]);
-    if (exit.code !== 7) {
+    if (exit.code !== SAW && exit.code !== SAW_NOT) {
       const missing = complaint.trim() || `a trial sandbox ended with ${exit.signal ?? exit.code}`;
       throw new IsolationUnavailable(missing, await namespacesRemedy(missing));
     }
+    return { latePlacement: exit.code === SAW };
   } catch (error) {
     if (!(error instanceof BootFailed)) throw error;
     throw new IsolationUnavailable(error.message, await namespacesRemedy(error.message));
@@ -34,19 +44,31 @@ export async function tryOut(driver: SandboxDriver, egress?: EnclosureSpec["egre
   }
 }
 
-/** Runs one more, with a network. Returns why that can't be had, where it can't. */
+/** Runs one more to its end, with a network. Returns why that can't be had, where it can't. */
 export async function tryNetwork(driver: SandboxDriver): Promise<EgressUnavailable | undefined> {
+  let enclosure: Enclosure | undefined;
   try {
-    await tryOut(driver, [INTERNET]);
+    enclosure = await driver.create({
+      ...{ id: "probe-network", memoryMiB: 64, cpus: 1, pids: 16, tmpMiB: 1, mounts: [], egress: [INTERNET] },
+      command: ["/bin/sh", "-c", "exit 0"],
+    });
+    await (await enclosure.boot()).exited;
     return undefined;
   } catch (error) {
     if (error instanceof EgressUnavailable) return error;
     const why = error instanceof Error ? error.message : String(error);
     return new EgressUnavailable(why, "This is unexpected: please report it.");
+  } finally {
+    await enclosure?.destroy();
   }
 }
 
-export function isolationOf(premises: Premises, networkless: EgressUnavailable | undefined): Isolation {
+interface Found {
+  readonly latePlacement: boolean;
+  readonly networkless: EgressUnavailable | undefined;
+}
+
+export function isolationOf(premises: Premises, found: Found): Isolation {
   const { limits } = premises.cgroups;
   const ownUsers = premises.uids !== undefined;
   return {
@@ -59,12 +81,17 @@ export function isolationOf(premises: Premises, networkless: EgressUnavailable |
       cpu: limits.cpu ? "cgroup" : "none",
     },
     uidPerSandbox: ownUsers,
-    ...(networkless === undefined ? { egress: premises.networks.way } : {}),
-    lacks: [...lacksOf(premises), ...(networkless === undefined ? [] : [networkless.message])],
+    ...(found.networkless === undefined ? { egress: premises.networks.way } : {}),
+    freezes: premises.cgroups.freezes,
+    latePlacement: found.latePlacement,
+    lacks: [...lacksOf(premises, found), ...(found.networkless === undefined ? [] : [found.networkless.message])],
   };
 }
 
-function lacksOf({ cgroups, uids, tmps, prlimit, bwrap }: Premises): string[] {
+function lacksOf(
+  { cgroups, uids, tmps, prlimit, bwrap }: Premises,
+  { latePlacement }: { readonly latePlacement: boolean },
+): string[] {
   const names = (["memory", "cpu"] as const).filter((name) => !cgroups.limits[name]).join(" and ");
   return [
     ...(names
@@ -72,6 +99,14 @@ function lacksOf({ cgroups, uids, tmps, prlimit, bwrap }: Premises): string[] {
           `No limit on ${names}: control groups can't be made here. Run the worker as root, or in a scope of its own: systemd-run --user --scope -p Delegate=yes …`,
         ]
       : []),
+    ...(cgroups.freezes
+      ? []
+      : [
+          "Idle sandboxes are not frozen: what a function leaves running computes on. That takes control groups of the worker's own.",
+        ]),
+    ...(latePlacement
+      ? []
+      : ["No sandbox is booted before it is needed. Start the worker in a mount namespace of its own."]),
     ...(uids ? [] : ["All sandboxes are the same user of the host. Run the worker as root to give each its own."]),
     ...(tmps
       ? []

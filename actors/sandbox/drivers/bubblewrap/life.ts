@@ -103,6 +103,7 @@ export async function beginLife(spec: LifeSpec): Promise<Booted> {
         // The first process of the pid namespace: the kernel takes all the others with it, and bubblewrap's outer
         // process, its parent, ends once they are gone. Never that one first: the inner one might survive it.
         if (child.exitCode === null && child.signalCode === null) killQuietly(innerPid);
+        await spec.cgroup.thaw().catch(() => {});
       }
       await exited;
     },

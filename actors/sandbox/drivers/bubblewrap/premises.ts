@@ -13,6 +13,7 @@ import { IsolationUnavailable } from "../driver.ts";
 import type { EgressOptions } from "../egress/network.ts";
 import { Networks } from "../egress/networks.ts";
 import { newInstanceName } from "../instance.ts";
+import { LatePlaces } from "../late-places.ts";
 import { hasPrivateMounts } from "../private-mounts.ts";
 import { seccompFilter, thisArchitecture } from "../seccomp/policy.ts";
 import { isReachableByAll, Staging } from "../staging.ts";
@@ -60,6 +61,8 @@ export interface Premises {
   readonly tmps: TmpPool | undefined;
   readonly staging: Staging | undefined;
   readonly networks: Networks;
+  /** Undefined without private mounts, and where mounts can't be shared. */
+  readonly places: LatePlaces | undefined;
   close(): Promise<void>;
 }
 
@@ -95,9 +98,11 @@ export async function openPremises(given: BubblewrapOptions): Promise<Premises> 
   let uids: UidPool | undefined;
   let tmps: TmpPool | undefined;
   let networks: Networks | undefined;
+  let places: LatePlaces | undefined;
   const close = async () => {
     await networks?.close().catch(() => {});
     await tmps?.close();
+    await places?.close();
     await cgroups.close();
     await uids?.close();
     await watchdog.dismiss();
@@ -105,7 +110,7 @@ export async function openPremises(given: BubblewrapOptions): Promise<Premises> 
   try {
     await reapLeftovers(home, cgroups.folders);
     // Sandbox users walk through these folders to what they are shown, and can't list them.
-    for (const path of [home, folder, ...["tmp", "views", "args"].map((each) => join(folder, each))]) {
+    for (const path of [home, folder, ...["tmp", "views", "args", "late"].map((each) => join(folder, each))]) {
       await mkdir(path, { recursive: true });
       await chmod(path, 0o711).catch(() => {});
     }
@@ -123,6 +128,7 @@ export async function openPremises(given: BubblewrapOptions): Promise<Premises> 
       const { usualTmpMiB: usualMiB = 512, readyTmps: ready = 4 } = given;
       tmps = new TmpPool({ folder: join(folder, "tmp"), usualMiB, ready });
     }
+    places = hasPrivateMounts() ? await LatePlaces.open(join(folder, "late")).catch(() => undefined) : undefined;
     const staging = tmps && new Staging(join(folder, "views"));
     const prlimit = await findProgram("prlimit");
     const { path, isTheirs } = await startable(bwrap.path, { uids, staging, folder });
@@ -130,7 +136,10 @@ export async function openPremises(given: BubblewrapOptions): Promise<Premises> 
     const place = { name, folder, bwrap: path, prlimit, topLevel: host.topLevel, gids };
     networks = new Networks(place, given.egress);
     const program = { path, version: bwrap.version, isTheirs };
-    return { name, folder, bwrap: program, prlimit, host, seccompFile, cgroups, uids, tmps, staging, networks, close };
+    return {
+      ...{ name, folder, bwrap: program, prlimit, host, seccompFile, cgroups },
+      ...{ uids, tmps, staging, places, networks, close },
+    };
   } catch (error) {
     await close();
     throw error;

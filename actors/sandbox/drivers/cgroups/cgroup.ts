@@ -3,7 +3,7 @@
  *
  *   v1      one hierarchy per controller (memory, pids, cpu)
  *   v2      one hierarchy for all
- *   hybrid  v1's limits, and v2's own kill switch from a second hierarchy that has no controllers
+ *   hybrid  v1's limits, and v2's own switches to kill and to freeze from a second hierarchy that has no controllers
  *   none    nothing may be made here: nothing is limited, and every method says so by doing nothing
  *
  * All writes are asynchronous and for a reason: moving a process waits 8 to 12 ms for the kernel on an idle machine.
@@ -22,6 +22,10 @@ export interface Cgroup {
   join(pid: number): Promise<void>;
   /** Tells the kernel to kill everything in it; false when this back end can't, and nothing was done. */
   kill(): Promise<boolean>;
+  /** Stops everything in it where it stands, until `thaw`. Does nothing where `Cgroups.freezes` is false. */
+  freeze(): Promise<void>;
+  /** In v1, what was killed while it was frozen needs it to end. */
+  thaw(): Promise<void>;
   setCpus(cpus: number): Promise<void>;
   /** How many of its processes the kernel has ever killed for want of memory. */
   oomKills(): Promise<number>;
@@ -36,6 +40,7 @@ export interface Cgroup {
 export interface Cgroups {
   readonly backEnd: "v1" | "v2" | "hybrid" | "none";
   readonly limits: { readonly memory: boolean; readonly pids: boolean; readonly cpu: boolean };
+  readonly freezes: boolean;
   /** This instance's folder in each hierarchy; the sandboxes' are below. */
   readonly folders: readonly string[];
   create(limits: CgroupLimits): Promise<Cgroup>;
@@ -55,6 +60,8 @@ export const cpuQuotaUs = (cpus: number): number => Math.round(Math.max(1, cpus)
 const nothing: Cgroup = {
   join: async () => {},
   kill: async () => false,
+  freeze: async () => {},
+  thaw: async () => {},
   setCpus: async () => {},
   oomKills: async () => 0,
   memory: async () => ({ currentBytes: 0, peakBytes: 0 }),
@@ -66,6 +73,7 @@ const nothing: Cgroup = {
 export const noCgroups: Cgroups = {
   backEnd: "none",
   limits: { memory: false, pids: false, cpu: false },
+  freezes: false,
   folders: [],
   create: async () => nothing,
   close: async () => {},

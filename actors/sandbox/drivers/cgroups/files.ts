@@ -1,10 +1,16 @@
 /** Reading, writing and removing the files and folders the kernel shows groups as. */
-import { readFile, rmdir, writeFile } from "node:fs/promises";
+import { access, readFile, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 
 export const put = (folder: string, file: string, value: string | number): Promise<void> =>
   writeFile(join(folder, file), String(value));
+
+export const has = (folder: string, file: string): Promise<boolean> =>
+  access(join(folder, file)).then(
+    () => true,
+    () => false,
+  );
 
 /** A file's only number; 0 when the file isn't there or says "max". */
 export async function readNumber(folder: string, file: string): Promise<number> {

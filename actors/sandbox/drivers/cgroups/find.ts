@@ -53,6 +53,8 @@ export async function openCgroups(instance: string, mountinfo: string, membershi
   const unified = found.find((each) => each.version === 2);
   if (Object.keys(places).length > 0) {
     if (unified && (await mayWrite(unified.own))) places.unified = unified.own;
+    const freezer = found.find((each) => each.version === 1 && each.controllers.includes("freezer"));
+    if (!places.unified && freezer && (await mayWrite(freezer.own))) places.freezer = freezer.own;
     return openV1(places, instance).catch(() => noCgroups);
   }
   for (const place of unified ? await v2Places(unified) : []) {

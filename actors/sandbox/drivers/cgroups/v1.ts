@@ -1,14 +1,19 @@
-/** Groups of the first generation: one folder per controller; with v2's kill switch beside them on hybrid hosts. */
+/** Groups of the first generation: one folder per controller; with v2's switches beside them on hybrid hosts. */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Cgroup, type CgroupLimits, type Cgroups, CPU_PERIOD_US, cpuQuotaUs } from "./cgroup.ts";
-import { put, readKey, readNumber, removeGroup } from "./files.ts";
+import { has, put, readKey, readNumber, removeGroup } from "./files.ts";
+
+/** In the v2 hierarchy, since Linux 5.2. */
+const FREEZER = "cgroup.freeze";
 
 /** For each hierarchy found, the folder groups may be made in. */
 export interface V1Places {
   readonly memory?: string;
   readonly pids?: string;
   readonly cpu?: string;
+  /** Not used where there is `unified`, whose freezer is quicker and lets what it holds be killed. */
+  readonly freezer?: string;
   /** The v2 hierarchy without controllers. */
   readonly unified?: string;
 }
@@ -17,10 +22,12 @@ export interface V1Places {
 export async function openV1(places: V1Places, instance: string): Promise<Cgroups> {
   const folders = Object.fromEntries(Object.entries(places).map(([name, place]) => [name, join(place, instance)]));
   for (const folder of Object.values(folders)) await mkdir(folder, { recursive: true });
+  const freezes = folders.unified ? await has(folders.unified, FREEZER) : "freezer" in folders;
   let made = 0;
   return {
     backEnd: places.unified ? "hybrid" : "v1",
     limits: { memory: "memory" in places, pids: "pids" in places, cpu: "cpu" in places },
+    freezes,
     folders: Object.values(folders),
     async create(limits) {
       made += 1;
@@ -70,6 +77,18 @@ class V1Cgroup implements Cgroup {
     );
   }
 
+  async freeze(): Promise<void> {
+    const { unified, freezer } = this.#folders;
+    if (unified) await put(unified, FREEZER, 1);
+    else if (freezer) await put(freezer, "freezer.state", "FROZEN");
+  }
+
+  async thaw(): Promise<void> {
+    const { unified, freezer } = this.#folders;
+    if (unified) await put(unified, FREEZER, 0);
+    else if (freezer) await put(freezer, "freezer.state", "THAWED");
+  }
+
   async setCpus(cpus: number): Promise<void> {
     const { cpu } = this.#folders;
     if (!cpu) return;
@@ -96,6 +115,8 @@ class V1Cgroup implements Cgroup {
   }
 
   async remove(): Promise<void> {
+    // What its freezer holds doesn't die.
+    if (this.#folders.freezer) await this.thaw().catch(() => {});
     await Promise.all(Object.values(this.#folders).map(removeGroup));
   }
 }

@@ -7,7 +7,7 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Cgroup, type CgroupLimits, type Cgroups, CPU_PERIOD_US, cpuQuotaUs } from "./cgroup.ts";
-import { processesIn, put, readKey, readNumber, removeGroup } from "./files.ts";
+import { has, processesIn, put, readKey, readNumber, removeGroup } from "./files.ts";
 
 const wanted = ["memory", "pids", "cpu"] as const;
 type Controller = (typeof wanted)[number];
@@ -35,6 +35,7 @@ export async function openV2(place: string, instance: string): Promise<Cgroups> 
       pids: controllers.includes("pids"),
       cpu: controllers.includes("cpu"),
     },
+    freezes: await has(folder, "cgroup.freeze"),
     folders: [folder],
     async create(limits) {
       made += 1;
@@ -91,6 +92,14 @@ class V2Cgroup implements Cgroup {
       () => true,
       () => false,
     );
+  }
+
+  freeze(): Promise<void> {
+    return put(this.#folder, "cgroup.freeze", 1);
+  }
+
+  thaw(): Promise<void> {
+    return put(this.#folder, "cgroup.freeze", 0);
   }
 
   async setCpus(cpus: number): Promise<void> {

@@ -27,7 +27,9 @@ function onFrame(type, body) {
 
 async function begin(init) {
   const address = await api.listen(init.runtimeApi ?? "127.0.0.1:9001");
-  const candidates = [join(init.taskRoot, "bootstrap"), "/opt/bootstrap"];
+  // A runtime that was added says where its own is; for `provided`, the function or a layer brings it.
+  const own = process.argv[2];
+  const candidates = own ? [own] : [join(init.taskRoot, "bootstrap"), "/opt/bootstrap"];
   const path = candidates.find((candidate) => statSync(candidate, { throwIfNoEntry: false })?.isFile());
   if (!path) return refuseEntrypoint(`Couldn't find valid bootstrap(s): [${candidates.join(" ")}]`);
   try {

@@ -64,6 +64,10 @@ describe("groups of the second generation, on a tree that looks like theirs", ()
     expect(await read("mayfly-x", "1", "cpu.max")).toBe("200000 100000");
     await cgroup.join(4242);
     expect(await read("mayfly-x", "1", "cgroup.procs")).toBe("4242");
+    await cgroup.freeze();
+    expect(await read("mayfly-x", "1", "cgroup.freeze")).toBe("1");
+    await cgroup.thaw();
+    expect(await read("mayfly-x", "1", "cgroup.freeze")).toBe("0");
     await cgroup.kill();
     expect(await read("mayfly-x", "1", "cgroup.kill")).toBe("1");
   });

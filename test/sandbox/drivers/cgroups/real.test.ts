@@ -7,7 +7,12 @@ import type { Cgroup, Cgroups } from "../../../../actors/sandbox/drivers/cgroups
 import { openCgroups } from "../../../../actors/sandbox/drivers/cgroups/find.ts";
 
 const own = (file: string) => readFileSync(`/proc/self/${file}`, "utf8");
-const open = () => openCgroups(`mayfly-test-${process.pid}`, own("mountinfo"), own("cgroup"));
+const open = (mountinfo = own("mountinfo")) => openCgroups(`mayfly-test-${process.pid}`, mountinfo, own("cgroup"));
+/** What a host of the first generation alone has. */
+const withoutV2 = own("mountinfo")
+  .split("\n")
+  .filter((line) => !line.includes(" - cgroup2 "))
+  .join("\n");
 
 const available =
   process.platform === "linux" &&
@@ -26,8 +31,8 @@ describe.skipIf(!available)("groups on this host's kernel", () => {
     expect(cgroups.folders.filter((folder) => existsSync(folder))).toEqual([]);
   });
 
-  const make = async (memoryMiB: number): Promise<Cgroup> => {
-    cgroups = await open();
+  const make = async (memoryMiB: number, mountinfo?: string): Promise<Cgroup> => {
+    cgroups = await open(mountinfo);
     cgroup = await cgroups.create({ memoryBytes: memoryMiB << 20, pids: 16, cpus: 0.5 });
     return cgroup;
   };
@@ -36,7 +41,7 @@ describe.skipIf(!available)("groups on this host's kernel", () => {
     const child = spawn("/bin/sh", ["-c", `read -r _; ${script}`], { stdio: ["pipe", "pipe", "ignore"] });
     const exit = once(child, "exit");
     await cgroup?.join(child.pid ?? 0);
-    child.stdin.end("\n");
+    child.stdin.write("\n");
     return { child, exit };
   };
 
@@ -72,6 +77,33 @@ describe.skipIf(!available)("groups on this host's kernel", () => {
     await group.remove();
     await group.remove();
     expect(cgroups.folders.filter((folder) => existsSync(join(folder, "1")))).toEqual([]);
+  });
+
+  test.each([
+    { generation: "the host's own", mountinfo: own("mountinfo") },
+    { generation: "the first", mountinfo: withoutV2 },
+  ])("freeze what is in them and let it go on or be killed: $generation generation", async ({ mountinfo }) => {
+    const group = await make(64, mountinfo);
+    if (!cgroups.freezes) return;
+    const { child, exit } = await sleeper("while read -r _; do echo heard; done");
+    const state = () =>
+      cgroups.folders
+        .flatMap((folder) => [join(folder, "1/freezer.state"), join(folder, "1/cgroup.events")])
+        .filter((path) => existsSync(path))
+        .map((path) => readFileSync(path, "utf8"))
+        .join();
+    child.stdin.write("\n");
+    await once(child.stdout, "data");
+    await group.freeze();
+    await expect.poll(state).toMatch(/FROZEN|frozen 1/);
+    child.stdin.write("\n");
+    const heard = once(child.stdout, "data");
+    await group.thaw();
+    await heard;
+    await group.freeze();
+    if (!(await group.kill())) child.kill("SIGKILL");
+    await group.thaw();
+    expect(await exit).toEqual([null, "SIGKILL"]);
   });
 
   test("refuse a process that is gone", async () => {

@@ -1,0 +1,54 @@
+/** What a sandbox takes from the worker it lives on. */
+import type { FunctionSpec } from "../../subjects/function.ts";
+import type { EnclosureSpec, SandboxDriver } from "./drivers/driver.ts";
+import type { RuntimeInit } from "./frames.ts";
+import type { SandboxInput } from "./machine.ts";
+import type { StemCells } from "./stem-cells/pool.ts";
+
+/** Lambda gives one processor at 1,769 MB, and more or less of it in proportion. Source: Lambda developer guide, memory. */
+const MIB_PER_CPU = 1769;
+const PIDS = 1024;
+
+/** What a runtime needs to run inside: from the runtime catalogue and the code cache. */
+export interface Furnishing {
+  readonly command: readonly string[];
+  readonly mounts: ReadonlyArray<{ readonly from: string; readonly to: string }>;
+  readonly init: RuntimeInit;
+  /** What our own part inside takes beside the function's memory. */
+  readonly overheadMiB: number;
+  /** The code isn't needed any more. */
+  release(): void;
+}
+
+export interface SandboxWorld {
+  readonly driver: SandboxDriver;
+  /** Sandboxes that are booted before they are needed, where there are any. */
+  readonly stems?: Pick<StemCells, "take">;
+  /** Fetches code, resolves the runtime. Rejects with an Error whose `name` becomes the error type. */
+  furnish(spec: FunctionSpec, sandboxId: string): Promise<Furnishing>;
+  /** One line of function output. */
+  log(sandbox: SandboxInput, text: string): void;
+  /** Resolves when the lines so far have left this process; rejects when they can't. */
+  logged(): Promise<void>;
+  /** Something of a sandbox could not be removed. */
+  leftBehind(sandbox: SandboxInput, error: unknown): void;
+  us(): number;
+}
+
+/** The place a function of `spec` runs in. */
+export function enclosureFor(
+  id: string,
+  spec: Pick<FunctionSpec, "memoryMiB" | "tmpMiB" | "egress">,
+  { mounts, command, overheadMiB }: Pick<Furnishing, "mounts" | "command" | "overheadMiB">,
+): EnclosureSpec {
+  return {
+    id,
+    memoryMiB: spec.memoryMiB + overheadMiB,
+    cpus: spec.memoryMiB / MIB_PER_CPU,
+    pids: PIDS,
+    tmpMiB: spec.tmpMiB,
+    mounts,
+    ...(spec.egress === undefined ? {} : { egress: spec.egress }),
+    command,
+  };
+}
