@@ -1,7 +1,8 @@
 /** The runtimes of this host, for functions that run on it. Only loaded by commands that need it. */
 
-import { knownRuntimes, listRuntimes, nodeMajor, resolveRuntime } from "../actors/sandbox/runtimes/catalogue.ts";
+import { knownRuntimes, listRuntimes, resolveRuntime } from "../actors/sandbox/runtimes/catalogue.ts";
 import { installRuntime } from "../actors/sandbox/runtimes/install.ts";
+import { nodeMajor } from "../actors/sandbox/runtimes/node-interpreter.ts";
 import type { Home } from "./embedded/home.ts";
 import type { Language } from "./package/detect.ts";
 

@@ -11,7 +11,7 @@ export const Place = json(
     poolId: Token,
     memoryMiB: z.number(),
     runtime: z.string(),
-    architecture: Architecture,
+    architecture: Architecture.default("x86_64"),
     avoid: z.array(Token),
   }),
 );

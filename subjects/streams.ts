@@ -24,6 +24,8 @@ export interface StreamPlan {
   readonly hasDepth?: true;
   /** Messages may be kept back until their time, where the server can do it. */
   readonly hasSchedules?: true;
+  /** Messages are written to the disk together, some milliseconds later: what comes in them is lost with the server's process. */
+  readonly isWrittenLater?: true;
 }
 
 export const LOGS_STREAM = "LOGS";
@@ -44,6 +46,7 @@ export const STREAMS: readonly StreamPlan[] = [
     maxAgeMs: DAY_MS,
     maxBytes: 256 * MIB,
     description: "function output, one line a message",
+    isWrittenLater: true,
   },
   {
     name: STATE_STREAM,
@@ -51,6 +54,7 @@ export const STREAMS: readonly StreamPlan[] = [
     maxAgeMs: DAY_MS,
     maxBytes: 64 * MIB,
     description: "lives of actors that were not plain warm successes: answers why a call was slow",
+    isWrittenLater: true,
   },
   ...ASYNC_STREAMS.map((name, shard) => ({
     name,

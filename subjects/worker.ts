@@ -75,7 +75,7 @@ export const Heartbeat = json(
     host: z.string(),
     state: z.enum(["joining", "ready", "draining", "gone"]),
     runtimes: z.array(z.string()),
-    architecture: Architecture,
+    architecture: Architecture.default("x86_64"),
     isolation: z.string(),
     capacityMiB: z.number(),
     busyMiB: z.number(),

@@ -67,15 +67,21 @@ function publishOptions(said: Said) {
 /** From Node's pool: the encoder the client would use takes memory of its own for every message. */
 const bytesOf = ({ payload }: Said): Uint8Array => (typeof payload === "string" ? Buffer.from(payload) : payload);
 
+/** How long news may wait for something to travel with: less than a watcher notices. */
+const NEWS_MS = 2;
+
 /**
- * What is said in one turn of the event loop leaves in one write: at 64 in flight the system call is the dearest part of a
- * message. Order is kept, also against requests.
+ * What is said in one turn of the event loop leaves in one write, and news with the next one: waking the other end is the
+ * dearest part of a message. Order is kept, also against requests.
  */
 export function natsNetwork(connection: NatsConnection): Network {
   let waiting: Said[] = [];
+  let isLeaving = false;
+  let isNewsLeaving = false;
   const leave = () => {
     const leaving = waiting;
     waiting = [];
+    isLeaving = false;
     if (connection.isClosed()) return;
     for (const said of leaving) send(said);
   };
@@ -100,7 +106,19 @@ export function natsNetwork(connection: NatsConnection): Network {
       return { drain: () => (connection.isClosed() ? Promise.resolve() : subscription.drain()) };
     },
     publish(said) {
-      if (waiting.push(said) === 1) setImmediate(leave);
+      waiting.push(said);
+      if (isLeaving) return;
+      if (said.isNews === true) {
+        if (isNewsLeaving) return;
+        isNewsLeaving = true;
+        setTimeout(() => {
+          isNewsLeaving = false;
+          leave();
+        }, NEWS_MS);
+        return;
+      }
+      isLeaving = true;
+      setImmediate(leave);
     },
     async deliver(said) {
       leave();

@@ -28,6 +28,7 @@ import { followed, Life } from "./life.ts";
 import type { Message, Subscription } from "./port.ts";
 import { refusalSaid } from "./replies.ts";
 import type { EndpointStatistics } from "./statistics.ts";
+import { stepping } from "./stepping.ts";
 import type { Ask, Delivery, Hear, Saying, Wiring } from "./wiring.ts";
 
 export interface PopulationOptions<L extends AnyActorLogic> {
@@ -50,9 +51,10 @@ export interface PopulationOptions<L extends AnyActorLogic> {
   readonly ended?: (key: string, snapshot: SnapshotFrom<L>) => void;
 }
 
+/** Emptied at its end: the engine's older tables of a busy map hold what was in them until the next full collection. */
 interface Member<L extends AnyActorLogic> {
-  readonly actor: Actor<L>;
-  readonly life: Life;
+  actor: Actor<L> | undefined;
+  life: Life | undefined;
   readonly inspected: Subscription | undefined;
 }
 
@@ -73,7 +75,7 @@ export class Population<L extends AnyActorLogic> {
   constructor(component: Component, options: PopulationOptions<L>) {
     this.#component = component;
     this.#options = options;
-    this.#logic = followed(options.logic, (key) => this.#members.get(key)?.life);
+    this.#logic = followed(stepping(options.logic), (key) => this.#members.get(key)?.life);
     component.add(this);
   }
 
@@ -100,19 +102,20 @@ export class Population<L extends AnyActorLogic> {
   }
 
   snapshots(): Array<readonly [string, SnapshotFrom<L>]> {
-    return [...this.#members].map(([key, { actor }]) => [key, actor.getSnapshot()] as const);
+    return [...this.#members].flatMap(([key, { actor }]) =>
+      actor === undefined ? [] : [[key, actor.getSnapshot()] as const],
+    );
   }
 
   snapshot(key: string): SnapshotFrom<L> | undefined {
-    return this.#members.get(key)?.actor.getSnapshot();
+    return this.#members.get(key)?.actor?.getSnapshot();
   }
 
   /** Sends to one actor; false when there is none of that key. */
   send(key: string, event: EventFromLogic<L>): boolean {
-    const member = this.#members.get(key);
-    if (member === undefined) return false;
-    member.actor.send(event);
-    return true;
+    const actor = this.#members.get(key)?.actor;
+    actor?.send(event);
+    return actor !== undefined;
   }
 
   sendAll(event: EventFromLogic<L>): void {
@@ -212,7 +215,8 @@ export class Population<L extends AnyActorLogic> {
       if (said === undefined) return;
       for (const each of Array.isArray(said) ? said : [said]) {
         this.#component.network.publish(each);
-        this.#component.statistics.answered(each.subject, each.error);
+        // News answers nobody, and looking for who asked for it isn't free.
+        if (each.isNews !== true) this.#component.statistics.answered(each.subject, each.error);
       }
     } catch (error) {
       this.#component.log.error(
@@ -267,10 +271,14 @@ export class Population<L extends AnyActorLogic> {
     if (member === undefined) return;
     this.#members.delete(key);
     if (this.size === 0) this.#emptied?.();
-    const snapshot = member.actor.getSnapshot() as SnapshotFrom<L>;
+    const { actor, life, inspected } = member;
+    member.actor = undefined;
+    member.life = undefined;
+    if (actor === undefined) return;
+    const snapshot = actor.getSnapshot() as SnapshotFrom<L>;
     const { brief } = this.#options;
-    if (brief !== undefined) member.life.tell(brief.about(snapshot), brief.worthKeeping(snapshot));
-    void member.inspected?.drain();
+    if (brief !== undefined) life?.tell(brief.about(snapshot), brief.worthKeeping(snapshot));
+    void inspected?.drain();
     this.#options.ended?.(key, snapshot);
   }
 }

@@ -19,6 +19,8 @@ export interface Said {
   readonly replyTo?: string;
   /** Somebody waits for it: if it can't be sent, a refusal that says so is sent in its place. */
   readonly isAnswer?: boolean;
+  /** Nobody waits for it: it may leave a moment later, with what is said next. It overtakes nothing and nothing overtakes it. */
+  readonly isNews?: boolean;
   /** For the statistics, where it answers a request: what went wrong. */
   readonly error?: string;
 }

@@ -4,6 +4,7 @@ import {
   DiscardPolicy,
   type JetStreamManager,
   jetstreamManager,
+  PersistMode,
   RetentionPolicy,
   StorageType,
   type StreamConfig,
@@ -75,7 +76,7 @@ function changeable(plan: StreamPlan, { asyncDepth }: StreamOptions): Partial<St
   };
 }
 
-/** Servers silently ignore what they don't know: the depth per subject and the schedules are then off. */
+/** Servers silently ignore what they don't know: depth per subject, schedules and writing later are then off. */
 function fixed(plan: StreamPlan, { replicas }: StreamOptions): Partial<StreamConfig> {
   const isQueue = plan.isWorkQueue === true;
   return {
@@ -86,5 +87,7 @@ function fixed(plan: StreamPlan, { replicas }: StreamOptions): Partial<StreamCon
     duplicate_window: nanos(DUPLICATE_WINDOW_MS),
     allow_direct: true,
     ...(isQueue ? { max_consumers: MAX_CONSUMERS } : {}),
+    // Only a stream on one server has the choice: with replicas the others hold what one hasn't written yet.
+    ...(plan.isWrittenLater === true && replicas === 1 ? { persist_mode: PersistMode.Async } : {}),
   };
 }

@@ -4,7 +4,7 @@
  */
 import type { StateValue } from "xstate";
 import { History, State, type Transition } from "../../subjects/state.ts";
-import type { Clock, Network } from "./port.ts";
+import type { Clock, Network, Said } from "./port.ts";
 import { say } from "./wiring.ts";
 
 /** `busy.running` for a nested state; parallel regions are joined with `+`. */
@@ -41,16 +41,20 @@ export function tellTransitions(network: Network, clock: Clock): Teller {
   };
   return {
     moved(transition) {
-      network.publish(say(State, { actor: transition.actor, id: transition.id }, transition));
+      network.publish(news(State, transition));
     },
     lived(transition, keep) {
-      const address = { actor: transition.actor, id: transition.id };
-      network.publish(say(State, address, transition));
+      network.publish(news(State, transition));
       if (!keep || !mayKeep()) return;
       const told =
         leftOut === 0 ? transition : { ...transition, about: { ...transition.about, leftOutBefore: leftOut } };
       leftOut = 0;
-      network.publish(say(History, address, told));
+      network.publish(news(History, told));
     },
   };
 }
+
+const news = (contract: typeof State | typeof History, transition: Transition): Said => ({
+  ...say(contract, transition, transition),
+  isNews: true,
+});

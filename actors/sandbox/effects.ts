@@ -1,29 +1,24 @@
 /**
  * A sandbox's process: made by a driver, spoken to in frames. Everything of a sandbox that touches the world is in here.
  *
- * One callback actor lives as long as the sandbox. It hears boot, deliver, freeze, thaw and kill; it tells the machine what the process
- * said. When it ends, the enclosure is destroyed with everything in it.
+ * One callback actor lives as long as the sandbox. It hears boot, deliver, freeze, thaw and kill; it tells the machine what
+ * the process said. When it ends, the enclosure is destroyed with everything in it.
  */
 import { fromCallback } from "xstate";
 import type { FunctionSpec } from "../../subjects/function.ts";
 import type { Call } from "../../subjects/worker.ts";
 import type { Booted, Enclosure } from "./drivers/driver.ts";
-import { encodeEvent, encodeInit, FrameDecoder, type LogLevel, type RuntimeFrame, type RuntimeInit } from "./frames.ts";
-import { droppedLines } from "./lines.ts";
-import { LogAllowance } from "./log-allowance.ts";
-import { isKept } from "./log-format.ts";
-import { LogTail } from "./log-tail.ts";
+import { encodeEvent, encodeInit, FrameDecoder, type RuntimeFrame } from "./frames.ts";
+import { FunctionLog } from "./function-log.ts";
+import { goneSoon, takeLeave } from "./leave-taking.ts";
 import { type ProcessCommand, type SandboxEvent, type SandboxInput, sandboxMachine } from "./machine.ts";
-import { lines, MAX_LINE } from "./output-lines.ts";
+import { lines } from "./output-lines.ts";
 import { initError, MAX_RESPONSE_BYTES, responseTooLarge } from "./policy.ts";
+import type { InitPhase, RuntimeInit, ShutdownReason } from "./runtime-init.ts";
 import { enclosureFor, type Furnishing, type SandboxWorld } from "./world.ts";
 
 const MIB = 1024 * 1024;
 const MEMORY_SAMPLE_MS = 1000;
-/** Output that may be on its way at a time: who writes faster waits, as for a pipe that is full. */
-const LOG_WINDOW_BYTES = 1024 * 1024;
-/** What a line takes beside its text, so that empty ones count too. */
-const LINE_BYTES = 128;
 
 export const sandboxLogic = (world: SandboxWorld) =>
   sandboxMachine.provide({ actors: { process: processLogic(world) } });
@@ -32,11 +27,11 @@ const processLogic = (world: SandboxWorld) =>
   fromCallback<ProcessCommand, SandboxInput, SandboxEvent>(({ input, sendBack, receive }) => {
     const process = new SandboxProcess(world, input, sendBack);
     receive((command) => {
-      if (command.type === "boot") process.boot(command.spec);
+      if (command.type === "boot") process.boot(command.spec, command.phase);
       else if (command.type === "deliver") process.deliver(command.call, command.payload, command.deadlineAt);
       else if (command.type === "freeze") process.freeze();
       else if (command.type === "thaw") process.thaw();
-      else void process.kill();
+      else void process.kill(command.reason);
     });
     return () => void process.destroy().catch((error: unknown) => world.leftBehind(input, error));
   });
@@ -45,8 +40,7 @@ class SandboxProcess {
   readonly #world: SandboxWorld;
   readonly #sandbox: SandboxInput;
   readonly #tell: (event: SandboxEvent) => void;
-  readonly #tail = new LogTail();
-  readonly #allowance = new LogAllowance();
+  readonly #log: FunctionLog;
   #enclosure: Enclosure | undefined;
   #furnishing: Furnishing | undefined;
   #booted: Booted | undefined;
@@ -60,23 +54,29 @@ class SandboxProcess {
   #bootedUs = 0;
   #peakMiB = 0;
   #sampledMs = 0;
-  #loggedBytes = 0;
   #destroyed = false;
+  /** The present life has extensions. */
+  #lingers = false;
+  /** What they are told when the sandbox goes. */
+  #reason: ShutdownReason = "spindown";
 
   constructor(world: SandboxWorld, sandbox: SandboxInput, tell: (event: SandboxEvent) => void) {
     this.#world = world;
     this.#sandbox = sandbox;
+    this.#log = new FunctionLog(world, sandbox, () =>
+      this.#booted === undefined ? [] : [this.#booted.channel, this.#booted.stdout, this.#booted.stderr],
+    );
     this.#tell = (event) => {
       if (!this.#destroyed) tell(event);
     };
   }
 
-  boot(spec: FunctionSpec): void {
+  boot(spec: FunctionSpec, phase: InitPhase): void {
     this.#turn += 1;
-    this.#booting = this.#boot(spec, this.#turn);
+    this.#booting = this.#boot(spec, phase, this.#turn);
   }
 
-  async #boot(spec: FunctionSpec, turn: number): Promise<void> {
+  async #boot(spec: FunctionSpec, phase: InitPhase, turn: number): Promise<void> {
     const startedUs = this.#world.us();
     try {
       await this.#lastLife;
@@ -91,10 +91,12 @@ class SandboxProcess {
       const booted = stem?.booted ?? (await this.#enclosure.boot());
       if (this.#destroyed) return await this.destroy();
       if (turn !== this.#turn) return await booted.kill();
-      this.#live(booted, this.#furnishing.init);
+      this.#lingers = this.#furnishing.lingers === true;
+      this.#reason = "spindown";
+      this.#live(booted, { ...this.#furnishing.init, phase });
       this.#bootedUs = this.#world.us();
       const createUs = Math.round(this.#bootedUs - startedUs);
-      this.#tell({ type: "process.booted", createUs, fromStem: stem !== undefined });
+      this.#tell({ type: "process.booted", createUs, fromStem: stem !== undefined, lingers: this.#lingers });
     } catch (error) {
       if (turn !== this.#turn) return;
       const { name, message } = error instanceof Error ? error : new Error(String(error));
@@ -106,7 +108,7 @@ class SandboxProcess {
   }
 
   deliver(call: Call, payload: Uint8Array, deadlineAt: number): void {
-    this.#tail.start(call.tail);
+    this.#log.tail.start(call.tail);
     this.#booted?.channel.write(
       encodeEvent(
         {
@@ -125,7 +127,9 @@ class SandboxProcess {
 
   /** One that can't be frozen computes on. */
   freeze(): void {
-    this.#enclosure?.freeze().catch((error: unknown) => this.#world.leftBehind(this.#sandbox, error));
+    this.#enclosure?.freeze().catch((error: unknown) => {
+      if (!this.#destroyed) this.#world.leftBehind(this.#sandbox, error);
+    });
   }
 
   /** Not waited for: an event that is delivered meanwhile is read as soon as somebody can. */
@@ -134,18 +138,26 @@ class SandboxProcess {
     this.#enclosure?.thaw().catch(() => booted?.kill());
   }
 
-  kill(): Promise<void> {
+  kill(reason: ShutdownReason): Promise<void> {
     const booted = this.#booted;
     this.#booted = undefined;
-    const killed = booted?.kill() ?? Promise.resolve();
+    const killed = booted === undefined ? Promise.resolve() : this.#end(booted, reason);
     this.#turn += 1;
     this.#lastLife = Promise.all([killed, this.#booting]);
-    return killed;
+    return killed.then(() => this.#tell({ type: "process.gone", us: this.#world.us() }));
+  }
+
+  #end(booted: Booted, reason: ShutdownReason): Promise<void> {
+    return this.#lingers ? takeLeave(booted, reason) : booted.kill();
   }
 
   async destroy(): Promise<void> {
     this.#destroyed = true;
     try {
+      if (this.#booted !== undefined && this.#lingers) {
+        await this.#enclosure?.thaw();
+        await takeLeave(this.#booted, this.#reason);
+      }
       await this.#enclosure?.destroy();
     } finally {
       this.#furnishing?.release();
@@ -157,14 +169,17 @@ class SandboxProcess {
     const decoder = new FrameDecoder();
     booted.channel.on("data", (chunk: Buffer) => {
       const { frames, error } = decoder.push(chunk);
-      for (const frame of frames) if (this.#booted === booted) this.#heard(frame);
+      for (const frame of frames) {
+        if (this.#booted === booted) this.#heard(frame, booted);
+        else if (frame.type === "log" && this.#lingers) this.#log.add(frame.text, frame.level);
+      }
       if (error === null) return;
-      this.#log(`${error.name}: ${error.message}`, "ERROR");
+      this.#log.add(`${error.name}: ${error.message}`, "ERROR");
       void booted.kill();
     });
     booted.channel.on("error", () => {});
-    lines(booted.stdout, (line) => this.#log(line, "NONE"));
-    lines(booted.stderr, (line) => this.#log(line, "NONE"));
+    lines(booted.stdout, (line) => this.#log.add(line, "NONE"));
+    lines(booted.stderr, (line) => this.#log.add(line, "NONE"));
     void booted.exited.then((exit) => {
       if (this.#booted !== booted) return;
       this.#booted = undefined;
@@ -180,13 +195,17 @@ class SandboxProcess {
     booted.channel.write(encodeInit(init));
   }
 
-  #heard(frame: RuntimeFrame): void {
+  #heard(frame: RuntimeFrame, booted: Booted): void {
     const us = this.#world.us();
     switch (frame.type) {
       case "ready":
         this.#sample();
-        return this.#tell({ type: "process.ready", initUs: Math.round(us - this.#bootedUs) });
+        this.#lingers = frame.lingers === true;
+        return this.#tell({ type: "process.ready", initUs: Math.round(us - this.#bootedUs), lingers: this.#lingers });
+      case "settled":
+        return this.#tell({ type: "process.settled", us });
       case "initError":
+        this.#reason = "failure";
         return this.#tell({
           type: "process.initFailed",
           error: initError(frame.errorType, frame.payload.toString("utf8")),
@@ -204,47 +223,35 @@ class SandboxProcess {
         return this.#tell({ type: "process.failed", requestId: frame.requestId, error, us, usage: this.#usage() });
       }
       case "log":
-        for (let at = 0; at === 0 || at < frame.text.length; at += MAX_LINE) {
-          this.#log(frame.text.slice(at, at + MAX_LINE), frame.level);
-        }
-        return;
+        return this.#log.add(frame.text, frame.level);
       case "exit":
         this.#ownExit = { code: frame.code, signal: frame.signal };
+        // Whether a kill was for its memory is known at the end only.
+        if (this.#lingers && frame.signal !== "SIGKILL") this.#leftOthersBehind(booted, this.#ownExit, us);
         return;
     }
   }
 
-  #log(text: string, level: LogLevel): void {
-    if (!isKept(this.#sandbox.spec, text, level)) return;
-    this.#tail.add(text);
-    if (!this.#allowance.admits(text.length, this.#world.us())) return;
-    this.#tellMissing();
-    this.#world.log(this.#sandbox, text);
-    this.#loggedBytes += text.length + LINE_BYTES;
-    if (this.#loggedBytes > LOG_WINDOW_BYTES) void this.#waitForLog();
-  }
-
-  /** Reads nothing from the process until what it wrote has left: a flood costs the function time, not the worker memory. */
-  async #waitForLog(): Promise<void> {
-    this.#loggedBytes = Number.NEGATIVE_INFINITY;
-    const streams = this.#booted === undefined ? [] : [this.#booted.channel, this.#booted.stdout, this.#booted.stderr];
-    for (const stream of streams) stream.pause();
-    await this.#world.logged().catch(() => {});
-    this.#loggedBytes = 0;
-    for (const stream of streams) stream.resume();
-  }
-
-  /** Beside what is let through, and at the end of an invocation. */
-  #tellMissing(): void {
-    const missing = this.#allowance.missing();
-    if (missing === undefined) return;
-    for (const line of droppedLines(this.#sandbox, missing, Date.now())) this.#world.log(this.#sandbox, line);
+  /** The function's own process has ended, and its extensions are being told by their host. */
+  #leftOthersBehind(booted: Booted, exit: { code: number | null; signal: string | null }, us: number): void {
+    this.#booted = undefined;
+    this.#ownExit = undefined;
+    const gone = goneSoon(booted);
+    this.#lastLife = gone;
+    this.#tell({
+      type: "process.exited",
+      exit: { ...exit, outOfMemory: false },
+      us,
+      usage: this.#usage(),
+      lingers: true,
+    });
+    void gone.then(() => this.#tell({ type: "process.gone", us: this.#world.us() }));
   }
 
   #usage() {
-    this.#tellMissing();
+    this.#log.tellMissing();
     if (Date.now() - this.#sampledMs > MEMORY_SAMPLE_MS) this.#sample();
-    return { peakMemoryMiB: this.#peakMiB, tail: this.#tail.end() };
+    return { peakMemoryMiB: this.#peakMiB, tail: this.#log.tail.end() };
   }
 
   /** Reading the peak is slower than a warm invocation: once a second at most, and not waited for. */

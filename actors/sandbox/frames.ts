@@ -7,15 +7,18 @@
  * |------|-------------|---------|------|
  * | 0x01 | `init`      | worker  | JSON {@link RuntimeInit}; the first frame, sent once |
  * | 0x02 | `event`     | worker  | u32 header length, JSON {@link EventHeader}, payload |
- * | 0x11 | `ready`     | runtime | empty: init is done, events are welcome; sent once |
+ * | 0x03 | `shutdown`  | worker  | JSON {@link Shutdown}: to a host that lingers, which ends by itself then |
+ * | 0x11 | `ready`     | runtime | empty, or u8 1 of a host that lingers: init is done, events are welcome; sent once |
  * | 0x12 | `initError` | runtime | u8 length and error type, error JSON; the runtime exits afterwards |
  * | 0x13 | `response`  | runtime | u8 length and request id, u8 length and content type, payload |
  * | 0x14 | `error`     | runtime | u8 length and request id, u8 length and error type, error JSON |
  * | 0x15 | `log`       | runtime | u8 level, f64 epoch ms, u8 length and request id, text (may hold line feeds: one frame is one message) |
- * | 0x16 | `exit`      | custom-runtime host | JSON `{code, signal}`: how the function's own `bootstrap` process ended |
+ * | 0x16 | `exit`      | host    | JSON `{code, signal}`: how the function's own process ended |
+ * | 0x17 | `settled`   | host    | empty: the next event is welcome |
  *
  * An empty content type means `application/json`. An empty request id in a log means that no invocation was running.
- * `response` and `error` end the invocation and say that the next event is welcome.
+ * `response` and `error` end the invocation and say that the next event is welcome. A host that lingers has extensions,
+ * which are at work longer than the function: there `settled` is what welcomes the next event.
  *
  * The other end is code of a stranger: the decoder promises bounded memory, few frames to act on and a named error,
  * whatever arrives. `ready`, `initError` and `exit` are sent once at most. No event is sent before the last one's answer
@@ -24,6 +27,7 @@
  */
 
 import { isUtf8 } from "node:buffer";
+import type { LogLevel, RuntimeInit, Shutdown } from "./runtime-init.ts";
 
 /** Payload bytes of the greatest request or buffered response (6 MiB and 100 bytes, as Lambda has it). */
 export const maxPayloadBytes = 6_291_556;
@@ -31,26 +35,8 @@ export const maxPayloadBytes = 6_291_556;
 /** The greatest length a frame may announce: a payload, and room for what accompanies it. */
 export const maxFrameBytes = maxPayloadBytes + 64 * 1024;
 
-/** Log levels by their number on the wire. `0` marks text without a level of its own. */
-export const logLevels = ["NONE", "TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"] as const;
-export type LogLevel = (typeof logLevels)[number];
-
-/** All that a booted runtime learns about the function it is going to be. The whole environment arrives here. */
-export interface RuntimeInit {
-  readonly env: Readonly<Record<string, string>>;
-  readonly handler: string;
-  readonly runtime: string;
-  /** Where the code lies inside the sandbox; `/var/task`. */
-  readonly taskRoot: string;
-  readonly functionName: string;
-  readonly functionVersion: string;
-  readonly memoryMiB: number;
-  readonly logFormat: "Text" | "JSON";
-  /** Messages below it are dropped by the runtime; without it none are. */
-  readonly logLevel?: Exclude<LogLevel, "NONE">;
-  /** Where the custom-runtime host serves the Runtime API. Default `127.0.0.1:9001`. */
-  readonly runtimeApi?: string;
-}
+/** Log levels by their number on the wire. */
+export const logLevels = ["NONE", "TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"] as const satisfies LogLevel[];
 
 /** What accompanies a payload into the runtime. */
 export interface EventHeader {
@@ -67,7 +53,7 @@ export interface EventHeader {
 }
 
 export type RuntimeFrame =
-  | { readonly type: "ready" }
+  | { readonly type: "ready"; readonly lingers?: true }
   | { readonly type: "initError"; readonly errorType: string; readonly payload: Buffer }
   | { readonly type: "response"; readonly requestId: string; readonly contentType: string; readonly payload: Buffer }
   | { readonly type: "error"; readonly requestId: string; readonly errorType: string; readonly payload: Buffer }
@@ -79,7 +65,8 @@ export type RuntimeFrame =
       readonly requestId: string;
       readonly text: string;
     }
-  | { readonly type: "exit"; readonly code: number | null; readonly signal: string | null };
+  | { readonly type: "exit"; readonly code: number | null; readonly signal: string | null }
+  | { readonly type: "settled" };
 
 /** Why the stream can't be read any further. There is no way to find the next frame after one of these. */
 export class FrameError extends Error {
@@ -101,14 +88,19 @@ const typeNames: ReadonlyMap<number, RuntimeFrame["type"]> = new Map([
   [0x14, "error"],
   [0x15, "log"],
   [0x16, "exit"],
+  [0x17, "settled"],
 ]);
 
 /** The frame that turns a booted runtime into a function. */
-export function encodeInit(init: RuntimeInit): Buffer {
-  const body = Buffer.from(JSON.stringify(init));
+export const encodeInit = (init: RuntimeInit): Buffer => encodeJson(0x01, init);
+
+export const encodeShutdown = (shutdown: Shutdown): Buffer => encodeJson(0x03, shutdown);
+
+function encodeJson(type: number, value: object): Buffer {
+  const body = Buffer.from(JSON.stringify(value));
   const frame = Buffer.allocUnsafe(lengthBytes + 1 + body.length);
   frame.writeUInt32BE(1 + body.length, 0);
-  frame[lengthBytes] = 0x01;
+  frame[lengthBytes] = type;
   body.copy(frame, lengthBytes + 1);
   return frame;
 }
@@ -139,13 +131,13 @@ export class FrameDecoder {
   #pending = Buffer.alloc(0);
   #filled = 0;
   #error: FrameError | null = null;
-  #answersInPiece = 0;
+  readonly #saidInPiece = new Set<string>();
   readonly #saidOnce = new Set<RuntimeFrame["type"]>();
 
   push(chunk: Buffer): { readonly frames: readonly RuntimeFrame[]; readonly error: FrameError | null } {
     const frames: RuntimeFrame[] = [];
     if (this.#error) return { frames, error: this.#error };
-    this.#answersInPiece = 0;
+    this.#saidInPiece.clear();
     try {
       const rest = this.#filled > 0 ? this.#finishPending(chunk, frames) : chunk;
       this.#cut(rest, frames);
@@ -186,9 +178,10 @@ export class FrameDecoder {
   /** Judged by its type before it is read, so that refusing costs nothing. */
   #parse(frame: Buffer): RuntimeFrame {
     const type = typeNames.get(frame[0] ?? 0);
-    if (type === "response" || type === "error") {
-      this.#answersInPiece += 1;
-      if (this.#answersInPiece > 1) throw new FrameError("unexpected", "an answer without an event");
+    if (type === "response" || type === "error" || type === "settled") {
+      const what = type === "settled" ? type : "an answer";
+      if (this.#saidInPiece.has(what)) throw new FrameError("unexpected", `${what} without an event`);
+      this.#saidInPiece.add(what);
     } else if (type !== undefined && type !== "log") {
       if (this.#saidOnce.has(type)) throw new FrameError("unexpected", `a second ${type}`);
       this.#saidOnce.add(type);
@@ -221,8 +214,9 @@ function announcedLength(buffer: Buffer, at: number): number {
 function parseFrame(frame: Buffer): RuntimeFrame {
   switch (frame[0]) {
     case 0x11:
-      if (frame.length > 1) throw new FrameError("malformed", "ready has no body");
-      return { type: "ready" };
+      if (frame.length === 1) return { type: "ready" };
+      if (frame.length === 2 && frame[1] === 1) return { type: "ready", lingers: true };
+      throw new FrameError("malformed", "ready with an unknown body");
     case 0x12: {
       const [errorType, at] = shortText(frame, 1);
       return { type: "initError", errorType, payload: textual(frame.subarray(at)) };
@@ -241,6 +235,9 @@ function parseFrame(frame: Buffer): RuntimeFrame {
       return parseLog(frame);
     case 0x16:
       return parseExit(frame);
+    case 0x17:
+      if (frame.length > 1) throw new FrameError("malformed", "settled has no body");
+      return { type: "settled" };
     default:
       throw new FrameError("unknown", `type ${frame[0]}`);
   }

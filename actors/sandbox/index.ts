@@ -36,7 +36,7 @@ export class Sandboxes {
         log: (sandbox, line) => component.network.publish(logSaid(sandbox, line)),
         logged: () => component.network.flush(),
         leftBehind: ({ sandboxId }, error) =>
-          component.log.error({ sandboxId, err: error }, "not all of it is removed"),
+          component.log.error({ sandboxId, err: error }, "not all of it is stopped or removed"),
         us: () => component.clock.us(),
       }),
       wiring: sandboxWiring(workerId),

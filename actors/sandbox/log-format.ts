@@ -3,7 +3,8 @@
  * Source: Lambda developer guide, "Using Lambda advanced logging controls with your functions", and Telemetry API schema.
  */
 import type { FunctionSpec } from "../../subjects/function.ts";
-import { type LogLevel, logLevels } from "./frames.ts";
+import { logLevels } from "./frames.ts";
+import type { LogLevel } from "./runtime-init.ts";
 
 type Logging = Pick<FunctionSpec, "logFormat" | "applicationLogLevel" | "systemLogLevel">;
 

@@ -9,84 +9,26 @@
  *   idle.reset        a timeout, a crash or a too long init cost it its process; /tmp is kept, and the next invocation
  *                     boots it again and runs init inside its own time (what Lambda calls a suppressed init)
  *   busy.booting, busy.starting, busy.running
+ *   busy.settling     the caller has its answer, the runtime and its extensions aren't done yet
+ *   busy.ending       the caller has its answer, the extensions are told that their process goes, and it goes
  *   dead              gone for good
  * Hears  sandbox.invoke · sandbox.stop — from outside
- *        process.booted · process.ready · process.initFailed · process.responded · process.failed · process.exited
- * Says   started · finished (one per invocation, in every case) · reported (usable, failed, dead)
+ *        process.booted · process.ready · process.initFailed · process.responded · process.failed · process.settled
+ *        process.exited · process.gone
+ * Says   started · returned (the answer, where it comes earlier than the end) · finished (one per invocation, in every
+ *        case) · reported (usable, failed, dead)
  * Tells its process  boot · deliver · freeze · thaw · kill (and the end of the machine destroys it)
  *
  * Promise: at most one invocation at a time. Whoever invokes a sandbox that is not idle is told so (`finished`, refused).
  */
-import { assign, emit, fromCallback, sendTo, setup } from "xstate";
-import type { FunctionSpec } from "../../subjects/function.ts";
+import { and, assign, emit, fromCallback, sendTo, setup, stateIn } from "xstate";
 import type { Call } from "../../subjects/worker.ts";
-import { type Outcome, outcomeOf, type ProcessEnd } from "./outcome.ts";
-import { exitError, type RuntimeError } from "./policy.ts";
+import { type Outcome, outcomeOf } from "./outcome.ts";
+import { exitError } from "./policy.ts";
+import type { ShutdownReason } from "./runtime-init.ts";
+import type { Job, ProcessCommand, SandboxContext, SandboxEmitted, SandboxEvent, SandboxInput } from "./sandbox.ts";
 
-/** One invocation as the sandbox holds it. `startedUs` is monotonic, `startedAt` epoch ms. */
-export interface Job {
-  readonly call: Call;
-  readonly startedUs: number;
-  readonly startedAt: number;
-  /** Whether the caller paid for an init: the first invocation, and any that had to boot again. */
-  readonly cold: boolean;
-  /** Whether creating and initialising happen inside this invocation's own time, because the sandbox had lost its process. */
-  readonly bootsAgain: boolean;
-}
-
-export interface SandboxInput {
-  readonly sandboxId: string;
-  readonly workerId: string;
-  readonly poolId: string;
-  readonly spec: FunctionSpec;
-  readonly isolation: string;
-  readonly limits: {
-    readonly initMs: number;
-    readonly idleMs: number;
-    /** Idle for so long, it is frozen; never without it. More than the pauses in a burst, which then doesn't pay for it. */
-    readonly freezeMs?: number;
-  };
-}
-
-export interface SandboxContext extends SandboxInput {
-  readonly createUs: number;
-  readonly initUs: number;
-  /** It was booted before it was needed, and became this function's then. */
-  readonly fromStem: boolean;
-  readonly invocations: number;
-  /** Monotonic microseconds at which the last invocation came; 0 before the first. */
-  readonly lastUsedUs: number;
-  readonly job: Job | null;
-  /** Why it has to go after the running invocation; empty when it may stay. */
-  readonly leaving: string;
-}
-
-export type SandboxEvent =
-  | { type: "sandbox.invoke"; call: Call; payload: Uint8Array; us: number; at: number }
-  | { type: "sandbox.stop"; reason: string }
-  | { type: "process.booted"; createUs: number; fromStem?: boolean }
-  | { type: "process.ready"; initUs: number }
-  | ProcessEnd;
-
-export type SandboxEmitted =
-  | { type: "started"; sandbox: SandboxContext; job: Job }
-  | { type: "finished"; sandbox: SandboxContext; job: Job; outcome: Outcome }
-  | { type: "refused"; sandbox: SandboxContext; call: Call; why: string }
-  | {
-      type: "reported";
-      sandbox: SandboxContext;
-      state: "idle" | "failed" | "dead";
-      reason: string;
-      error?: RuntimeError;
-    };
-
-/** What the machine tells its process, see effects.ts. */
-export type ProcessCommand =
-  | { type: "boot"; spec: FunctionSpec }
-  | { type: "deliver"; call: Call; payload: Uint8Array; deadlineAt: number }
-  | { type: "freeze" }
-  | { type: "thaw" }
-  | { type: "kill" };
+export type { Job, ProcessCommand, SandboxContext, SandboxEmitted, SandboxEvent, SandboxInput };
 
 /** Ours, not Lambda's: far more than fetching the largest package takes. Whoever waits for it has been refused by then. */
 const BOOT_LIMIT_MS = 60_000;
@@ -94,6 +36,16 @@ const BOOT_LIMIT_MS = 60_000;
 const process = fromCallback<ProcessCommand, SandboxInput, SandboxEvent>(() => {
   throw new Error("the process is given by effects.ts");
 });
+
+const killLate = { type: "kill", params: "timeout" } as const;
+const killFailed = { type: "kill", params: "failure" } as const;
+const answered = [
+  { guard: "isItsOwnAndLingers", target: "settling", actions: ["rememberReturned", "sayReturned"] },
+  { guard: "isItsOwn", target: "#sandbox.idle.ready", actions: "sayResult" },
+] as const;
+
+const outcomeNow = ({ returned, job, spec }: SandboxContext, event: { type: string }): Outcome =>
+  outcomeOf(event, returned, job?.call.requestId ?? "", spec.timeoutMs);
 
 export const sandboxMachine = setup({
   types: {
@@ -115,15 +67,20 @@ export const sandboxMachine = setup({
     isFirst: ({ context }) => context.invocations === 0,
     mayFreeze: ({ context }) => context.limits.freezeMs !== undefined,
     mustLeave: ({ context }) => context.leaving !== "",
+    lingers: ({ context }) => context.lingers,
+    hasReturned: ({ context }) => context.returned !== null,
+    isItsOwnAndLingers: and(["isItsOwn", "lingers"]),
+    leavesOthersBehind: ({ event }) => event.type === "process.exited" && event.lingers === true,
   },
   actions: {
     boot: sendTo("process", ({ context }) => ({
       type: "boot" as const,
       spec: context.spec,
+      phase: context.job === null ? ("init" as const) : ("invoke" as const),
     })),
     freeze: sendTo("process", { type: "freeze" }),
     thaw: sendTo("process", { type: "thaw" }),
-    kill: sendTo("process", { type: "kill" }),
+    kill: sendTo("process", (_, reason: ShutdownReason) => ({ type: "kill" as const, reason })),
     deliver: sendTo("process", ({ context }) => ({
       type: "deliver" as const,
       call: context.job?.call as Call,
@@ -142,18 +99,29 @@ export const sandboxMachine = setup({
       };
     }),
     dropPayload: assign({ payload: null }),
-    dropJob: assign({ job: null, payload: null }),
+    dropJob: assign({ job: null, payload: null, returned: null }),
     rememberCreate: assign(({ event }) =>
-      event.type === "process.booted" ? { createUs: event.createUs, fromStem: event.fromStem === true } : {},
+      event.type === "process.booted"
+        ? { createUs: event.createUs, fromStem: event.fromStem === true, lingers: event.lingers === true }
+        : {},
     ),
-    rememberInit: assign({ initUs: ({ event }) => (event.type === "process.ready" ? event.initUs : 0) }),
+    rememberInit: assign(({ context, event }) =>
+      event.type === "process.ready" ? { initUs: event.initUs, lingers: event.lingers ?? context.lingers } : {},
+    ),
     rememberLeaving: assign({ leaving: ({ event }) => (event.type === "sandbox.stop" ? event.reason : "") }),
     sayStarted: emit(({ context }) => ({ type: "started" as const, sandbox: context, job: context.job as Job })),
+    rememberReturned: assign({ returned: ({ context, event }) => outcomeNow(context, event) }),
+    sayReturned: emit(({ context }) => ({
+      type: "returned" as const,
+      sandbox: context,
+      job: context.job as Job,
+      outcome: context.returned as Outcome,
+    })),
     sayResult: emit(({ context, event }) => ({
       type: "finished" as const,
       sandbox: context,
       job: context.job as Job,
-      outcome: outcomeOf(event, context.job?.call.requestId ?? "", context.spec.timeoutMs),
+      outcome: outcomeNow(context, event),
     })),
     refuse: emit(({ context, event }, params: { why: string }) => ({
       type: "refused" as const,
@@ -181,6 +149,8 @@ export const sandboxMachine = setup({
     job: null,
     payload: null,
     leaving: "",
+    lingers: false,
+    returned: null,
   }),
   invoke: { src: "process", id: "process", input: ({ context }) => context },
   initial: "init",
@@ -220,7 +190,7 @@ export const sandboxMachine = setup({
           after: {
             initLimit: {
               target: "#sandbox.idle.reset",
-              actions: ["kill", { type: "report", params: { state: "idle", reason: "init took too long" } }],
+              actions: [killLate, { type: "report", params: { state: "idle", reason: "init took too long" } }],
             },
           },
         },
@@ -275,18 +245,43 @@ export const sandboxMachine = setup({
       on: {
         "sandbox.invoke": { actions: { type: "refuse", params: { why: "SandboxBusy: it runs an invocation" } } },
         "sandbox.stop": { actions: "rememberLeaving" },
-        "process.initFailed": { target: "#sandbox.idle.reset", actions: ["sayResult", "kill"] },
-        "process.exited": { target: "#sandbox.idle.reset", actions: "sayResult" },
+        "process.initFailed": { target: "#sandbox.idle.reset", actions: ["sayResult", killFailed] },
+        "process.exited": [
+          { guard: "leavesOthersBehind", target: ".ending", actions: ["rememberReturned", "sayReturned"] },
+          { target: "#sandbox.idle.reset", actions: "sayResult" },
+        ],
       },
-      after: { timeout: { target: "#sandbox.idle.reset", actions: ["sayResult", "kill"] } },
+      after: {
+        timeout: [
+          { guard: stateIn({ busy: "ending" }) },
+          { guard: "hasReturned", target: ".ending", actions: killLate },
+          { guard: "lingers", target: ".ending", actions: ["rememberReturned", "sayReturned", killLate] },
+          { target: "#sandbox.idle.reset", actions: ["sayResult", killLate] },
+        ],
+      },
       states: {
         booting: { on: { "process.booted": { target: "starting", actions: "rememberCreate" } } },
         starting: { on: { "process.ready": { target: "running", actions: "rememberInit" } } },
         running: {
           entry: ["deliver", "dropPayload"],
           on: {
-            "process.responded": { guard: "isItsOwn", target: "#sandbox.idle.ready", actions: "sayResult" },
-            "process.failed": { guard: "isItsOwn", target: "#sandbox.idle.ready", actions: "sayResult" },
+            "process.responded": answered,
+            "process.failed": answered,
+          },
+        },
+        settling: {
+          on: {
+            "process.settled": { target: "#sandbox.idle.ready", actions: "sayResult" },
+            "process.exited": [
+              { guard: "leavesOthersBehind", target: "ending" },
+              { target: "#sandbox.idle.reset", actions: "sayResult" },
+            ],
+          },
+        },
+        ending: {
+          on: {
+            "process.exited": { target: "#sandbox.idle.reset", actions: "sayResult" },
+            "process.gone": { target: "#sandbox.idle.reset", actions: "sayResult" },
           },
         },
       },

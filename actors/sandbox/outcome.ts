@@ -7,12 +7,15 @@ export interface Usage {
   readonly tail: string | undefined;
 }
 
-/** What a process does that ends an init or an invocation. `us` is monotonic. */
+/**
+ * What a process does that ends an init or an invocation. `us` is monotonic. One that exited lingers when its extensions
+ * are still being told; it's gone later.
+ */
 export type ProcessEnd =
   | { type: "process.initFailed"; error: RuntimeError }
   | { type: "process.responded"; requestId: string; payload: Uint8Array; us: number; usage: Usage }
   | { type: "process.failed"; requestId: string; error: RuntimeError; us: number; usage: Usage }
-  | { type: "process.exited"; exit: ProcessExit; us: number; usage: Usage };
+  | { type: "process.exited"; exit: ProcessExit; us: number; usage: Usage; lingers?: true };
 
 export type Outcome =
   | { readonly kind: "ok"; readonly payload: Uint8Array; readonly us: number; readonly usage: Usage }
@@ -21,8 +24,19 @@ export type Outcome =
 
 const NOTHING_USED: Usage = { peakMemoryMiB: 0, tail: undefined };
 
-/** Of whatever event ended it: one that the process has no part in means that its time is over. */
-export function outcomeOf(event: ProcessEnd | { type: string }, requestId: string, timeoutMs: number): Outcome {
+/**
+ * Of whatever event ended it: one that the process has no part in means that its time is over. Where the caller has been
+ * told, the event only says when all of it was over.
+ */
+export function outcomeOf(
+  event: ProcessEnd | { type: string; us?: number },
+  returned: Outcome | null,
+  requestId: string,
+  timeoutMs: number,
+): Outcome {
+  if (returned !== null && returned.kind !== "timeout")
+    return { ...returned, us: ("us" in event && event.us) || returned.us };
+  if (returned !== null) return returned;
   return isProcessEnd(event) ? endOf(event, requestId) : { kind: "timeout", error: timedOut(requestId, timeoutMs) };
 }
 

@@ -35,6 +35,7 @@ export function sandboxWiring(workerId: string): Wiring<typeof sandboxMachine> {
           reason,
           ...(error === undefined ? {} : { functionError: error.payload }),
         }),
+      returned: ({ sandbox, job, outcome }) => returnedSaid(sandbox, job, outcome),
       finished: ({ sandbox, job, outcome }) => finishedSaid(sandbox, job, outcome),
     },
   };
@@ -46,6 +47,7 @@ const callOf = (message: Message): Call => Call.parse(JSON.parse(message.header(
 export const logSaid = (sandbox: Pick<SandboxContext, "spec" | "sandboxId">, line: string): Said => ({
   subject: Log.subject({ acct: sandbox.spec.acct, fn: sandbox.spec.fn, sandboxId: sandbox.sandboxId }),
   payload: line,
+  isNews: true,
 });
 
 function refusedSaid(call: Call, sandboxId: string, why: string, alive: boolean): Said {
@@ -64,36 +66,39 @@ function refusedSaid(call: Call, sandboxId: string, why: string, alive: boolean)
 
 /** The front end hears first, then the caller: a caller who calls again at once finds the sandbox free. */
 function finishedSaid(sandbox: SandboxContext, job: Job, outcome: Outcome): readonly Said[] {
-  const { call } = job;
-  const tookUs = outcome.kind === "timeout" ? sandbox.spec.timeoutMs * 1000 : outcome.us - job.startedUs;
-  const time = spent(sandbox, job, Math.max(0, Math.round(tookUs)));
+  const time = spentOn(sandbox, job, outcome);
   const failed = outcome.kind !== "ok";
+  const finished: Said = {
+    ...(failed ? { error: outcome.error.errorType } : {}),
+    ...say(Finished, job.call, {
+      sandboxId: sandbox.sandboxId,
+      outcome: failed ? "function-error" : "ok",
+      ...(failed ? { errorType: outcome.error.errorType } : {}),
+      cold: job.cold,
+      createUs: time.createUs,
+      initUs: time.initUs,
+      runUs: time.runUs,
+      alive: sandbox.leaving === "",
+    }),
+  };
+  const answer = sandbox.returned === null ? returnedSaid(sandbox, job, outcome) : [];
+  const lines = closingLines(sandbox, job, outcome, time).map((line) => logSaid(sandbox, line));
+  return [finished, ...answer, ...lines];
+}
+
+/** To the caller. */
+function returnedSaid(sandbox: SandboxContext, job: Job, outcome: Outcome): readonly Said[] {
+  if (job.call.replyTo === undefined) return [];
+  const time = spentOn(sandbox, job, outcome);
+  const payload = outcome.kind === "ok" ? outcome.payload : outcome.error.payload;
   const closing = closingLines(sandbox, job, outcome, time);
-  const said: Said[] = [
-    {
-      ...(failed ? { error: outcome.error.errorType } : {}),
-      ...say(Finished, call, {
-        sandboxId: sandbox.sandboxId,
-        outcome: failed ? "function-error" : "ok",
-        ...(failed ? { errorType: outcome.error.errorType } : {}),
-        cold: job.cold,
-        createUs: time.createUs,
-        initUs: time.initUs,
-        runUs: time.runUs,
-        alive: sandbox.leaving === "",
-      }),
-    },
-  ];
-  if (call.replyTo !== undefined) {
-    said.push({
-      subject: call.replyTo,
-      payload: failed ? outcome.error.payload : outcome.payload,
-      headers: replyHeaders(sandbox, job, outcome, time, closing),
-      isAnswer: true,
-    });
-  }
-  for (const line of closing) said.push(logSaid(sandbox, line));
-  return said;
+  const headers = replyHeaders(sandbox, job, outcome, time, closing);
+  return [{ subject: job.call.replyTo, payload, headers, isAnswer: true }];
+}
+
+function spentOn(sandbox: SandboxContext, job: Job, outcome: Outcome): Spent {
+  const tookUs = outcome.kind === "timeout" ? sandbox.spec.timeoutMs * 1000 : outcome.us - job.startedUs;
+  return spent(sandbox, job, Math.max(0, Math.round(tookUs)));
 }
 
 function replyHeaders(sandbox: SandboxContext, job: Job, outcome: Outcome, time: Spent, closing: readonly string[]) {

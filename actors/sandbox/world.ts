@@ -1,8 +1,8 @@
 /** What a sandbox takes from the worker it lives on. */
 import type { FunctionSpec } from "../../subjects/function.ts";
 import type { EnclosureSpec, SandboxDriver } from "./drivers/driver.ts";
-import type { RuntimeInit } from "./frames.ts";
 import type { SandboxInput } from "./machine.ts";
+import type { RuntimeInit } from "./runtime-init.ts";
 import type { StemCells } from "./stem-cells/pool.ts";
 
 /** Lambda gives one processor at 1,769 MB, and more or less of it in proportion. Source: Lambda developer guide, memory. */
@@ -16,6 +16,8 @@ export interface Furnishing {
   readonly init: RuntimeInit;
   /** What our own part inside takes beside the function's memory. */
   readonly overheadMiB: number;
+  /** It has extensions of the function's layers. A function may also bring some of its own, which its host tells then. */
+  readonly lingers?: boolean;
   /** The code isn't needed any more. */
   release(): void;
 }
@@ -30,7 +32,7 @@ export interface SandboxWorld {
   log(sandbox: SandboxInput, text: string): void;
   /** Resolves when the lines so far have left this process; rejects when they can't. */
   logged(): Promise<void>;
-  /** Something of a sandbox could not be removed. */
+  /** Something of a sandbox could not be stopped or removed. */
   leftBehind(sandbox: SandboxInput, error: unknown): void;
   us(): number;
 }

@@ -8,9 +8,10 @@
  *   objects   the same; `key` is the object's name, `value` its { size, digest, chunks }; DEL without one
  *   schedule  EventBridge's scheduled event, no records
  *
- * A body or value that isn't UTF-8 is base64, and the record has `isBase64Encoded: true`.
+ * A body or value that isn't UTF-8 is base64, and the record has `isBase64Encoded: true`. EVENTS.md shows one of each.
  * Source: Lambda developer guide, "Using Lambda with Amazon SQS"; EventBridge user guide, "Scheduled events".
  */
+import { createHash } from "node:crypto";
 import type { MappingRecord } from "../../subjects/mapping.ts";
 import { sourceArn } from "../../subjects/mapping.ts";
 
@@ -41,10 +42,12 @@ export function recordOf(
   if (source.kind === "bucket") return { messageId, ...common, ...ofBucket(source.bucket, arrival) };
   if (source.kind === "objects") return { messageId, ...common, ...ofObjects(source.bucket, arrival) };
   const { subject, headers, reply, at, kept } = arrival;
+  const text = textOf("body", arrival.data);
   return {
     messageId,
     receiptHandle: messageId,
-    ...textOf("body", arrival.data),
+    ...text,
+    md5OfBody: createHash("md5").update(text.body).digest("hex"),
     attributes: {
       ApproximateReceiveCount: String(kept?.deliveries ?? 1),
       SentTimestamp: String(at),
@@ -98,11 +101,13 @@ function ofObjects(bucket: string, { data, at, kept }: Arrival): object {
   };
 }
 
-function textOf(field: string, data: Uint8Array): object {
+/** As `field`, text; what isn't UTF-8 in base64, which is said. */
+function textOf<F extends string>(field: F, data: Uint8Array): Record<F, string> {
   try {
-    return { [field]: decoder.decode(data) };
+    return { [field]: decoder.decode(data) } as Record<F, string>;
   } catch {
-    return { [field]: btoa(Array.from(data, (byte) => String.fromCharCode(byte)).join("")), isBase64Encoded: true };
+    const base64 = Buffer.from(data.buffer, data.byteOffset, data.length).toString("base64");
+    return { [field]: base64, isBase64Encoded: true } as unknown as Record<F, string>;
   }
 }
 

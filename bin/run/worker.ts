@@ -16,6 +16,7 @@ import {
   withLibraries,
 } from "../../actors/sandbox/runtimes/catalogue.ts";
 import { lambdaEnvironment } from "../../actors/sandbox/runtimes/environment.ts";
+import { asksForFreshProcess, bringsExtensions, isWrapped } from "../../actors/sandbox/runtimes/hosting.ts";
 import { StemCells } from "../../actors/sandbox/stem-cells/pool.ts";
 import { enclosureFor, type SandboxWorld } from "../../actors/sandbox/world.ts";
 import { CodeCache } from "../../actors/worker/code-cache.ts";
@@ -155,13 +156,22 @@ function furnishing(cache: CodeCache, home: string, region: string): SandboxWorl
       // It costs a program more, so only those pay whose layers have libraries.
       const hasLibraries = layers !== undefined && existsSync(join(layers, "lib"));
       if (spec.architecture !== hostArchitecture) throw new WrongArchitecture(spec.architecture);
-      const runtime = await resolveRuntime(spec.runtime, { home, memoryMiB: spec.memoryMiB });
+      const lingers = await bringsExtensions(mounts);
+      const runtime = await resolveRuntime(spec.runtime, {
+        home,
+        memoryMiB: spec.memoryMiB,
+        ...(lingers || asksForFreshProcess(spec.environment)
+          ? { host: { isWrapped: isWrapped(spec.environment) } }
+          : {}),
+      });
       const logLevel = spec.applicationLogLevel === undefined ? {} : { logLevel: spec.applicationLogLevel };
       const day = new Date().toISOString().slice(0, 10).replaceAll("-", "/");
       return {
-        command: hasLibraries ? withLibraries(runtime.command) : runtime.command,
+        // What a host starts has the whole environment from its beginning.
+        command: hasLibraries && runtime.client === undefined ? withLibraries(runtime.command) : runtime.command,
         mounts: [...runtime.mounts, ...mounts],
         overheadMiB: runtime.overheadMiB,
+        lingers,
         release: () => inUse.dispose(),
         init: {
           env: lambdaEnvironment({
@@ -184,6 +194,8 @@ function furnishing(cache: CodeCache, home: string, region: string): SandboxWorl
           memoryMiB: spec.memoryMiB,
           logFormat: spec.logFormat,
           ...logLevel,
+          accountId: spec.acct,
+          ...(runtime.client === undefined ? {} : { client: runtime.client }),
         },
       };
     } catch (error) {

@@ -69,7 +69,17 @@ const died = {
   usage: { peakMemoryMiB: 1, tail: undefined },
 } as const;
 
+const responded = (requestId: string) =>
+  ({
+    type: "process.responded",
+    requestId,
+    payload: new Uint8Array(),
+    us: 1,
+    usage: { peakMemoryMiB: 1, tail: undefined },
+  }) as const;
+
 const idle = () => givenSandbox().when(booted, ready);
+const lingering = () => givenSandbox().when({ ...booted, lingers: true }, { ...ready, lingers: true });
 const sandbox: Row<typeof sandboxMachine, unknown> = {
   machine: sandboxMachine,
   reach: {
@@ -81,6 +91,8 @@ const sandbox: Row<typeof sandboxMachine, unknown> = {
     "busy.booting": () => idle().when(died, invoke("q0")),
     "busy.starting": () => idle().when(died, invoke("q0"), booted),
     "busy.running": () => idle().when(invoke("q0")),
+    "busy.settling": () => lingering().when(invoke("q0"), responded("q0")),
+    "busy.ending": () => lingering().when(invoke("q0"), { ...died, lingers: true }),
   },
   kinds: {
     "sandbox.invoke": "asks",
@@ -90,7 +102,9 @@ const sandbox: Row<typeof sandboxMachine, unknown> = {
     "process.initFailed": "fact",
     "process.responded": "fact",
     "process.failed": "fact",
+    "process.settled": "fact",
     "process.exited": "fact",
+    "process.gone": "fact",
   },
   commands: [invoke("q1"), { type: "sandbox.stop", reason: "test" }],
   answer: ({ saidSoFar }) => {
@@ -435,6 +449,10 @@ chart("sandbox", sandbox, (cells) =>
     "busy.starting × sandbox.stop: noted",
     "busy.running × sandbox.invoke: says refused; refused: SandboxBusy",
     "busy.running × sandbox.stop: noted",
+    "busy.settling × sandbox.invoke: says refused; refused: SandboxBusy",
+    "busy.settling × sandbox.stop: noted",
+    "busy.ending × sandbox.invoke: says refused; refused: SandboxBusy",
+    "busy.ending × sandbox.stop: noted",
   ]
 `),
 );

@@ -49,7 +49,11 @@ export async function benchDurable(connection: NatsConnection, plan: DurablePlan
     await streams.streams.purge(BARE);
   }
   for (let round = 0; round < plan.rounds; round++) {
-    sync.push(await perSecond(plan.events, () => connection.request(UserInvoke.subject({ fn: plan.fn }), PAYLOAD)));
+    sync.push(
+      await perSecond(plan.events, () =>
+        connection.request(UserInvoke.subject({ fn: plan.fn }), PAYLOAD, { timeout: 30_000 }),
+      ),
+    );
     const began = performance.now();
     await publishing(connection, UserAsync.subject({ fn: plan.fn }), plan.events);
     await drained(connection, plan.fn);

@@ -3,12 +3,14 @@
  * in the same minute. Ratios come first: absolutes are the machine's.
  */
 import { spawn } from "node:child_process";
+import type { NatsConnection } from "nats";
 import { credentialsOf } from "../../bin/embedded/credentials.ts";
 import { readRunning } from "../../bin/running.ts";
 import { UserInvoke } from "../../subjects/invoke.ts";
 import { api, configure, deploy, HELLO_NODE, HELLO_PYTHON } from "../support/functions.ts";
 import { startMayfly } from "../support/system.ts";
 import { benchCold, coldAbsolutes, coldRatio } from "./cold.ts";
+import { benchDensity } from "./density.ts";
 import { benchDurable } from "./durable.ts";
 import { benchIdle } from "./idle.ts";
 import { benchWarm, warmAbsolutes, warmRatios } from "./warm.ts";
@@ -31,8 +33,11 @@ const echo = spawn(
 );
 await new Promise((resolve) => echo.stdout.once("data", resolve));
 
-await deploy(connection, { name: "hello", files: HELLO_NODE });
-await deploy(connection, { name: "hello-python", files: HELLO_PYTHON, runtime: "python3.11" });
+const functions = [
+  { name: "hello", files: HELLO_NODE },
+  { name: "hello-python", files: HELLO_PYTHON, runtime: "python3.11" },
+];
+for (const each of functions) await deploy(connection, each);
 
 const warm = await benchWarm(connection, {
   echo: echoSubject,
@@ -43,14 +48,23 @@ const warm = await benchWarm(connection, {
 });
 let revision = 0;
 const cold = [];
+const stemless = await startMayfly({ env: { MAYFLY_STEM_CELLS: "0" } });
+const elsewhere = await stemless.connect("platform");
+for (const each of functions) await deploy(elsewhere, each);
 for (const [name, fn, bare] of [
   ["Node", "hello", [process.execPath, "-e", "process.stdout.write('x')"]],
   ["Python", "hello-python", ["/usr/bin/python3", "-c", "print('x', flush=True)"]],
 ] as const) {
-  const revise = () => configure(connection, fn, { Environment: { Variables: { REVISION: String(revision++) } } });
+  const at = (connection: NatsConnection) => ({
+    connection,
+    revise: () => configure(connection, fn, { Environment: { Variables: { REVISION: String(revision++) } } }),
+  });
   const invoke = UserInvoke.subject({ fn });
-  cold.push(await benchCold(connection, { name, bare, invoke, payload: PAYLOAD, samples: quick ? 7 : 25, revise }));
+  const [withStems, withoutStems] = [at(connection), at(elsewhere)];
+  const samples = quick ? 7 : 25;
+  cold.push(await benchCold({ name, bare, invoke, payload: PAYLOAD, samples, withStems, withoutStems }));
 }
+await stemless[Symbol.asyncDispose]();
 
 const idle = await benchIdle(connection, {
   functions: quick ? 100 : 1000,
@@ -78,12 +92,26 @@ const durable = await benchDurable(connection, {
   crowd: quick ? 20_000 : 100_000,
 });
 
+const density = await benchDensity({
+  few: 10,
+  many: quick ? 60 : 1000,
+  requests: quick ? 300 : 1000,
+  rounds: quick ? 3 : 7,
+  watchMs: quick ? 5000 : 10_000,
+});
+
 for (const each of warm) say(warmRatios(each));
 for (const each of cold) say(coldRatio(each));
 for (const each of durable) say(each);
 say(idle);
+for (const each of density) say(each);
 say("");
 for (const each of warm) say(warmAbsolutes(each));
 for (const each of cold) say(coldAbsolutes(each));
 say(`\n${SANDBOXES} sandboxes; ${/isolation: .*/.exec(system.output())?.[0] ?? ""}`);
 echo.stdin.end();
+
+const alone = spawn(process.execPath, [new URL("sandboxes.ts", import.meta.url).pathname, ...process.argv.slice(2)], {
+  stdio: "inherit",
+});
+await new Promise((resolve) => alone.once("exit", resolve));

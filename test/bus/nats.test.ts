@@ -26,6 +26,24 @@ test("messages of one publisher come in order, also those said before a question
   await subscription.drain();
 });
 
+test("news leaves soon, though nothing else is said; and what is said before and after it stays there", async () => {
+  const network = natsNetwork(await server.connect());
+  const heard: string[] = [];
+  const came = Promise.withResolvers<void>();
+  const subscription = network.subscribe("test.news.*", ({ subject }) => {
+    heard.push(subject.split(".")[2] ?? "");
+    if (heard.length === 4) came.resolve();
+  });
+  network.publish({ subject: "test.news.a", payload: "", isNews: true });
+  network.publish({ subject: "test.news.b", payload: "" });
+  network.publish({ subject: "test.news.c", payload: "", isNews: true });
+  await network.flush();
+  network.publish({ subject: "test.news.d", payload: "", isNews: true });
+  await came.promise;
+  expect(heard).toEqual(["a", "b", "c", "d"]);
+  await subscription.drain();
+});
+
 test("of a queue group one member hears each message", async () => {
   const network = natsNetwork(await server.connect());
   let heard = 0;

@@ -87,8 +87,9 @@ test("is listed, deployed to, invoked cold and warm, and refused again once it i
     code: 3,
     stderr: expect.stringContaining("RuntimeInUse: texts1.0 is not installed"),
   });
+  let asked = 0;
   await expect
-    .poll(() => create("late", "texts1.0").then(() => "created", String), { timeout: 20_000 })
+    .poll(() => create(`late-${++asked}`, "texts1.0").then(() => "created", String), { timeout: 20_000 })
     .toContain("InvalidParameterValueException");
 });
 

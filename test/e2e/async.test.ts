@@ -180,6 +180,15 @@ describe("an event", () => {
     expect((await died("nobody", run)).header("Mayfly-Dead-Reason")).toBe("FunctionNotFound");
   });
 
+  test("of a whole mebibyte runs", async () => {
+    const run = randomUUID();
+    const frame = `{"run":"${run}","x":""}`;
+    const whole = frame.replace('""', `"${"x".repeat(1_048_576 - frame.length)}"`);
+    expect(Buffer.byteLength(whole)).toBe(1_048_576);
+    await nats.request("mayfly.async.hello", whole, { timeout: 5000 });
+    await ran(run);
+  });
+
   test("above a mebibyte is refused", async () => {
     const sent = headers();
     sent.set("X-Amz-Invocation-Type", "Event");

@@ -95,6 +95,17 @@ describe("a function with layers", () => {
     expect([cold.headers?.get("Mayfly-Start"), cold.json()]).toEqual(["cold", found]);
   });
 
+  test("may be started by a wrapper of a layer", async () => {
+    await publish("wrapping", {
+      wrapper: '#!/bin/sh\nexport WRAPPED="by $0"\nexec "$@"\n',
+      "lib/none.txt": "no library",
+    });
+    const files = { "index.js": "exports.handler = async () => process.env.WRAPPED;" };
+    const code = await folderWith("wrapped", files);
+    await asked("deploy", code, "--layer", "wrapping", "--env", "AWS_LAMBDA_EXEC_WRAPPER=/opt/wrapper");
+    expect((await invoke("wrapped")).json()).toBe("by /opt/wrapper");
+  });
+
   test("without layers finds /opt empty", async () => {
     const files = { "index.js": "exports.handler = async () => require('node:fs').readdirSync('/opt');" };
     await deploy(platform, { name: "layerless", files });

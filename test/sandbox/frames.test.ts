@@ -16,6 +16,8 @@ const payload = fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(byt
 const text = shortText.map((each) => Buffer.from(each));
 const anyFrame: fc.Arbitrary<RuntimeFrame> = fc.oneof(
   fc.constant({ type: "ready" as const }),
+  fc.constant({ type: "ready" as const, lingers: true as const }),
+  fc.constant({ type: "settled" as const }),
   fc.record({ type: fc.constant("initError" as const), errorType: shortText, payload: text }),
   fc.record({ type: fc.constant("response" as const), requestId: shortText, contentType: shortText, payload }),
   fc.record({ type: fc.constant("error" as const), requestId: shortText, errorType: shortText, payload: text }),
@@ -149,7 +151,7 @@ describe("the decoder", () => {
 
   test.each([
     ["no type at all", Buffer.alloc(4)],
-    ["a ready with a body", rawFrame(0x11, Buffer.of(1))],
+    ["a ready with a body", rawFrame(0x11, Buffer.of(2))],
     ["a request id longer than the frame", rawFrame(0x13, Buffer.of(9, 65))],
     ["a response without a content type", rawFrame(0x13, Buffer.of(1, 65))],
     ["a log cut short", rawFrame(0x15, Buffer.of(3, 0, 0))],

@@ -12,8 +12,16 @@ const requestId = fc.nat(30).map((n) => `q${n}`);
 const happening = fc.oneof(
   { weight: 5, arbitrary: fc.constant("invoke" as const) },
   { weight: 1, arbitrary: fc.constant<SandboxEvent>({ type: "sandbox.stop", reason: "test" }) },
-  { weight: 3, arbitrary: fc.constant<SandboxEvent>({ type: "process.booted", createUs: 1 }) },
-  { weight: 3, arbitrary: fc.constant<SandboxEvent>({ type: "process.ready", initUs: 1 }) },
+  {
+    weight: 3,
+    arbitrary: fc.boolean().map((lingers): SandboxEvent => ({ type: "process.booted", createUs: 1, lingers })),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.boolean().map((lingers): SandboxEvent => ({ type: "process.ready", initUs: 1, lingers })),
+  },
+  { weight: 2, arbitrary: fc.constant<SandboxEvent>({ type: "process.settled", us: 2 }) },
+  { weight: 2, arbitrary: fc.constant<SandboxEvent>({ type: "process.gone", us: 2 }) },
   { weight: 1, arbitrary: fc.constant<SandboxEvent>({ type: "process.initFailed", error }) },
   {
     weight: 4,
@@ -57,11 +65,13 @@ test("it runs one invocation at a time, and each is answered exactly once", () =
       }
       // Time alone ends what still runs.
       if (!sandbox.isOver) sandbox.after(3000);
+      // Where there are extensions, their time is the process's affair.
+      if (!sandbox.isOver) sandbox.when({ type: "process.gone", us: 3 });
 
       const answers = new Map<string, number>();
       let running: string | undefined;
       for (const said of sandbox.saidSoFar) {
-        if (said.type === "reported") continue;
+        if (said.type === "reported" || said.type === "returned") continue;
         const { requestId } = said.type === "refused" ? said.call : said.job.call;
         if (said.type === "started") {
           expect(running).toBeUndefined();

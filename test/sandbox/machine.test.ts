@@ -43,7 +43,7 @@ describe("init", () => {
   test("an init that takes longer than its limit costs the process, and the sandbox stays usable", () => {
     const sandbox = givenSandbox().when(booted).after(10_000);
     expect(sandbox.state).toBe("idle.reset");
-    expect(sandbox.told).toEqual([{ type: "kill" }]);
+    expect(sandbox.told).toEqual([{ type: "kill", reason: "timeout" }]);
     expect(sandbox.said).toMatchObject([{ type: "reported", state: "idle" }]);
   });
 });
@@ -76,7 +76,7 @@ describe("an invocation", () => {
     expect(sandbox.said).toMatchObject([
       { type: "finished", outcome: { kind: "timeout", error: { payload: /Task timed out after 3\.00 seconds/ } } },
     ]);
-    expect(sandbox.told).toEqual([{ type: "kill" }]);
+    expect(sandbox.told).toEqual([{ type: "kill", reason: "timeout" }]);
     expect(sandbox.state).toBe("idle.reset");
   });
 
@@ -143,5 +143,50 @@ describe("an end", () => {
     expect(idle().after(300_000).said).toMatchObject([
       { type: "reported", state: "dead", reason: "idle for too long" },
     ]);
+  });
+});
+
+describe("extensions", () => {
+  const lingering = () => givenSandbox().when({ ...booted, lingers: true }, { ...ready, lingers: true });
+  const settled = { type: "process.settled", us: 9 } as const;
+  const gone = { type: "process.gone", us: 9 } as const;
+
+  test("let the caller have its answer at once, and keep the sandbox busy until they are done", () => {
+    const sandbox = lingering().when(invoke("q1"), responded("q1"));
+    expect(sandbox.said.at(-1)).toMatchObject({ type: "returned", outcome: { kind: "ok", us: 5 } });
+    expect(sandbox.when(invoke("q2")).said).toMatchObject([{ type: "refused", why: /SandboxBusy/ }]);
+    expect(sandbox.when(settled).said).toMatchObject([{ type: "finished", outcome: { kind: "ok", us: 9 } }]);
+    expect(sandbox.state).toBe("idle.ready");
+  });
+
+  test("that work too long cost the process, and the answer stays what it was", () => {
+    const sandbox = lingering().when(invoke("q1"), responded("q1")).after(spec().timeoutMs);
+    expect(sandbox.state).toBe("busy.ending");
+    expect(sandbox.told.at(-1)).toEqual({ type: "kill", reason: "timeout" });
+    expect(sandbox.when(gone).said.at(-1)).toMatchObject({ type: "finished", outcome: { kind: "ok" } });
+    expect(sandbox.state).toBe("idle.reset");
+  });
+
+  test("are told of a timeout, of which the caller has heard by then", () => {
+    const sandbox = lingering().when(invoke("q1")).after(spec().timeoutMs);
+    expect(sandbox.said.at(-1)).toMatchObject({ type: "returned", outcome: { kind: "timeout" } });
+    expect(sandbox.told.at(-1)).toEqual({ type: "kill", reason: "timeout" });
+    expect(sandbox.when(gone).said).toMatchObject([{ type: "finished", outcome: { kind: "timeout" } }]);
+  });
+
+  test("are told of a crash, of which the caller has heard by then", () => {
+    const crash = { ...exited, exit: { code: 3, signal: null, outOfMemory: false }, lingers: true } as const;
+    const sandbox = lingering().when(invoke("q1"), crash);
+    expect(sandbox.said.at(-1)).toMatchObject({ type: "returned", outcome: { error: { payload: /exit status 3/ } } });
+    expect(sandbox.state).toBe("busy.ending");
+    expect(sandbox.after(spec().timeoutMs).state).toBe("busy.ending");
+    expect(sandbox.when(gone).said).toMatchObject([{ type: "finished", outcome: { kind: "error" } }]);
+    expect(sandbox.state).toBe("idle.reset");
+  });
+
+  test("that crash after the answer reset the sandbox", () => {
+    const sandbox = lingering().when(invoke("q1"), responded("q1"), exited);
+    expect(sandbox.said.at(-1)).toMatchObject({ type: "finished", outcome: { kind: "ok" } });
+    expect(sandbox.state).toBe("idle.reset");
   });
 });

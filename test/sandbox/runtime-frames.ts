@@ -4,7 +4,7 @@ import { logLevels, type RuntimeFrame } from "../../actors/sandbox/frames.ts";
 export function encodeRuntimeFrame(frame: RuntimeFrame): Buffer {
   switch (frame.type) {
     case "ready":
-      return rawFrame(0x11);
+      return frame.lingers ? rawFrame(0x11, Buffer.of(1)) : rawFrame(0x11);
     case "initError":
       return rawFrame(0x12, short(frame.errorType), frame.payload);
     case "response":
@@ -19,6 +19,8 @@ export function encodeRuntimeFrame(frame: RuntimeFrame): Buffer {
     }
     case "exit":
       return rawFrame(0x16, Buffer.from(JSON.stringify({ code: frame.code, signal: frame.signal })));
+    case "settled":
+      return rawFrame(0x17);
   }
 }
 

@@ -1,7 +1,10 @@
 /**
  * Reads a machine as a sentence: given(machine, input).when(event) → state, what it said, what it told its process.
  * Nothing waits: the clock is simulated and moves only by `after`.
+ *
+ * Each scene is played twice, as xstate steps the machine and as the bus does: where they part, the scene fails.
  */
+import { isDeepStrictEqual } from "node:util";
 import {
   type AnyMachineSnapshot,
   type AnyStateMachine,
@@ -12,6 +15,7 @@ import {
   SimulatedClock,
   type SnapshotFrom,
 } from "xstate";
+import { stepping } from "../../actors/bus/stepping.ts";
 import { stateName } from "../../actors/bus/transitions.ts";
 
 export interface Scene<L extends AnyStateMachine, Told = never> {
@@ -35,26 +39,14 @@ export function given<L extends AnyStateMachine, Told = never>(
   logic: L | ((record: (told: Told) => void) => L),
   input: InputFrom<L>,
 ): Scene<L, Told> {
-  const clock = new SimulatedClock();
-  const saidSoFar: Array<EmittedFrom<L>> = [];
-  let said: Array<EmittedFrom<L>> = [];
-  let told: Told[] = [];
-  const machine = typeof logic === "function" ? logic((each) => told.push(each)) : logic;
-  const actor = createActor(machine, { ...({ input } as { input: never }), clock });
-  actor.on("*", (emitted) => {
-    said.push(emitted as EmittedFrom<L>);
-    saidSoFar.push(emitted as EmittedFrom<L>);
-  });
-  const failed: unknown[] = [];
-  actor.subscribe({ error: (error) => failed.push(error) });
-  const step = (happen: () => void): void => {
-    said = [];
-    told = [];
-    happen();
-    if (failed.length > 0) throw failed[0];
+  const [scene, twin] = [play(logic, input, (machine) => machine), play(logic, input, stepping)];
+  const both = (happen: (play: Play<L, Told>) => void): void => {
+    for (const each of [scene, twin]) each.step(() => happen(each));
+    const [ours, theirs] = [twin.seen(), scene.seen()];
+    if (!isDeepStrictEqual(ours, theirs)) throw new Error(`the bus takes it ${show(ours)}, xstate ${show(theirs)}`);
   };
-  step(() => actor.start());
-  const now = () => actor.getSnapshot() as AnyMachineSnapshot;
+  both(({ actor }) => actor.start());
+  const now = () => scene.actor.getSnapshot() as AnyMachineSnapshot;
   return {
     get state() {
       return stateName(now().value);
@@ -66,23 +58,66 @@ export function given<L extends AnyStateMachine, Told = never>(
       return now() as SnapshotFrom<L>;
     },
     get said() {
-      return said;
+      return scene.said;
     },
     get saidSoFar() {
-      return saidSoFar;
+      return scene.saidSoFar;
     },
     get told() {
-      return told;
+      return scene.told;
     },
     when(...events) {
-      step(() => {
+      both(({ actor }) => {
         for (const event of events) actor.send(event);
       });
       return this;
     },
     after(ms) {
-      step(() => void clock.increment(ms));
+      both(({ clock }) => void clock.increment(ms));
       return this;
     },
   };
 }
+
+type Play<L extends AnyStateMachine, Told> = ReturnType<typeof play<L, Told>>;
+
+function play<L extends AnyStateMachine, Told>(
+  logic: L | ((record: (told: Told) => void) => L),
+  input: InputFrom<L>,
+  by: (machine: L) => L,
+) {
+  const clock = new SimulatedClock();
+  const saidSoFar: Array<EmittedFrom<L>> = [];
+  const now: { said: Array<EmittedFrom<L>>; told: Told[] } = { said: [], told: [] };
+  const machine = by(typeof logic === "function" ? logic((each) => now.told.push(each)) : logic);
+  const actor = createActor(machine, { ...({ input } as { input: never }), clock });
+  actor.on("*", (emitted) => {
+    now.said.push(emitted as EmittedFrom<L>);
+    saidSoFar.push(emitted as EmittedFrom<L>);
+  });
+  const failed: unknown[] = [];
+  actor.subscribe({ error: (error) => failed.push(error) });
+  return {
+    actor,
+    clock,
+    saidSoFar,
+    get said() {
+      return now.said;
+    },
+    get told() {
+      return now.told;
+    },
+    step(happen: () => void): void {
+      now.said = [];
+      now.told = [];
+      happen();
+      if (failed.length > 0) throw failed[0];
+    },
+    seen() {
+      const { value, status, context, output, tags, _nodes } = actor.getSnapshot() as AnyMachineSnapshot;
+      return { value, status, context, output, tags, nodes: _nodes.map(({ id }) => id).sort(), ...now };
+    },
+  };
+}
+
+const show = (seen: object): string => JSON.stringify(seen);

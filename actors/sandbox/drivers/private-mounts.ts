@@ -70,10 +70,11 @@ export async function mountShared(path: string): Promise<void> {
 
 /** Takes down the mount at `path` and removes the folder or file it was on. Done already counts as done. */
 export async function unmount(path: string): Promise<void> {
-  if (await isMounted(path)) {
-    // Lazily when something is still leaving it: gone from sight now, freed with its last user.
-    await inMounts("umount", "-n", path).catch(() => inMounts("umount", "-n", "-l", path));
-  }
+  await inMounts("umount", "-n", path).catch(async () => {
+    // Lazily when something is still leaving it: gone from sight now, freed with its last user. The list of all mounts
+    // is long where there are many sandboxes, so it is read only here.
+    if (await isMounted(path)) await inMounts("umount", "-n", "-l", path);
+  });
   // Only what the mount was on is left, and that is empty.
   await rm(path, { recursive: true, force: true });
 }

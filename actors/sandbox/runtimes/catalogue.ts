@@ -5,15 +5,20 @@
  * the runtime lies at `/var/runtime`, the function at `/var/task` and its layers at `/opt`. The system's own `/usr` is
  * expected there too. A runtime that was added is a folder of its own, see package.ts.
  */
-import { access, readdir, readFile, stat } from "node:fs/promises";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
 import type { Architecture } from "../../../subjects/function.ts";
 import { LIBRARY_PATH } from "./environment.ts";
+import {
+  findNode,
+  hostArch,
+  type NodeInterpreter,
+  nodeMajor,
+  nodeRuntimes,
+  type RuntimeArch,
+} from "./node-interpreter.ts";
 import { MANIFEST, readRuntimePackage } from "./package.ts";
 import { findPython } from "./python-interpreter.ts";
-
-export type RuntimeArch = "x64" | "arm64";
 
 export interface RuntimeOptions {
   /** Mayfly's folder on this host; installed runtimes lie in its `runtimes/`. */
@@ -22,11 +27,15 @@ export interface RuntimeOptions {
   readonly arch?: RuntimeArch;
   /** The sandbox's memory; with it, V8's heap is sized to fit. */
   readonly memoryMiB?: number;
+  /** One of our own runtimes is started by the host, by way of a wrapper script or not (hosting.ts). */
+  readonly host?: { readonly isWrapped: boolean };
 }
 
 export interface ResolvedRuntime {
   /** Argv inside the sandbox. Its first word exists there once `mounts` are bound. */
   readonly command: readonly string[];
+  /** What the host starts, where `command` is the host and the runtime is one of ours. */
+  readonly client?: readonly string[];
   /** Read-only binds, host to sandbox. */
   readonly mounts: readonly { readonly from: string; readonly to: string }[];
   /** The host folder that is bound at `/var/runtime`, or holds what is. */
@@ -59,7 +68,6 @@ export class WrongArchitecture extends Error {
   }
 }
 
-const nodeRuntimes = ["nodejs20.x", "nodejs22.x", "nodejs24.x", "nodejs26.x"] as const;
 const pythonRuntimes = ["python3.9", "python3.10", "python3.11", "python3.12", "python3.13", "python3.14"] as const;
 const customRuntimes = ["provided.al2023", "provided.al2"] as const;
 export const knownRuntimes: readonly string[] = [...nodeRuntimes, ...pythonRuntimes, ...customRuntimes];
@@ -69,8 +77,7 @@ export const isKnown = (runtime: string): boolean => /^(nodejs|python|provided)/
 /** The Node.js that comes with Mayfly, and runs the custom-runtime host. */
 const pinnedNode = "nodejs24.x";
 
-export const hostArch: RuntimeArch = process.arch === "arm64" ? "arm64" : "x64";
-/** The same in Lambda's words. */
+/** In Lambda's words. */
 export const hostArchitecture: Architecture = hostArch === "arm64" ? "arm64" : "x86_64";
 const here = import.meta.dirname;
 
@@ -120,19 +127,8 @@ export function installedFolder(home: string, runtime: string): string {
   return join(home, "runtimes", runtime);
 }
 
-/** The package that holds Node.js for an architecture, and nothing else. */
-export function nodePackage(arch: RuntimeArch): string {
-  return `node-linux-${arch}`;
-}
-
-/** The major version in `nodejs22.x`; null for what isn't a Node.js runtime Mayfly knows. */
-export function nodeMajor(runtime: string): number | null {
-  if (!nodeRuntimes.some((known) => known === runtime)) return null;
-  return Number.parseInt(runtime.slice("nodejs".length), 10);
-}
-
 async function find(runtime: string, options: RuntimeOptions): Promise<ResolvedRuntime | null> {
-  if (nodeMajor(runtime) !== null) return findNode(runtime, options);
+  if (nodeMajor(runtime) !== null) return findNodeRuntime(runtime, options);
   if (pythonRuntimes.some((known) => known === runtime)) return findPythonRuntime(runtime, options);
   if (customRuntimes.some((known) => known === runtime)) return findCustom(options);
   return (await isAdded(options.home, runtime)) ? findAdded(runtime, options) : null;
@@ -148,12 +144,13 @@ async function remedyFor(runtime: string, { home }: RuntimeOptions): Promise<str
   return "Mayfly doesn't know it: add it with mayfly runtime install <folder>, or use provided.al2023 with a bootstrap of the function's own.";
 }
 
-async function findNode(runtime: string, options: RuntimeOptions): Promise<ResolvedRuntime | null> {
-  const node = await nodeBinary(runtime, options);
+async function findNodeRuntime(runtime: string, options: RuntimeOptions): Promise<ResolvedRuntime | null> {
+  const node = await nodeFor(runtime, options);
   if (!node) return null;
   const runtimeDir = join(here, "nodejs");
-  return {
-    command: ["/var/lang/bin/node", ...heapFlags(options.memoryMiB), "/var/runtime/bootstrap.cjs"],
+  const command = ["/var/lang/bin/node", ...heapFlags(options.memoryMiB), "/var/runtime/bootstrap.cjs"];
+  const direct = {
+    command,
     mounts: [
       { from: node.path, to: "/var/lang/bin/node" },
       { from: runtimeDir, to: "/var/runtime" },
@@ -162,22 +159,51 @@ async function findNode(runtime: string, options: RuntimeOptions): Promise<Resol
     overheadMiB: 0,
     version: node.version,
   };
+  return options.host ? behindHost(direct, command, options) : direct;
 }
+
+const nodeFor = (runtime: string, { home, arch = hostArch }: RuntimeOptions): Promise<NodeInterpreter | null> =>
+  findNode(runtime, arch, installedFolder(home, runtime));
+
+/** The host lies where neither the function nor its runtime look. */
+async function behindHost(
+  direct: ResolvedRuntime,
+  client: readonly string[],
+  options: RuntimeOptions,
+): Promise<ResolvedRuntime | null> {
+  const node = await nodeFor(pinnedNode, options);
+  if (!node) return null;
+  return {
+    ...direct,
+    command: ["/var/mayfly/node", hostHeap, "/var/mayfly/host/host.cjs"],
+    client,
+    mounts: [
+      ...direct.mounts,
+      { from: node.path, to: "/var/mayfly/node" },
+      { from: join(here, "host"), to: "/var/mayfly/host" },
+      { from: join(here, "nodejs"), to: "/var/mayfly/nodejs" },
+    ],
+    overheadMiB: hostMiB,
+  };
+}
+
+const hostHeap = "--max-old-space-size=64";
+const hostMiB = 48;
 
 /** The host serves HTTP for the function's own process; it needs little memory itself. */
 async function findCustom(options: RuntimeOptions): Promise<ResolvedRuntime | null> {
-  const node = await nodeBinary(pinnedNode, options);
+  const node = await nodeFor(pinnedNode, options);
   if (!node) return null;
-  const runtimeDir = join(here, "custom");
+  const runtimeDir = join(here, "host");
   return {
-    command: ["/var/lang/bin/node", "--max-old-space-size=64", "/var/runtime/custom/host.cjs"],
+    command: ["/var/lang/bin/node", hostHeap, "/var/runtime/host/host.cjs"],
     mounts: [
       { from: node.path, to: "/var/lang/bin/node" },
-      { from: runtimeDir, to: "/var/runtime/custom" },
+      { from: runtimeDir, to: "/var/runtime/host" },
       { from: join(here, "nodejs"), to: "/var/runtime/nodejs" },
     ],
     runtimeDir,
-    overheadMiB: 48,
+    overheadMiB: hostMiB,
     version: node.version,
   };
 }
@@ -186,20 +212,20 @@ async function findCustom(options: RuntimeOptions): Promise<ResolvedRuntime | nu
 async function findAdded(runtime: string, options: RuntimeOptions): Promise<ResolvedRuntime | null> {
   const runtimeDir = installedFolder(options.home, runtime);
   const { version, architectures, lang } = await readRuntimePackage(runtimeDir);
-  const node = await nodeBinary(pinnedNode, options);
+  const node = await nodeFor(pinnedNode, options);
   const isForThis = architectures.length === 0 || architectures.includes(hostArchitecture);
   if (!node || !isForThis) return null;
   return {
-    command: ["/var/mayfly/node", "--max-old-space-size=64", "/var/mayfly/custom/host.cjs", "/var/runtime/bootstrap"],
+    command: ["/var/mayfly/node", hostHeap, "/var/mayfly/host/host.cjs", "/var/runtime/bootstrap"],
     mounts: [
       { from: node.path, to: "/var/mayfly/node" },
-      { from: join(here, "custom"), to: "/var/mayfly/custom" },
+      { from: join(here, "host"), to: "/var/mayfly/host" },
       { from: join(here, "nodejs"), to: "/var/mayfly/nodejs" },
       { from: runtimeDir, to: "/var/runtime" },
       ...(lang === undefined ? [] : [{ from: lang, to: "/var/lang" }]),
     ],
     runtimeDir,
-    overheadMiB: 48,
+    overheadMiB: hostMiB,
     version,
   };
 }
@@ -208,16 +234,25 @@ async function findPythonRuntime(runtime: string, options: RuntimeOptions): Prom
   const python = await findPython(runtime, join(installedFolder(options.home, runtime), "bin"));
   if (!python) return null;
   const runtimeDir = join(here, "python");
-  const bootstrap = [...isolationFlags, "/var/runtime/bootstrap.py"];
-  const mounts = [{ from: runtimeDir, to: "/var/runtime" }];
-  const common = { runtimeDir, overheadMiB: 0, version: python.version };
-  if (python.prefix === "/usr") return { command: [python.path, ...bootstrap], mounts, ...common };
-  return {
-    // An interpreter that was built elsewhere looks for its library where it was built; it now lies in /var/lang.
-    command: withLibraries([`/var/lang/bin/${runtime}`, ...bootstrap]),
-    mounts: [{ from: python.prefix, to: "/var/lang" }, ...mounts],
-    ...common,
+  const isSystems = python.prefix === "/usr";
+  const interpreter = isSystems ? python.path : `/var/lang/bin/${runtime}`;
+  const bootstrap = "/var/runtime/bootstrap.py";
+  // An interpreter that was built elsewhere looks for its library where it was built; it now lies in /var/lang.
+  const command = [interpreter, ...isolationFlags, bootstrap];
+  const direct = {
+    command: isSystems ? command : withLibraries(command),
+    mounts: [
+      ...(isSystems ? [] : [{ from: python.prefix, to: "/var/lang" }]),
+      { from: runtimeDir, to: "/var/runtime" },
+    ],
+    runtimeDir,
+    overheadMiB: 0,
+    version: python.version,
   };
+  if (!options.host) return direct;
+  // A wrapper script decides about Python's own options itself.
+  const flags = options.host.isWrapped ? ["-X", "utf8"] : isolationFlags;
+  return behindHost(direct, [interpreter, ...flags, bootstrap], options);
 }
 
 /** For an interpreter that loads libraries from the folders the environment names: it asks for them only when it begins. */
@@ -235,27 +270,4 @@ function heapFlags(memoryMiB: number | undefined): string[] {
   if (memoryMiB === undefined) return [];
   const heapMiB = Math.floor(memoryMiB - Math.max(48, memoryMiB / 10));
   return [`--max-old-space-size=${heapMiB}`];
-}
-
-/** Node from Mayfly's dependencies, else from its home, else the one that runs this if it is of that version. */
-async function nodeBinary(runtime: string, options: RuntimeOptions): Promise<{ path: string; version: string } | null> {
-  const arch = options.arch ?? hostArch;
-  const major = nodeMajor(runtime);
-  const manifest = `${nodePackage(arch)}/package.json`;
-  const seekers = [import.meta.url, join(installedFolder(options.home, runtime), "package.json")];
-  for (const seeker of seekers) {
-    try {
-      const path = createRequire(seeker).resolve(manifest);
-      const { version } = JSON.parse(await readFile(path, "utf8")) as { version: string };
-      if (Number.parseInt(version, 10) !== major) continue;
-      const binary = join(dirname(path), "bin", "node");
-      await access(binary);
-      return { path: binary, version };
-    } catch {
-      // Not there: the next place may have it.
-    }
-  }
-  const ownMajor = Number.parseInt(process.versions.node, 10);
-  if (arch === hostArch && ownMajor === major) return { path: process.execPath, version: process.versions.node };
-  return null;
 }

@@ -2,15 +2,8 @@
 import { spawn } from "node:child_process";
 import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import {
-  hostArch,
-  installedFolder,
-  nodeMajor,
-  nodePackage,
-  type ResolvedRuntime,
-  type RuntimeArch,
-  resolveRuntime,
-} from "./catalogue.ts";
+import { installedFolder, type ResolvedRuntime, resolveRuntime } from "./catalogue.ts";
+import { hostArch, nodeMajor, nodePackage, type RuntimeArch } from "./node-interpreter.ts";
 
 /** The installation came to nothing; the message holds what the package manager said. */
 export class RuntimeInstallFailed extends Error {

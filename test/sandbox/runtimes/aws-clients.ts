@@ -3,7 +3,8 @@
  * the reason why it can't be had here.
  */
 import { execFile } from "node:child_process";
-import { access, mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { access, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -36,6 +37,19 @@ export async function pythonClient(): Promise<AwsClient> {
   if (!("folder" in found)) return found;
   const { folder } = found;
   return { command: `PYTHONPATH='${folder}' exec '${join(folder, "python")}' -m awslambdaric "$_HANDLER"` };
+}
+
+/** A function of the conformance suite with Go's client in it, as one program: its sources are a fixture, pinned by sums. */
+export async function goFunction(): Promise<AwsClient> {
+  const sources = join(import.meta.dirname, "../../fixtures/go-function");
+  const digest = createHash("sha256");
+  for (const name of ["main.go", "go.mod", "go.sum"]) digest.update(await readFile(join(sources, name)));
+  const found = await fetched(`aws-lambda-go-${digest.digest("hex").slice(0, 12)}`, "function", async (folder) => {
+    const env = { ...process.env, PATH: `${process.env.PATH}:/usr/local/go/bin`, CGO_ENABLED: "0", GOFLAGS: "" };
+    const options = ["-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", join(folder, "function"), "."];
+    await run("go", ["build", ...options], { cwd: sources, env });
+  });
+  return "folder" in found ? { command: `exec '${join(found.folder, "function")}'` } : found;
 }
 
 /** The folder `name` of the cache, filled by `fill` if `mark` isn't there yet. Half-filled ones never get that name. */

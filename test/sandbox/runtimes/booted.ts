@@ -10,16 +10,18 @@ import {
   type EventHeader,
   encodeEvent,
   encodeInit,
+  encodeShutdown,
   FrameDecoder,
   type RuntimeFrame,
-  type RuntimeInit,
 } from "../../../actors/sandbox/frames.ts";
+import type { RuntimeInit, ShutdownReason } from "../../../actors/sandbox/runtime-init.ts";
 
 export const runtimesFolder = join(import.meta.dirname, "../../../actors/sandbox/runtimes");
 export const nodeBootstrap = [process.execPath, join(runtimesFolder, "nodejs/bootstrap.cjs")];
 /** MAYFLY_TEST_PYTHON chooses another interpreter than the system's. */
 export const pythonBootstrap = pythonCommand(process.env.MAYFLY_TEST_PYTHON ?? "/usr/bin/python3");
-export const customHost = [process.execPath, join(runtimesFolder, "custom/host.cjs")];
+/** For a function's own bootstrap; with a `client` in the init frame, for one of our runtimes. */
+export const host = [process.execPath, join(runtimesFolder, "host/host.cjs")];
 
 function pythonCommand(interpreter: string): string[] {
   return [interpreter, "-B", "-I", "-S", "-X", "utf8", join(runtimesFolder, "python/bootstrap.py")];
@@ -32,7 +34,7 @@ export type Said = Exclude<RuntimeFrame, Log> | { type: "ended"; code: number | 
 export interface Booted extends AsyncDisposable {
   readonly taskRoot: string;
   readonly logs: readonly Log[];
-  /** What the process wrote to stdout and stderr so far. */
+  /** What the process, or those its host started, wrote to stdout and stderr so far. */
   readonly printed: () => string;
   /** Sends the init frame; gives what the runtime answers to it. */
   init(changes?: Partial<RuntimeInit>): Promise<Said>;
@@ -40,6 +42,8 @@ export interface Booted extends AsyncDisposable {
   invoke(payload: unknown, changes?: Partial<EventHeader>): Promise<Said>;
   /** Sends an event as it is, also what is not JSON. */
   send(payload: Uint8Array, changes?: Partial<EventHeader>): Promise<Said>;
+  /** Says that the sandbox ends. */
+  shutDown(reason: ShutdownReason): void;
   /** Waits for the next thing the runtime says by itself. */
   next(): Promise<Said>;
   /** Waits until stdout and stderr together match. */
@@ -54,7 +58,7 @@ export async function boot(command: readonly string[], files: Readonly<Record<st
   for (const [name, text] of Object.entries(files)) {
     await mkdir(dirname(join(taskRoot, name)), { recursive: true });
     await writeFile(join(taskRoot, name), text);
-    if (/(^|\/)(bootstrap|wrapper)$/.test(name)) await chmod(join(taskRoot, name), 0o755);
+    if (/(^|\/)(bootstrap|wrapper)$|^extensions\//.test(name)) await chmod(join(taskRoot, name), 0o755);
   }
   const child = spawn(command[0]!, command.slice(1), { env: {}, stdio: ["ignore", "pipe", "pipe", "pipe"] });
   const channel = child.stdio[3] as Duplex;
@@ -69,18 +73,25 @@ export async function boot(command: readonly string[], files: Readonly<Record<st
   };
   channel.on("data", (chunk: Buffer) => {
     const { frames, error } = decoder.push(chunk);
-    for (const frame of frames) frame.type === "log" ? logs.push(frame) : hear(frame);
+    for (const frame of frames) {
+      if (frame.type === "log") written(frame);
+      else hear(frame);
+    }
     if (error) throw error;
   });
   channel.on("error", () => {});
   let output = "";
   const readers = new Set<() => void>();
-  for (const stream of [child.stdout!, child.stderr!]) {
-    stream.setEncoding("utf8").on("data", (text: string) => {
-      output += text;
-      for (const read of readers) read();
-    });
-  }
+  const print = (text: string) => {
+    output += text;
+    for (const read of readers) read();
+  };
+  /** What a host hands on of the processes it started has no level. */
+  const written = (log: Log) => {
+    logs.push(log);
+    if (log.level === "NONE") print(`${log.text}\n`);
+  };
+  for (const stream of [child.stdout!, child.stderr!]) stream.setEncoding("utf8").on("data", print);
   const closed = once(child, "close") as Promise<[number | null, string | null]>;
   void closed.then(([code, signal]) => hear({ type: "ended", code, signal }));
 
@@ -101,6 +112,7 @@ export async function boot(command: readonly string[], files: Readonly<Record<st
     printed: () => output,
     next,
     send,
+    shutDown: (reason) => void channel.write(encodeShutdown({ reason, graceMs: 2000 })),
     invoke: (payload, changes) => send(Buffer.from(JSON.stringify(payload)), changes),
     init(changes = {}) {
       const init = { ...settings(taskRoot), ...changes };
@@ -146,6 +158,8 @@ function settings(taskRoot: string): Omit<RuntimeInit, "env"> {
     memoryMiB: 128,
     logFormat: "Text",
     runtimeApi: "127.0.0.1:0",
+    layersRoot: taskRoot,
+    accountId: "000000000000",
   };
 }
 

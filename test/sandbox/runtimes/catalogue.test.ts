@@ -52,7 +52,7 @@ describe("resolving", () => {
     const runtime = await resolveRuntime("provided.al2023", { home });
     expect(runtime.mounts.map(({ to }) => to)).toEqual([
       "/var/lang/bin/node",
-      "/var/runtime/custom",
+      "/var/runtime/host",
       "/var/runtime/nodejs",
     ]);
     expect(runtime.overheadMiB).toBeGreaterThan(0);

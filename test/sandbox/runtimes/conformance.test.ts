@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { nodeClient, pythonClient } from "./aws-clients.ts";
-import { arn, type Booted, bodyOf, boot, customHost, nodeBootstrap, pythonBootstrap } from "./booted.ts";
+import { goFunction, nodeClient, pythonClient } from "./aws-clients.ts";
+import { arn, type Booted, bodyOf, boot, host, nodeBootstrap, pythonBootstrap } from "./booted.ts";
 import { nodeFunction, ownClient, pythonFunction } from "./functions.ts";
 
 interface Flavour {
@@ -10,6 +10,8 @@ interface Flavour {
   /** Gives a file that starts the runtime client, where the flavour isn't one of our own. */
   readonly bootstrap?: () => Promise<{ command: string } | { missing: string }>;
   readonly errorType: string;
+  /** One of our clients, started by the host. */
+  readonly client?: readonly string[];
   /** Whether the client says which failure of loading it was. */
   readonly namesInitErrors: boolean;
   /** Whether the client itself ends when its response is refused. */
@@ -20,27 +22,52 @@ const flavours: readonly Flavour[] = [
   { name: "nodejs", command: nodeBootstrap, files: nodeFunction, errorType: "TypeError", namesInitErrors: true },
   { name: "python", command: pythonBootstrap, files: pythonFunction, errorType: "TypeError", namesInitErrors: true },
   {
+    name: "nodejs behind the host",
+    command: host,
+    client: nodeBootstrap,
+    files: nodeFunction,
+    errorType: "TypeError",
+    namesInitErrors: true,
+  },
+  {
+    name: "python behind the host",
+    command: host,
+    client: pythonBootstrap,
+    files: pythonFunction,
+    errorType: "TypeError",
+    namesInitErrors: true,
+  },
+  {
     name: "custom",
-    command: customHost,
+    command: host,
     files: { ...nodeFunction, bootstrap: ownClient },
     errorType: "Function.TypeError",
     namesInitErrors: false,
   },
   {
     name: "custom, with AWS's client for Node.js",
-    command: customHost,
+    command: host,
     files: nodeFunction,
     bootstrap: nodeClient,
-    errorType: "Function.Unknown",
+    errorType: "Runtime.Unknown",
     namesInitErrors: true,
   },
   {
     name: "custom, with AWS's client for Python",
-    command: customHost,
+    command: host,
     files: pythonFunction,
     bootstrap: pythonClient,
-    errorType: "Function.Unknown",
+    errorType: "Runtime.Unknown",
     namesInitErrors: true,
+    diesOfRefusal: true,
+  },
+  {
+    name: "custom, with AWS's client for Go",
+    command: host,
+    files: {},
+    bootstrap: goFunction,
+    errorType: "Runtime.Unknown",
+    namesInitErrors: false,
     diesOfRefusal: true,
   },
 ];
@@ -55,10 +82,15 @@ describe.each(flavours)("the $name runtime", (flavour) => {
     if (client && "command" in client) files = { ...files, bootstrap: `#!/bin/sh\n${client.command}\n` };
   }, 300_000);
 
+  const bootIt = async (): Promise<Booted> => {
+    const booted = await boot(flavour.command, files);
+    const { client } = flavour;
+    return client ? { ...booted, init: (changes) => booted.init({ client, ...changes }) } : booted;
+  };
   const it = (title: string, check: (booted: Booted) => Promise<void>) =>
     test(title, async ({ skip }) => {
       if (missing) skip(missing);
-      await using booted = await boot(flavour.command, files);
+      await using booted = await bootIt();
       await check(booted);
     });
 
@@ -149,7 +181,7 @@ describe.each(flavours)("the $name runtime", (flavour) => {
   it("ends as the function's process ends", async (booted) => {
     await booted.init({ handler: "index.leave" });
     const said = await booted.invoke({ code: 3 });
-    if (flavour.command === customHost) {
+    if (flavour.command === host) {
       expect(said).toEqual({ type: "exit", code: 3, signal: null });
       expect(await booted.next()).toEqual({ type: "ended", code: 3, signal: null });
     } else expect(said).toEqual({ type: "ended", code: 3, signal: null });
@@ -168,7 +200,7 @@ describe.each(flavours)("the $name runtime", (flavour) => {
     const said = await booted.init({ handler: "nowhere.handler" });
     expect(said).toMatchObject({ type: "initError", errorType: "Runtime.ImportModuleError" });
     await endOf(booted);
-    await using second = await boot(flavour.command, files);
+    await using second = await bootIt();
     expect(await second.init({ handler: "broken.handler" })).toMatchObject({
       type: "initError",
       errorType: "Runtime.UserCodeSyntaxError",

@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { bodyOf, boot, nodeBootstrap } from "./booted.ts";
 
@@ -128,41 +127,10 @@ describe("streaming", () => {
   });
 });
 
-describe("a fresh process inside the sandbox", () => {
-  test("a wrapper script starts the runtime", async () => {
-    await using booted = await boot(nodeBootstrap, {
-      wrapper: '#!/bin/sh\nexport WRAPPED=yes\nexec "$@"\n',
-      "index.js": "exports.handler = async () => process.env.WRAPPED;",
-    });
-    expect(await booted.init({ env: { AWS_LAMBDA_EXEC_WRAPPER: join(booted.taskRoot, "wrapper") } })).toEqual({
-      type: "ready",
-    });
-    expect(bodyOf(await booted.invoke({}))).toBe("yes");
+test("source maps can be had without a fresh process", async () => {
+  await using booted = await boot(nodeBootstrap, {
+    "index.js": "exports.handler = async () => process.sourceMapsEnabled;",
   });
-
-  test("a missing wrapper ends the sandbox with 127", async () => {
-    await using booted = await boot(nodeBootstrap, { "index.js": "exports.handler = async () => 1;" });
-    expect(await booted.init({ env: { AWS_LAMBDA_EXEC_WRAPPER: "/nowhere/wrapper" } })).toMatchObject({
-      type: "ended",
-      code: 127,
-    });
-  });
-
-  test("Node options are honoured", async () => {
-    await using booted = await boot(nodeBootstrap, {
-      "hook.cjs": "globalThis.hooked = true;",
-      "index.js":
-        "exports.handler = async () => [globalThis.hooked, 'NODE_OPTIONS' in process.env, '_MAYFLY_INIT' in process.env];",
-    });
-    await booted.init({ env: { NODE_OPTIONS: `--require ${join(booted.taskRoot, "hook.cjs")}` } });
-    expect(bodyOf(await booted.invoke({}))).toEqual([true, true, false]);
-  });
-
-  test("source maps can be had without one", async () => {
-    await using booted = await boot(nodeBootstrap, {
-      "index.js": "exports.handler = async () => process.sourceMapsEnabled;",
-    });
-    await booted.init({ env: { NODE_OPTIONS: "--enable-source-maps" } });
-    expect(bodyOf(await booted.invoke({}))).toBe(true);
-  });
+  await booted.init({ env: { NODE_OPTIONS: "--enable-source-maps" } });
+  expect(bodyOf(await booted.invoke({}))).toBe(true);
 });

@@ -155,23 +155,6 @@ def handler(event, context):
     expect(bodyOf(await booted.invoke({}))).toBe("parent");
     expect(booted.logs.map((log) => log.text)).toEqual([expect.stringContaining("from the child")]);
   });
-
-  test("a wrapper script starts the runtime, and decides about Python's own options", async () => {
-    await using booted = await boot(pythonBootstrap, {
-      wrapper: '#!/bin/sh\nexport WRAPPED=yes PYTHONPATH="$PWD/hooks"\nexec "$@"\n',
-      "hooks/sitecustomize.py": "import builtins\nbuiltins.hooked = True\n",
-      "index.py":
-        "import os\ndef handler(event, context):\n    return [os.environ['WRAPPED'], hooked, '_MAYFLY_INIT' in os.environ]\n",
-    });
-    const wrapper = join(booted.taskRoot, "wrapper");
-    expect(await booted.init({ env: { AWS_LAMBDA_EXEC_WRAPPER: wrapper } })).toEqual({ type: "ready" });
-    expect(bodyOf(await booted.invoke({}))).toEqual(["yes", true, false]);
-  });
-
-  test("a missing wrapper ends the sandbox with 127", async () => {
-    const said = await runOnce(returns("1"), { env: { AWS_LAMBDA_EXEC_WRAPPER: "/nowhere/wrapper" } });
-    expect(said).toMatchObject({ type: "ended", code: 127 });
-  });
 });
 
 describe("logging", () => {
@@ -203,6 +186,23 @@ def handler(event, context):
     expect(error?.text).toMatch(/^\[ERROR\]\t\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\trequest-1\ttwo\nlines 2$/);
     expect(plain).toMatchObject({ level: "NONE", text: "plain" });
     expect(booted.logs).toHaveLength(3);
+  });
+
+  test("is loaded when the function wants it, also late and beside a module of that name, and not for one that doesn't", async () => {
+    await using booted = await boot(pythonBootstrap, {
+      "logging.py": "raise ImportError('the wrong one')\n",
+      "index.py": `
+import sys
+def handler(event, context):
+    loaded = "logging" in sys.modules
+    import logging
+    logging.getLogger().warning("heard")
+    return loaded
+`,
+    });
+    await booted.init();
+    expect(bodyOf(await booted.invoke({}))).toBe(false);
+    expect(booted.logs).toMatchObject([{ level: "WARN", text: expect.stringContaining("heard") }]);
   });
 
   test("a failed invocation is logged with its trace", async () => {

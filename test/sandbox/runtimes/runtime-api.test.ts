@@ -1,81 +1,12 @@
-import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
-import { Agent, type IncomingHttpHeaders, type IncomingMessage, request } from "node:http";
 import { describe, expect, test } from "vitest";
-import { arn, type Booted, bodyOf, boot, customHost } from "./booted.ts";
-
-/** A bootstrap that only says where the API is and stays; the test makes the calls itself. */
-const stays = `#!${process.execPath}
-console.log("api=" + process.env.AWS_LAMBDA_RUNTIME_API);
-setInterval(() => {}, 1000);
-`;
-
-interface Answer {
-  readonly status: number;
-  readonly headers: IncomingHttpHeaders;
-  readonly body: string;
-}
-
-interface Call {
-  readonly body?: string | Buffer;
-  readonly headers?: Record<string, string>;
-  readonly trailers?: Record<string, string>;
-}
-
-class Api implements AsyncDisposable {
-  readonly #booted: Booted;
-  readonly #address: string;
-  readonly #agent = new Agent({ keepAlive: true });
-
-  private constructor(booted: Booted, address: string) {
-    this.#booted = booted;
-    this.#address = address;
-  }
-
-  /** Gives the API of a fresh host, and the answer to its init frame, which comes later. */
-  static async start() {
-    const booted = await boot(customHost, { bootstrap: stays });
-    const ready = booted.init();
-    const [, address] = await booted.printedLike(/api=(\S+)/);
-    return { booted, ready, api: new Api(booted, address!) };
-  }
-
-  get = (path: string) => this.#call("GET", path, {});
-  post = (path: string, call: Call = {}) => this.#call("POST", path, call);
-  put = (path: string, call: Call = {}) => this.#call("PUT", path, call);
-  next = () => this.get("/2018-06-01/runtime/invocation/next");
-  answer = (id: string, kind: "response" | "error", call: Call = {}) =>
-    this.post(`/2018-06-01/runtime/invocation/${id}/${kind}`, call);
-
-  async #call(method: string, path: string, { body, headers = {}, trailers }: Call): Promise<Answer> {
-    const [host, port] = this.#address.split(":");
-    const sent = request({ host, port, method, path, headers, agent: this.#agent });
-    if (trailers) {
-      sent.write(body ?? "");
-      sent.addTrailers(trailers);
-      sent.end();
-    } else sent.end(body);
-    const [response] = (await once(sent, "response")) as [IncomingMessage];
-    const text = (await response.setEncoding("utf8").toArray()).join("");
-    return { status: response.statusCode!, headers: response.headers, body: text };
-  }
-
-  async [Symbol.asyncDispose]() {
-    this.#agent.destroy();
-    await this.#booted[Symbol.asyncDispose]();
-  }
-}
+import { Api, accepted, refusal } from "./api.ts";
+import { arn, bodyOf, boot, host } from "./booted.ts";
 
 /** Whether a process still runs; one that waits for its parent to notice its end doesn't. */
 async function isRunning(pid: number): Promise<boolean> {
   const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => null);
   return stat !== null && !/\) [ZX] /.test(stat);
-}
-
-const accepted = { status: 202, body: '{"status":"OK"}' };
-
-function refusal(answer: Answer) {
-  return { status: answer.status, errorType: (JSON.parse(answer.body) as { errorType: string }).errorType };
 }
 
 /** Gives an API with an invocation `request-1` under way, and the answer that the worker waits for. */
@@ -142,7 +73,9 @@ describe("the answer", () => {
   test("is the error's own body, with a type only if it is a known form", async () => {
     for (const [given, kept] of [
       ["Function.TooBad", "Function.TooBad"],
-      ["whatever", "Function.Unknown"],
+      ["Runtime.Odd", "Runtime.Odd"],
+      ["Function.too bad", "Function.Unknown"],
+      ["whatever", "Runtime.Unknown"],
     ] as const) {
       const { api, said } = await running();
       await using _ = api;
@@ -151,6 +84,27 @@ describe("the answer", () => {
       expect(await said).toMatchObject({ type: "error", requestId: "request-1", errorType: kept });
       expect(bodyOf(await said)).toEqual({ x: 1 });
     }
+  });
+
+  test("is given without the cause for tracing that comes with it", async () => {
+    const cause = { "content-type": "application/vnd.aws.lambda.error.cause+json" };
+    const whole = { errorMessage: "m", errorType: "E", stackTrace: ["at x"], errorCause: { message: "m" } };
+    for (const [body, given] of [
+      [JSON.stringify(whole), { errorMessage: "m", errorType: "E", stackTrace: ["at x"] }],
+      ["no JSON", "Invalid error body"],
+    ] as const) {
+      const { api, said } = await running();
+      await using _ = api;
+      expect(await api.answer("request-1", "error", { body, headers: cause })).toMatchObject(accepted);
+      expect(bodyOf(await said)).toEqual(given);
+    }
+  });
+
+  test("that is cut short is refused, and the invocation fails", async () => {
+    const { api, said } = await running();
+    await using _ = api;
+    await api.cutShort("request-1");
+    expect(await said).toMatchObject({ type: "error", errorType: "Runtime.TruncatedResponse" });
   });
 
   test("may be streamed, and fail at its end by a trailer", async () => {
@@ -248,10 +202,6 @@ describe("the order of calls", () => {
     const { api } = await running();
     await using _ = api;
     expect(await api.get("/2018-06-01/ping")).toMatchObject({ status: 200, body: "pong" });
-    expect(refusal(await api.put("/2022-07-01/telemetry"))).toEqual({
-      status: 202,
-      errorType: "Telemetry.NotSupported",
-    });
     expect((await api.get("/2018-06-01/runtime/restore/next")).status).toBe(404);
   });
 });
@@ -262,24 +212,24 @@ describe("the bootstrap", () => {
     ["not executable", "#!/bin/sh\n", 0o644],
     ["no program", "#!/no/such/interpreter\n", 0o755],
   ])("that is %s is an invalid entrypoint", async (_what, text, mode) => {
-    await using booted = await boot(customHost, {});
+    await using booted = await boot(host, {});
     if (text !== null) await writeFile(`${booted.taskRoot}/bootstrap`, text, { mode });
     expect(await booted.init()).toMatchObject({ type: "initError", errorType: "Runtime.InvalidEntrypoint" });
     expect(await booted.next()).toMatchObject({ type: "ended", code: 1 });
   });
 
   test("that ends before it asks for work is told by its exit code", async () => {
-    await using booted = await boot(customHost, { bootstrap: "#!/bin/sh\nexit 5\n" });
+    await using booted = await boot(host, { bootstrap: "#!/bin/sh\nexit 5\n" });
     expect(await booted.init()).toEqual({ type: "exit", code: 5, signal: null });
   });
 
   test("that is killed is told by its signal", async () => {
-    await using booted = await boot(customHost, { bootstrap: "#!/bin/sh\nkill -9 $$\n" });
+    await using booted = await boot(host, { bootstrap: "#!/bin/sh\nkill -9 $$\n" });
     expect(await booted.init()).toEqual({ type: "exit", code: null, signal: "SIGKILL" });
   });
 
   test("is gone when the worker is, with all it started", async () => {
-    const booted = await boot(customHost, { bootstrap: "#!/bin/sh\nsleep 1000 & echo pid=$!\nwait\n" });
+    const booted = await boot(host, { bootstrap: "#!/bin/sh\nsleep 1000 & echo pid=$!\nwait\n" });
     void booted.init();
     const [, pid] = await booted.printedLike(/pid=(\d+)/);
     await booted[Symbol.asyncDispose]();

@@ -40,12 +40,6 @@ process.on("beforeExit", () => {
   if (running) finish(running, ...(running.atEmptyLoop ?? [new RuntimeError("Runtime.NodeJsExit", neverSettled)]));
 });
 
-const relaunched = process.env._MAYFLY_INIT;
-if (relaunched) {
-  delete process.env._MAYFLY_INIT;
-  begin({ ...JSON.parse(relaunched), env: { ...process.env } });
-}
-
 function onFrame(type, body) {
   if (type === 0x02) invoke(parseEvent(body));
   else if (type === 0x01) begin(JSON.parse(body));
@@ -54,14 +48,8 @@ function onFrame(type, body) {
 
 async function begin(settings) {
   init = settings;
-  const { env } = init;
-  if (!relaunched && (env.AWS_LAMBDA_EXEC_WRAPPER || env.NODE_OPTIONS)) {
-    const { relaunch } = require("./relaunch.cjs");
-    if (relaunch(init, channel)) return;
-  }
   phase = "initialising";
-  for (const name of Object.keys(process.env)) if (!(name in env)) delete process.env[name];
-  Object.assign(process.env, env);
+  if (init.env) becomeOf(init.env);
   process.chdir(init.taskRoot);
   const current = () => latest;
   patchConsole(init, current, (level, at, text) => channel.log(level, at, latest?.requestId ?? "", text));
@@ -79,6 +67,13 @@ async function begin(settings) {
   channel.ref();
   phase = "serving";
   channel.ready();
+}
+
+/** Where a host started this process, it has its environment already: a wrapper may have changed it. */
+function becomeOf(env) {
+  for (const name of Object.keys(process.env)) if (!(name in env)) delete process.env[name];
+  Object.assign(process.env, env);
+  if (env.NODE_OPTIONS?.trim() === "--enable-source-maps") process.setSourceMapsEnabled(true);
 }
 
 function invoke({ header, payload }) {

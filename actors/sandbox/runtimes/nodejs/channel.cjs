@@ -19,8 +19,6 @@ const pause = new Int32Array(new SharedArrayBuffer(4));
 class Channel {
   #fd;
   #socket;
-  #pending = Buffer.alloc(0);
-  #filled = 0;
   #small = Buffer.allocUnsafeSlow(64 * 1024);
 
   /**
@@ -29,6 +27,7 @@ class Channel {
    */
   constructor(fd, onFrame, onEnd) {
     this.#fd = fd;
+    const reader = new FrameReader(onFrame);
     this.#socket = new Socket({
       fd,
       readable: true,
@@ -36,7 +35,7 @@ class Channel {
       onread: {
         buffer: Buffer.allocUnsafeSlow(64 * 1024),
         callback: (length, buffer) => {
-          this.#read(buffer.subarray(0, length), onFrame);
+          reader.read(buffer.subarray(0, length));
           return true;
         },
       },
@@ -55,14 +54,13 @@ class Channel {
     this.#socket.unref();
   }
 
-  /** Leaves the stream to another process that has the descriptor; here it is closed. */
-  release() {
-    this.#socket.removeAllListeners("close");
-    this.#socket.destroy();
-  }
-
   ready() {
     this.#send(0x11, [], "");
+  }
+
+  /** Ready, with extensions: each answer is followed by `settled`, and the end is to be announced by a `shutdown` frame. */
+  readyAndLingering() {
+    this.#send(0x11, [], Buffer.of(1));
   }
 
   initError(errorType, body) {
@@ -103,6 +101,16 @@ class Channel {
     this.#send(0x16, [], JSON.stringify({ code, signal }));
   }
 
+  /** All that follows the answer is over. Sent for every invocation once `readyAndLingering` was said. */
+  settled() {
+    this.#send(0x17, [], "");
+  }
+
+  /** A frame of another process, as it is. */
+  relay(type, body) {
+    this.#send(type, [], body);
+  }
+
   /** Short frames are put together in one lasting buffer: nothing is allocated, and one system call sends them. */
   #send(type, texts, payload) {
     const payloadBytes = typeof payload === "string" ? Buffer.byteLength(payload) : payload.length;
@@ -133,24 +141,35 @@ class Channel {
       }
     }
   }
+}
 
-  #read(chunk, onFrame) {
+/** Cuts what arrives in pieces of any size into frames: `onFrame(type, body)`, the body only valid during the call. */
+class FrameReader {
+  #onFrame;
+  #pending = Buffer.alloc(0);
+  #filled = 0;
+
+  constructor(onFrame) {
+    this.#onFrame = onFrame;
+  }
+
+  read(chunk) {
     let rest = chunk;
     while (rest.length > 0) {
       if (this.#filled === 0 && rest.length >= headBytes) {
         const end = 4 + rest.readUInt32BE(0);
         if (end <= rest.length) {
-          onFrame(rest[4], rest.subarray(headBytes, end));
+          this.#onFrame(rest[4], rest.subarray(headBytes, end));
           rest = rest.subarray(end);
           continue;
         }
       }
-      rest = this.#collect(rest, onFrame);
+      rest = this.#collect(rest);
     }
   }
 
   /** Stores the pieces of a frame that comes in several; gives what follows it. */
-  #collect(chunk, onFrame) {
+  #collect(chunk) {
     if (this.#pending.length === 0) this.#pending = Buffer.allocUnsafe(headBytes);
     const taken = chunk.copy(this.#pending, this.#filled);
     this.#filled += taken;
@@ -164,7 +183,7 @@ class Channel {
         const frame = this.#pending;
         this.#pending = Buffer.alloc(0);
         this.#filled = 0;
-        onFrame(frame[4], frame.subarray(headBytes));
+        this.#onFrame(frame[4], frame.subarray(headBytes));
       }
     }
     return chunk.subarray(taken);
@@ -177,4 +196,4 @@ function parseEvent(body) {
   return { header: JSON.parse(body.toString("utf8", 4, payloadAt)), payload: body.subarray(payloadAt) };
 }
 
-module.exports = { maxPayloadBytes, Channel, parseEvent };
+module.exports = { maxPayloadBytes, Channel, FrameReader, parseEvent };

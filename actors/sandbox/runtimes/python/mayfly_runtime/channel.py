@@ -27,10 +27,6 @@ class Channel:
         self._lock = _thread.allocate_lock()
         os.register_at_fork(after_in_child=self._renew_lock)
 
-    def expose(self, fd):
-        """Puts the stream back at its descriptor, open for the next program of this process."""
-        os.dup2(self._fd, fd, inheritable=True)
-
     def read(self):
         """Waits for a frame: (type, body). None when the worker has gone."""
         while len(self._received) < 4:

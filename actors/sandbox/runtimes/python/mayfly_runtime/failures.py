@@ -2,7 +2,6 @@
 
 import os
 import sys
-import traceback
 
 _OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -18,6 +17,8 @@ class RuntimeFailure(Exception):
 
 def error_body(error, request_id=""):
     """Lambda's {errorMessage, errorType, requestId, stackTrace}; the trace begins in the function's own code."""
+    import traceback
+
     if isinstance(error, RuntimeFailure):
         error_type, trace = error.error_type, error.trace
     else:

@@ -1,7 +1,6 @@
 """Turns this process into the function that the init frame describes, and answers its events."""
 
 import builtins
-import decimal
 import importlib
 import json
 import os
@@ -160,7 +159,9 @@ def _make_encoder():
     """Lambda writes other alphabets as they are since Python 3.12, and escaped before."""
 
     def number(value):
-        if isinstance(value, decimal.Decimal):
+        # Not imported here: without that module there is no such number.
+        decimal = sys.modules.get("decimal")
+        if decimal is not None and isinstance(value, decimal.Decimal):
             return int(value) if value.is_finite() and value == value.to_integral_value() else float(value)
         raise TypeError("Object of type %s is not JSON serializable" % type(value).__name__)
 

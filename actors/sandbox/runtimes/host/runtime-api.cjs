@@ -7,15 +7,16 @@
  */
 "use strict";
 
-const { createServer } = require("node:http");
 const { maxPayloadBytes } = require("../nodejs/channel.cjs");
+const { outOfOrder, readBody, refuse, refuseUnread, reply } = require("./http.cjs");
 
 const base = "/2018-06-01";
 const ok = { status: "OK" };
 const knownErrorType = /^(Runtime|Function)\.[A-Z][a-zA-Z]+$/;
+const errorWithCause = "application/vnd.aws.lambda.error.cause+json";
 
 class RuntimeApi {
-  #channel;
+  #heard;
   #state = "Started";
   /** The response object of the `next` call that waits. */
   #waiting = null;
@@ -23,30 +24,10 @@ class RuntimeApi {
   #event = null;
   /** The request id of the latest delivered event; its answers are judged by state. */
   #requestId = null;
-  #server;
 
-  constructor(channel) {
-    this.#channel = channel;
-    // A runtime may wait in `next` for hours, and sends traces in headers.
-    this.#server = createServer({
-      requestTimeout: 0,
-      headersTimeout: 0,
-      keepAliveTimeout: 0,
-      maxHeaderSize: 256 * 1024,
-    });
-    this.#server.on("request", (request, response) => this.#route(request, response));
-  }
-
-  /** Gives the address it listens on, `host:port`. */
-  listen(address) {
-    const colon = address.lastIndexOf(":");
-    return new Promise((resolve, reject) => {
-      this.#server.once("error", reject);
-      this.#server.listen(Number(address.slice(colon + 1)), address.slice(0, colon), () => {
-        const { address: host, port } = this.#server.address();
-        resolve(`${host}:${port}`);
-      });
-    });
+  /** `heard`: `{next(), initError(type, body), response(id, contentType, bytes), error(id, type, bytes)}`. */
+  constructor(heard) {
+    this.#heard = heard;
   }
 
   offer({ header, payload }) {
@@ -55,33 +36,28 @@ class RuntimeApi {
     this.#deliver();
   }
 
-  #route(request, response) {
+  /** Answers a request that is one of this API's; gives false for others. */
+  route(request, response, path) {
     const { method } = request;
-    const path = request.url.split("?", 1)[0];
-    if (method === "GET" && path === `${base}/runtime/invocation/next`) return this.#next(response);
-    if (method === "GET" && path === `${base}/ping`) return response.end("pong");
-    if (method === "POST" && path === `${base}/runtime/init/error`) return this.#initError(request, response);
     const answer = method === "POST" && /^\/2018-06-01\/runtime\/invocation\/([^/]+)\/(response|error)$/.exec(path);
-    if (answer) return this.#answer(request, response, decodeId(answer[1]), answer[2]);
-    if (method === "PUT" && (path === "/2022-07-01/telemetry" || path === "/2020-08-15/logs")) {
-      const api = path.endsWith("telemetry") ? "Telemetry" : "Logs";
-      request.resume();
-      return refuse(response, 202, `${api}.NotSupported`, `${api} API is not supported`);
-    }
-    request.resume();
-    refuse(response, 404, "NotFound", `${method} ${path} is not served here`);
+    if (answer) this.#answer(request, response, decodeId(answer[1]), answer[2]);
+    else if (method === "GET" && path === `${base}/runtime/invocation/next`) this.#next(response);
+    else if (method === "POST" && path === `${base}/runtime/init/error`) this.#initError(request, response);
+    else return false;
+    return true;
   }
 
   #next(response) {
     // Who asked and hung up may ask again; a second call beside the first may not.
     const from = this.#waiting ? [] : ["Started", "ResponseSent", "Ready"];
     if (!this.#mayMoveTo("Ready", from, response)) return;
-    if (this.#state === "Started") this.#channel.ready();
+    const isNew = this.#state !== "Ready";
     this.#state = "Ready";
     this.#waiting = response;
     response.once("close", () => {
       if (this.#waiting === response) this.#waiting = null;
     });
+    if (isNew) this.#heard.next();
     this.#deliver();
   }
 
@@ -100,15 +76,14 @@ class RuntimeApi {
   async #initError(request, response) {
     if (!this.#mayMoveTo("InitError", ["Started"], response)) return request.resume();
     this.#state = "InitError";
-    const body = await readBody(request);
-    this.#channel.initError(errorTypeOf(request, "Runtime.Unknown"), body.bytes ?? Buffer.from("{}"));
+    const { bytes } = await readBody(request);
+    this.#heard.initError(errorTypeOf(request), bytes ?? Buffer.from("{}"));
     reply(response, 202, ok);
   }
 
   async #answer(request, response, requestId, kind) {
     if (requestId === null || requestId !== this.#requestId) {
-      request.resume();
-      return refuse(response, 400, "InvalidRequestID", "Invalid request ID");
+      return refuseUnread(request, response, 400, "InvalidRequestID", "Invalid request ID");
     }
     const name = kind === "error" ? "InvocationErrorResponse" : "InvocationResponse";
     if (!this.#mayMoveTo(name, ["Running"], response)) return request.resume();
@@ -130,21 +105,20 @@ class RuntimeApi {
       return refuse(response, 413, "RequestEntityTooLarge", `Exceeded ${limit}`);
     }
     const failure = kind === "error" ? null : trailingFailure(request);
-    if (kind === "error") this.#channel.error(requestId, errorTypeOf(request, "Function.Unknown"), body.bytes);
-    else if (failure) this.#channel.error(requestId, failure.type, failure.body);
-    else this.#channel.response(requestId, contentTypeOf(request), body.bytes);
+    if (kind === "error") this.#heard.error(requestId, errorTypeOf(request), errorBodyOf(request, body.bytes));
+    else if (failure) this.#heard.error(requestId, failure.type, failure.body);
+    else this.#heard.response(requestId, contentTypeOf(request), body.bytes);
     reply(response, 202, ok);
   }
 
   /** Ends the invocation with an error of the platform. */
   #fail(errorType, errorMessage) {
-    this.#channel.error(this.#requestId, errorType, JSON.stringify({ errorMessage, errorType }));
+    this.#heard.error(this.#requestId, errorType, JSON.stringify({ errorMessage, errorType }));
   }
 
   #mayMoveTo(next, from, response) {
     if (from.includes(this.#state)) return true;
-    const reason = `State transition from ${this.#state} to ${next} failed for runtime`;
-    refuse(response, 403, "InvalidStateTransition", `${reason}. Error: State transition is not allowed`);
+    refuse(response, 403, "InvalidStateTransition", outOfOrder(this.#state, next, "runtime"));
     return false;
   }
 }
@@ -181,9 +155,11 @@ function headerText(text) {
   return Buffer.from(text.replace(/[\r\n]/g, " ").replaceAll("\x7f", "\\u007f")).toString("latin1");
 }
 
-function errorTypeOf(request, otherwise) {
+/** The type a runtime claims, if it has the form of one; the caller sees the body, whatever it says. */
+function errorTypeOf(request) {
   const type = request.headers["lambda-runtime-function-error-type"] ?? "";
-  return knownErrorType.test(type) ? type : otherwise;
+  if (knownErrorType.test(type)) return type;
+  return type.startsWith("Function.") ? "Function.Unknown" : "Runtime.Unknown";
 }
 
 /** JSON, the usual case, is left empty. */
@@ -192,37 +168,23 @@ function contentTypeOf(request) {
   return type === "application/json" ? "" : type;
 }
 
+/** An error that comes together with its cause for tracing is given to the caller without that. */
+function errorBodyOf(request, bytes) {
+  if (request.headers["content-type"] !== errorWithCause) return bytes;
+  try {
+    const { errorMessage = "", errorType = "", stackTrace } = JSON.parse(bytes.toString("utf8"));
+    return JSON.stringify({ errorMessage, errorType, ...(stackTrace?.length ? { stackTrace } : {}) });
+  } catch {
+    return JSON.stringify("Invalid error body");
+  }
+}
+
 /** A stream that broke on the way says so after its end. */
 function trailingFailure(request) {
   const type = request.trailers["lambda-runtime-function-error-type"];
   if (type === undefined) return null;
   const body = Buffer.from(request.trailers["lambda-runtime-function-error-body"] ?? "", "base64");
   return { type, body: body.length > 0 ? body : Buffer.from(JSON.stringify({ errorType: type, errorMessage: "" })) };
-}
-
-/** Reads to the end whatever comes; keeps the bytes only while they are within the limit. */
-function readBody(request) {
-  return new Promise((resolve) => {
-    let chunks = [];
-    let length = 0;
-    request.on("data", (chunk) => {
-      length += chunk.length;
-      if (length > maxPayloadBytes) chunks = null;
-      chunks?.push(chunk);
-    });
-    request.once("close", () => resolve({ isTruncated: !request.complete, bytes: chunks && Buffer.concat(chunks) }));
-    request.once("error", () => {});
-  });
-}
-
-function reply(response, status, body) {
-  const text = JSON.stringify(body);
-  response.writeHead(status, { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(text) });
-  response.end(text);
-}
-
-function refuse(response, status, errorType, errorMessage) {
-  reply(response, status, { errorMessage, errorType });
 }
 
 module.exports = { RuntimeApi };
