@@ -109,9 +109,9 @@ export interface Enclosure {
   readonly id: string;
   /**
    * Starts `spec.command`. Resolves when the isolation stands and the program has been let go, without waiting for
-   * its first word; the network it is to have stands by then. May be called again after the last life ended: same /tmp (where `lacks` doesn't say otherwise),
-   * new memory. Rejects with `BootFailed` when the sandbox can't be made, is still running or is destroyed,
-   * with `EgressUnavailable` when it can't have its network.
+   * its first word; the network it is to have stands by then. May be called again after the last life ended: same /tmp
+   * (where `lacks` doesn't say otherwise), new memory. Rejects with `BootFailed` when the sandbox can't be made, is still
+   * running or is destroyed, with `EgressUnavailable` when it can't have its network.
    */
   boot(): Promise<Booted>;
   /** Memory now, and the most since the last boot began, of all its processes. Zeros where nothing measures it. */
