@@ -1,4 +1,5 @@
 /** The words of `mayfly config`, read into what the API is to be told. Pure. */
+import { egressFrom } from "./egress-setting.ts";
 import { Misused } from "./failure.ts";
 
 export interface Change {
@@ -12,6 +13,8 @@ export interface Change {
   readonly layers: readonly string[] | undefined;
   /** Reserved concurrency; null gives it back to the common pool. */
   readonly reserved: number | null | undefined;
+  /** Destinations in the network; empty: nothing. */
+  readonly egress: readonly string[] | undefined;
 }
 
 interface Setting {
@@ -37,7 +40,11 @@ const LOGGING: Readonly<Record<string, { readonly field: string; readonly byDefa
 };
 
 /** What can be set, besides variables. */
-export const SETTINGS: readonly string[] = [...Object.keys(FIELDS), ...Object.keys(LOGGING), "layers", "reserved"];
+export const SETTINGS: readonly string[] = [
+  ...Object.keys(FIELDS),
+  ...Object.keys(LOGGING),
+  ...["layers", "reserved", "egress"],
+];
 
 /** Throws `Misused` at the first word that can't be meant. */
 export function changesOf(words: readonly string[], verb: "set" | "unset"): Change {
@@ -46,9 +53,11 @@ export function changesOf(words: readonly string[], verb: "set" | "unset"): Chan
   const logging: Record<string, string> = {};
   let reserved: number | null | undefined;
   let layers: readonly string[] | undefined;
+  let egress: readonly string[] | undefined;
   for (const word of words) {
     const { key, value } = verb === "set" ? split(word) : { key: word, value: null };
     if (key === "reserved") reserved = value === null ? null : wholeNumber(key, value);
+    else if (key === "egress") egress = value === null ? [] : egressFrom(value);
     else if (key === "layers") layers = (value ?? "").split(",").filter((each) => each !== "");
     else if (key.startsWith("env.")) variables[variableName(key)] = value;
     else if (Object.hasOwn(LOGGING, key)) {
@@ -68,6 +77,7 @@ export function changesOf(words: readonly string[], verb: "set" | "unset"): Chan
     logging: ifAny(logging),
     layers,
     reserved,
+    egress,
   };
 }
 

@@ -5,6 +5,7 @@ import { Refused } from "../subjects/errors.ts";
 import { CODE_BUCKET } from "../subjects/streams.ts";
 import { DEFAULT_ACCOUNT } from "../subjects/tokens.ts";
 import { Configuration as Answer, type Configuration, callApi, findFunction } from "./api.ts";
+import { differsFrom, egressFrom, getEgress, putEgress } from "./egress-setting.ts";
 import { layerArns } from "./layers.ts";
 import { defaultRuntimes, ensureRuntime } from "./local-runtime.ts";
 import { detect } from "./package/detect.ts";
@@ -20,6 +21,8 @@ export interface DeployOptions extends Settings {
   /** Default: what mayfly.json says, else made from the folder's name. */
   readonly name?: string;
   readonly env: Readonly<Record<string, string>>;
+  /** What of the network it may reach. Default: what mayfly.json says, else as it was. */
+  readonly egress?: readonly string[];
   /** `name` or `name:version`; none given: what mayfly.json says, else as it was. */
   readonly layer?: readonly string[];
   /** How long the platform may take to apply each change. */
@@ -51,6 +54,7 @@ export async function deployFrom(
 ): Promise<Deployed> {
   const code = await readCode(path);
   const name = options.name ?? code.manifest.name ?? nameFrom(basename(resolve(path)));
+  const egress = options.egress ?? (code.manifest.egress === undefined ? undefined : egressFrom(code.manifest.egress));
   const present = await findFunction(session, name);
   const layers = options.layer?.length ? options.layer : code.manifest.layers;
   const wanted = plan({
@@ -71,8 +75,13 @@ export async function deployFrom(
   );
   progress.step(present === undefined ? `creating ${name}…` : `updating ${name}…`);
   const configuration = await apply(session, { name, sha256, wanted, present, withinMs: options.withinMs });
+  const egressDiffers = egress !== undefined && differsFrom(await getEgress(session, name), egress);
+  if (egressDiffers) await putEgress(session, name, egress);
   if (present === undefined) return { configuration, how: "created" };
-  return { configuration, how: configuration.RevisionId === present.RevisionId ? "unchanged" : "updated" };
+  return {
+    configuration,
+    how: egressDiffers || configuration.RevisionId !== present.RevisionId ? "updated" : "unchanged",
+  };
 }
 
 async function readCode(path: string): Promise<Code> {

@@ -4,7 +4,9 @@
  */
 import { availableParallelism, hostname, totalmem } from "node:os";
 import { z } from "zod";
+import { isWithin, rangeOf } from "../subjects/egress.ts";
 import { AccountId, DEFAULT_ACCOUNT } from "../subjects/tokens.ts";
+import { PRIVATE } from "./address-ranges.ts";
 import { ACCOUNT_CONCURRENCY, ASYNC_BACKOFF_MS, ASYNC_RETRY_DELAYS_MS, INIT_LIMIT_MS } from "./limits.ts";
 
 const MIB = 1024 * 1024;
@@ -25,6 +27,10 @@ const SANDBOXES = ["auto", "bubblewrap", "oci", "oci:crun", "oci:runc", "oci:run
 /** Of the host's memory, what all its workers together may promise to sandboxes. */
 const SHARE_FOR_SANDBOXES = 0.8;
 
+const isPrivate = (cidr: string): boolean => {
+  const range = rangeOf(cidr);
+  return range !== undefined && PRIVATE.map(rangeOf).some((each) => each !== undefined && isWithin(range, each));
+};
 /** Thawing costs the next call a quarter of a millisecond; calls that follow each other more quickly never pay it. */
 const FREEZE_AFTER_MS = 100;
 
@@ -60,6 +66,10 @@ const Environment = z.object({
   MAYFLY_ASYNC_ACK_WAIT: z.coerce.number().int().min(1000).default(30_000),
   MAYFLY_REPLICAS: z.coerce.number().int().min(1).max(5).default(1),
   MAYFLY_SANDBOX: z.enum(SANDBOXES).default("auto"),
+  MAYFLY_EGRESS: z.enum(["auto", "slirp4netns", "off"]).default("auto"),
+  MAYFLY_EGRESS_PRIVATE: list("").pipe(
+    z.array(z.string().refine(isPrivate, "must be private networks, as in 10.1.0.0/16")),
+  ),
   MAYFLY_LOG: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("warn"),
   MAYFLY_MODE: z.enum(["development", "production"]).optional(),
 });
@@ -101,6 +111,12 @@ export type Config = Readonly<{
   replicas: number;
   /** How sandboxes are made: "auto" and "oci" choose among those that isolate, "process" doesn't isolate. */
   sandbox: (typeof SANDBOXES)[number];
+  egress: Readonly<{
+    /** How functions that are to have a network get it; `off`: none does. */
+    way: "auto" | "slirp4netns" | "off";
+    /** Private networks that functions may name: the machine's owner says so, not the function's. */
+    permitted: readonly string[];
+  }>;
   log: "trace" | "debug" | "info" | "warn" | "error" | "silent";
   /** What MAYFLY_MODE says, else NODE_ENV. */
   mode: "development" | "production";
@@ -151,6 +167,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     }),
     replicas: e.MAYFLY_REPLICAS,
     sandbox: e.MAYFLY_SANDBOX,
+    egress: Object.freeze({ way: e.MAYFLY_EGRESS, permitted: e.MAYFLY_EGRESS_PRIVATE }),
     log: e.MAYFLY_LOG,
     mode: e.MAYFLY_MODE ?? (env.NODE_ENV === "production" ? "production" : "development"),
     host: hostname().replaceAll(/[^A-Za-z0-9_-]/g, "-"),

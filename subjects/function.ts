@@ -3,6 +3,7 @@
  * Field names in capitals are the Lambda API's own. Source: Lambda API reference, FunctionConfiguration.
  */
 import { z } from "zod";
+import { Egress, EgressConfig } from "./egress.ts";
 import { EventInvokeConfig, QueueConfig } from "./event-invoke.ts";
 import { AccountId, LATEST, Token } from "./tokens.ts";
 
@@ -32,6 +33,8 @@ export const FunctionSpec = z.object({
   layerSha256s: z.array(z.string()),
   environment: z.record(z.string(), z.string()),
   logFormat: z.enum(["Text", "JSON"]),
+  /** What of the network it may reach; absent: nothing. */
+  egress: Egress.exactOptional(),
   /** With JSON: what is less important isn't logged. */
   applicationLogLevel: ApplicationLogLevel.exactOptional(),
   systemLogLevel: SystemLogLevel.exactOptional(),
@@ -119,6 +122,8 @@ export const FunctionRecord = z.object({
   /** By qualifier: `$LATEST`, a version's number, an alias. */
   eventInvoke: z.record(z.string(), EventInvokeConfig).default({}),
   queue: QueueConfig.default({}),
+  /** Of all its versions; absent until somebody has said. */
+  egress: EgressConfig.exactOptional(),
   aliases: z.record(z.string(), Alias),
   /** The number the next published version gets; numbers are never used twice. */
   nextVersion: z.number().int().positive(),
@@ -145,14 +150,16 @@ export const hasQualifier = (record: FunctionRecord, qualifier: string): boolean
 export const functionKey = (acct: string, fn: string): string => `${acct}.${fn}`;
 export const versionKey = (acct: string, fn: string, version: string): string => `${acct}.${fn}.${version}`;
 
-/** Turns a configuration into what the data plane runs. `revision` is the RevisionId without its dashes. */
-export function specOf(acct: string, configuration: FunctionConfiguration): FunctionSpec {
+const inShort = (revisionId: string): string => revisionId.replaceAll("-", "").slice(0, 12);
+
+/** Turns a configuration into what the data plane runs. `revision` is the RevisionId, and the egress's, without dashes. */
+export function specOf(acct: string, configuration: FunctionConfiguration, egress?: EgressConfig): FunctionSpec {
   const { LogFormat, ApplicationLogLevel: application, SystemLogLevel: system } = configuration.LoggingConfig;
   return {
     acct,
     fn: configuration.FunctionName,
     version: configuration.Version,
-    revision: configuration.RevisionId.replaceAll("-", "").slice(0, 12),
+    revision: inShort(configuration.RevisionId) + (egress === undefined ? "" : inShort(egress.RevisionId)),
     arn: configuration.FunctionArn,
     runtime: configuration.Runtime,
     handler: configuration.Handler,
@@ -166,5 +173,6 @@ export function specOf(acct: string, configuration: FunctionConfiguration): Func
     logFormat: LogFormat,
     ...(application === undefined ? {} : { applicationLogLevel: application }),
     ...(system === undefined ? {} : { systemLogLevel: system }),
+    ...(egress === undefined || egress.Allow.length === 0 ? {} : { egress: egress.Allow }),
   };
 }

@@ -113,6 +113,8 @@ interface Asked {
   "event-invoke.delete": { qualifier: string };
   /** Of concurrency, 0 means the default. */
   "queue.put": { concurrency: number | undefined; paused: boolean | undefined };
+  /** Destinations, each well-formed. */
+  "egress.put": { allow: readonly string[] };
   "tags.add": { tags: Record<string, string> };
   "tags.remove": { keys: readonly string[] };
   /** Facts: what came of looking at the package of the revision named. */

@@ -12,6 +12,7 @@ import { decideCreateAlias, decideDeleteAlias, decideUpdateAlias } from "./opera
 import { decideDeleteConcurrency, decidePutConcurrency } from "./operations/concurrency.ts";
 import { decideCreateFunction } from "./operations/create-function.ts";
 import { decideDeleteFunction, decideDeleteVersion } from "./operations/delete-function.ts";
+import { decidePutEgress } from "./operations/egress.ts";
 import { decideDeleteEventInvoke, decidePutEventInvoke, noFunction } from "./operations/event-invoke.ts";
 import { decidePublishVersion } from "./operations/publish-version.ts";
 import { decidePutQueue } from "./operations/queue.ts";
@@ -86,6 +87,7 @@ export const ADMISSION: Readonly<Record<CommandType, Row>> = {
   "event-invoke.update": ofEventInvoke,
   "event-invoke.delete": ofEventInvoke,
   "queue.put": whileItExists,
+  "egress.put": whileItExists,
   "tags.add": { ...whileItExists, updating: beingUpdated },
   "tags.remove": whileItExists,
   "package.verified": ofPackage,
@@ -137,6 +139,8 @@ function change(
       return decideDeleteEventInvoke(record, command);
     case "queue.put":
       return decidePutQueue(record, command);
+    case "egress.put":
+      return decidePutEgress(record, command);
     case "tags.add":
       return decideTag(record, command);
     case "tags.remove":

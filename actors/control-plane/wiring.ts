@@ -16,6 +16,7 @@ import { readCreateAlias, readDeleteAlias, readUpdateAlias } from "./operations/
 import { readDeleteConcurrency, readPutConcurrency } from "./operations/concurrency.ts";
 import { readCreateFunction } from "./operations/create-function.ts";
 import { readDeleteFunction } from "./operations/delete-function.ts";
+import { readPutEgress } from "./operations/egress.ts";
 import { readDeleteEventInvoke, readPutEventInvoke, readUpdateEventInvoke } from "./operations/event-invoke.ts";
 import {
   createMapping,
@@ -27,6 +28,7 @@ import {
 } from "./operations/event-source-mappings.ts";
 import {
   getAlias,
+  getEgressConfig,
   getEventInvokeConfig,
   getFunction,
   getFunctionConcurrency,
@@ -65,6 +67,7 @@ const CHANGES: Readonly<Record<string, (check: Constraints, caller: Caller) => W
   UpdateFunctionEventInvokeConfig: readUpdateEventInvoke,
   DeleteFunctionEventInvokeConfig: readDeleteEventInvoke,
   PutFunctionQueueConfig: readPutQueue,
+  PutFunctionEgressConfig: readPutEgress,
   TagResource: readTagResource,
   UntagResource: readUntagResource,
 };
@@ -80,6 +83,7 @@ const LOOKS: Readonly<Record<string, (reading: Reading, account: AccountOptions)
   GetFunctionEventInvokeConfig: getEventInvokeConfig,
   ListFunctionEventInvokeConfigs: listEventInvokeConfigs,
   GetFunctionQueueConfig: getQueueConfig,
+  GetFunctionEgressConfig: getEgressConfig,
   ListTags: listTags,
   GetAccountSettings: getAccountSettings,
 };

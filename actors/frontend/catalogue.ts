@@ -4,6 +4,7 @@
  */
 
 import { isToken } from "../../subjects/contract.ts";
+import type { EgressConfig } from "../../subjects/egress.ts";
 import { Refused } from "../../subjects/errors.ts";
 import {
   aliasOf,
@@ -33,6 +34,8 @@ export async function openCatalogue(
   superseded: (poolId: string) => void,
 ): Promise<Catalogue> {
   const records = new Map<string, FunctionRecord>();
+  /** Of published versions. */
+  const versions = new Map<string, FunctionConfiguration>();
   const specs = new Map<string, FunctionSpec>();
 
   const serve = (key: string, spec: FunctionSpec | undefined) => {
@@ -42,16 +45,28 @@ export async function openCatalogue(
     if (before !== undefined && (spec === undefined || poolId(before) !== poolId(spec))) superseded(poolId(before));
   };
   const take = ({ key, value }: Entry) => {
-    const [acct = "", , version] = key.split(".");
+    const [acct = "", fn = "", version] = key.split(".");
     if (version !== undefined) {
       const parsed = FunctionConfiguration.safeParse(value);
-      return serve(key, parsed.success ? specFrom(acct, parsed.data) : undefined);
+      if (!parsed.success) versions.delete(key);
+      else versions.set(key, parsed.data);
+      // How it runs is said by the function's record too: one that comes before it waits for it.
+      const record = records.get(functionKey(acct, fn));
+      return serve(key, record && parsed.success ? specFrom(acct, parsed.data, record.egress) : undefined);
     }
+    const before = records.get(key);
     const parsed = FunctionRecord.safeParse(value);
     const record = parsed.success && parsed.data.deletingAt === undefined ? parsed.data : undefined;
     if (record === undefined) records.delete(key);
     else records.set(key, record);
-    serve(key, record?.serving === undefined ? undefined : specFrom(acct, record.serving));
+    serve(key, record?.serving === undefined ? undefined : specFrom(acct, record.serving, record.egress));
+    if (record === undefined) return;
+    if (before !== undefined && record.egress?.RevisionId === before.egress?.RevisionId) return;
+    // Egress is the function's: a change of it is one of every version.
+    for (const each of record.versions) {
+      const published = versions.get(versionKey(acct, fn, each));
+      if (published !== undefined) serve(versionKey(acct, fn, each), specFrom(acct, published, record.egress));
+    }
   };
   const find: Catalogue["find"] = (acct, fn, qualifier) => {
     const key = functionKey(acct, fn);
@@ -94,8 +109,12 @@ export async function openCatalogue(
 }
 
 /** What nobody could run, because somebody else wrote it into the bucket, isn't served. */
-function specFrom(acct: string, configuration: FunctionConfiguration): FunctionSpec | undefined {
-  const parsed = FunctionSpec.safeParse(specOf(acct, configuration));
+function specFrom(
+  acct: string,
+  configuration: FunctionConfiguration,
+  egress: EgressConfig | undefined,
+): FunctionSpec | undefined {
+  const parsed = FunctionSpec.safeParse(specOf(acct, configuration, egress));
   return parsed.success ? parsed.data : undefined;
 }
 

@@ -86,7 +86,9 @@ class SandboxProcess {
       this.#furnishing ??= await this.#world.furnish(spec, this.#sandbox.sandboxId);
       if (this.#destroyed) return await this.destroy();
       const place = enclosureFor(this.#sandbox.sandboxId, spec, this.#furnishing);
-      const stem = this.#enclosure === undefined ? await this.#world.stems?.take(place) : undefined;
+      // A network is made for one that needs it, not kept for one that may.
+      const isSought = this.#enclosure === undefined && place.egress === undefined;
+      const stem = isSought ? await this.#world.stems?.take(place) : undefined;
       this.#enclosure ??= stem?.enclosure ?? (await this.#world.driver.create(place));
       if (this.#destroyed) return await this.destroy();
       const booted = stem?.booted ?? (await this.#enclosure.boot());

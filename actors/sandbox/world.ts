@@ -42,7 +42,7 @@ export interface SandboxWorld {
 /** The place a function of `spec` runs in. */
 export function enclosureFor(
   id: string,
-  spec: Pick<FunctionSpec, "memoryMiB" | "tmpMiB">,
+  spec: Pick<FunctionSpec, "memoryMiB" | "tmpMiB" | "egress">,
   { mounts, command, overheadMiB }: Pick<Furnishing, "mounts" | "command" | "overheadMiB">,
 ): EnclosureSpec {
   return {
@@ -52,6 +52,7 @@ export function enclosureFor(
     pids: PIDS,
     tmpMiB: spec.tmpMiB,
     mounts,
+    ...(spec.egress === undefined ? {} : { egress: spec.egress }),
     command,
   };
 }

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { Refused } from "../../subjects/errors.ts";
 import { Configuration, callApi, findFunction } from "../api.ts";
 import { type Change, changesOf, SETTINGS } from "../config-changes.ts";
+import { EGRESS_HELP, putEgress } from "../egress-setting.ts";
 import {
   EVENT_KEYS,
   type EventFlags,
@@ -38,7 +39,7 @@ export const config = (program: Command): void => {
       .description("such as: mayfly config set hello memory=256 timeout=10 env.GREETING=Hi reserved=5 --retries 1"),
   )
     .option("--json", "the new configuration as JSON")
-    .addHelpText("after", EVENTS_HELP)
+    .addHelpText("after", `${EVENTS_HELP}\n${EGRESS_HELP}`)
     .action(async (fn: string, words: string[], { json, ...events }: EventFlags & { json?: true }) => {
       const told = Object.entries(events).map(([name, value]) => `${name} ${value}`);
       if (words.length + told.length === 0) throw new Misused("say what to set");
@@ -88,6 +89,7 @@ async function applyChange(session: Session, fn: string, change: Change): Promis
     const body = { FunctionName: fn, ReservedConcurrentExecutions: reserved };
     await callApi(session, "PutFunctionConcurrency", body);
   }
+  if (change.egress !== undefined) await putEgress(session, fn, change.egress);
   return now;
 }
 

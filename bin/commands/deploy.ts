@@ -1,6 +1,7 @@
 /** `mayfly deploy <path>`: makes a function of a folder or a zip, or gives an existing one new code. */
 import { type Command, InvalidArgumentError } from "commander";
 import { type Deployed, type DeployOptions, deployFrom } from "../deployment.ts";
+import { EGRESS_HELP, egressFrom } from "../egress-setting.ts";
 import { bytesText, Progress, remark, say, sayJson } from "../print.ts";
 import { openSession } from "../session.ts";
 
@@ -11,8 +12,8 @@ interface Flags extends Omit<DeployOptions, "withinMs"> {
 
 const HELP = `
 What isn't said is taken from mayfly.json in the folder ({name, runtime, handler, memory, timeout, tmp, environment,
-layers, description}), from the function as it is, and from the code: index.mjs|js|cjs or package.json's "main" is Node.js,
-lambda_function.py or app.py is Python, an executable bootstrap is provided.al2023.
+layers, egress, description}), from the function as it is, and from the code: index.mjs|js|cjs or package.json's "main" is
+Node.js, lambda_function.py or app.py is Python, an executable bootstrap is provided.al2023.
 .mayflyignore leaves files out, in the words of a .gitignore.`;
 
 export const deploy = (program: Command): void =>
@@ -28,10 +29,11 @@ export const deploy = (program: Command): void =>
     .option("--tmp <MiB>", "size of /tmp, 512 to 10240", wholeNumber)
     .option("--description <text>")
     .option("-e, --env <KEY=value>", "a variable, may be repeated", variable, {})
+    .option("--egress <destinations>", "none, internet, or a list such as 198.51.100.0/24:443,10.1.2.3:5432", egress)
     .option("-l, --layer <name[:version]>", "a layer, the newest version if none is named; may be repeated", each, [])
     .option("--wait <seconds>", "how long to wait until it can be invoked", wholeNumber, 60)
     .option("--json", "the function's configuration as JSON")
-    .addHelpText("after", HELP)
+    .addHelpText("after", `${HELP}\n${EGRESS_HELP}`)
     .action(deployAction);
 
 async function deployAction(path: string, { wait, json, ...options }: Flags): Promise<void> {
@@ -58,6 +60,14 @@ function tell({ configuration, how }: Deployed): void {
 function wholeNumber(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("It must be a whole number.");
   return Number(text);
+}
+
+function egress(text: string): readonly string[] {
+  try {
+    return egressFrom(text);
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
+  }
 }
 
 function each(text: string, before: readonly string[]): readonly string[] {

@@ -40,12 +40,10 @@ export const doctor = (program: Command): void =>
 async function examine(home: Home): Promise<Check[]> {
   const bwrap = await attempt(() => findBubblewrap({ tools: home.tools, mayFetch: false }));
   const config = await attempt(async () => readConfig(process.env));
-  const { sandbox, mode } = config instanceof Error ? ({ sandbox: "auto", mode: "development" } as const) : config;
-  const production = mode === "production";
-  const host = await examineHost(
-    bwrap instanceof Error ? { production } : { bwrapPath: bwrap.path, production },
-    sandbox,
-  );
+  const { sandbox, mode, egress } =
+    config instanceof Error ? ({ sandbox: "auto", mode: "development", egress: {} } as const) : config;
+  const options = { production: mode === "production", egress };
+  const host = await examineHost(bwrap instanceof Error ? options : { ...options, bwrapPath: bwrap.path }, sandbox);
   return [
     nodeCheck(),
     config instanceof Error

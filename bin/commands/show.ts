@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { z } from "zod";
 import { UserInvoke } from "../../subjects/invoke.ts";
 import { Configuration, callApi, listAll } from "../api.ts";
+import { egressText, getEgress } from "../egress-setting.ts";
 import { layerText } from "../layers.ts";
 import { bytesText, fields, say, sayJson } from "../print.ts";
 import { openSession } from "../session.ts";
@@ -29,7 +30,9 @@ export const show = (program: Command): void =>
       const found = Answer.parse(await callApi(session, "GetFunction", which));
       const versions = await listAll(session, "ListVersionsByFunction", which, "Versions", Version);
       const aliases = await listAll(session, "ListAliases", which, "Aliases", Alias);
-      if (json) return sayJson({ ...found, Versions: versions.map((each) => each.Version), Aliases: aliases });
+      const egress = await getEgress(session, name);
+      if (json)
+        return sayJson({ ...found, Versions: versions.map((each) => each.Version), Aliases: aliases, Egress: egress });
       const its = found.Configuration;
       const reserved = found.Concurrency?.ReservedConcurrentExecutions;
       say(
@@ -44,6 +47,7 @@ export const show = (program: Command): void =>
           ["timeout", `${its.Timeout} s`],
           ["logs", logsText(its.LoggingConfig)],
           ["reserved", reserved === undefined ? undefined : `${reserved} at once`],
+          ["egress", egressText(egress)],
           ["code", `${bytesText(its.CodeSize ?? 0)}, SHA-256 ${its.CodeSha256}`],
           ["modified", its.LastModified],
           ["versions", versions.map((each) => each.Version).join(", ")],

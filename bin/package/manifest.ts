@@ -12,6 +12,8 @@ export interface Manifest {
   readonly timeout?: number;
   /** MiB of /tmp. */
   readonly tmp?: number;
+  /** `none`, `internet`, or destinations separated by commas. */
+  readonly egress?: string;
   /** All variables: what isn't named is removed from a function that exists. */
   readonly environment?: Readonly<Record<string, string>>;
   /** `name` or `name:version`, the lowest first; all there are. */
@@ -27,6 +29,7 @@ const FIELDS: Readonly<Record<keyof Manifest, Kind>> = {
   memory: "a whole number",
   timeout: "a whole number",
   tmp: "a whole number",
+  egress: "a text",
   environment: "an object of texts",
   layers: "a list of texts",
 };

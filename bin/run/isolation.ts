@@ -1,6 +1,7 @@
 /** How a worker's sandboxes are made: the driver that the configuration asks for, and what it keeps apart, in words. */
 import { chooseDriver } from "../../actors/sandbox/drivers/choose.ts";
 import type { Isolation, SandboxDriver } from "../../actors/sandbox/drivers/driver.ts";
+import { isAboutEgress } from "../../actors/sandbox/drivers/egress/network.ts";
 import { userOnHost } from "../../actors/sandbox/drivers/premises.ts";
 import type { Config } from "../../config/config.ts";
 import { findBubblewrap } from "../embedded/find-bubblewrap.ts";
@@ -25,13 +26,16 @@ export async function bubblewrapFor(
 
 /** Throws `IsolationUnavailable` when what is asked for can't be had here. */
 export async function openDriver(
-  { sandbox, mode }: Pick<Config, "sandbox" | "mode">,
+  { sandbox, mode, egress }: Pick<Config, "sandbox" | "mode" | "egress">,
   home: Home,
+  /** Addresses of the platform's own servers at this time. */
+  platform: () => Promise<readonly string[]>,
 ): Promise<{ driver: SandboxDriver; isolation: Isolation }> {
   const bwrap = await bubblewrapFor(sandbox, { tools: home.tools });
   return chooseDriver(sandbox, {
     ...(bwrap === undefined ? {} : { bwrapPath: bwrap.path }),
     production: mode === "production",
+    egress: { ...egress, platform },
     // Sandboxes of root run as other users, who can't walk into its home; an ordinary user's run as that user.
     ...(userOnHost() === 0 ? {} : { home: home.sandboxes }),
   });
@@ -44,9 +48,11 @@ export function inWords({
   seccomp,
   limits,
   uidPerSandbox,
+  egress,
   freezes,
   latePlacement,
   ownRoot,
+  lacks,
 }: Isolation): string {
   const limited = Object.entries(limits).map(([what, how]) => `${what} ${how}`);
   return [
@@ -55,6 +61,7 @@ export function inWords({
     seccomp ? "seccomp" : "no seccomp",
     `limits: ${limited.join(", ")}`,
     uidPerSandbox ? "own uid" : "shared uid",
+    egress === undefined ? (lacks.find(isAboutEgress) ?? "the worker's own network") : `egress by ${egress}`,
     freezes ? "frozen when idle" : "not frozen when idle",
     latePlacement ? "can be booted beforehand" : "never booted beforehand",
   ].join("; ");

@@ -23,6 +23,7 @@ import { startWorker } from "../../actors/worker/index.ts";
 import type { Config } from "../../config/config.ts";
 import type { Process, Started } from "./context.ts";
 import { inWords, openDriver } from "./isolation.ts";
+import { serverAddressesOf } from "./server-addresses.ts";
 
 const CODE_CACHE_BYTES = 10 * 1024 * 1024 * 1024;
 const STOP_MS = 1000;
@@ -33,7 +34,7 @@ const STANDARD = { runtime: "nodejs24.x", memoryMiB: 128, tmpMiB: 512 } as const
 
 export async function runWorker(process: Process, { zone }: { readonly zone: string }): Promise<Started> {
   const { config, home, storage } = process;
-  const { driver, isolation } = await openDriver(config, home);
+  const { driver, isolation } = await openDriver(config, home, serverAddressesOf(process.connection));
   const freezes = isolation.freezes && config.freezeMs > 0;
   const component = process.component("worker", "hosts sandboxes", { zone, isolation: inWords(isolation) });
   const cache = new CodeCache({ folder: join(home.code, zone), store: storage.code, maxBytes: CODE_CACHE_BYTES });

@@ -9,6 +9,7 @@ import { headers, type Msg, type NatsConnection } from "nats";
 import { describe, expect } from "vitest";
 import { canIsolate, isolating } from "../sandbox/drivers/hosted.ts";
 import { api, deploy, type FunctionPlan } from "../support/functions.ts";
+import type { Surroundings } from "../support/surroundings.ts";
 import { type RunningSystem, startMayfly } from "../support/system.ts";
 
 /** Stands in the neighbour's environment, memory and /tmp, and nowhere else but in this file's memory. */
@@ -65,9 +66,15 @@ let made = 0;
  */
 export const underEachDriver = describe.skipIf(!canIsolate).each(isolating);
 
-export async function startAttacked(env: Readonly<Record<string, string>> = {}): Promise<Attacked> {
+export async function startAttacked(
+  env: Readonly<Record<string, string>> = {},
+  around?: Surroundings,
+): Promise<Attacked> {
   // One zone, so that all share one worker.
-  const system = await startMayfly({ env: { MAYFLY_ZONES: "a", ...env } });
+  const system = await startMayfly({
+    env: { MAYFLY_ZONES: "a", ...env },
+    ...(around === undefined ? {} : { around }),
+  });
   const [nats, platform] = [await system.connect(), await system.connect("platform")];
   const lines = new Map<string, string[]>();
   nats.subscribe("mayfly.*.logs.>", {

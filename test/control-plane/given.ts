@@ -82,6 +82,7 @@ const WISHES: { readonly [T in CommandType]: (revisionId: string) => Wish<T> } =
   "event-invoke.update": () => ({ type: "event-invoke.update", ...handling }),
   "event-invoke.delete": () => ({ type: "event-invoke.delete", fn, qualifier: "$LATEST" }),
   "queue.put": () => ({ type: "queue.put", fn, concurrency: undefined, paused: true }),
+  "egress.put": () => ({ type: "egress.put", fn, allow: ["internet"] }),
   "tags.add": () => ({ type: "tags.add", fn, tags: { a: "b" } }),
   "tags.remove": () => ({ type: "tags.remove", fn, keys: ["a"] }),
   "package.verified": (revisionId) => ({ type: "package.verified", fn, revisionId }),

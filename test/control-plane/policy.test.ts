@@ -84,6 +84,7 @@ const MATRIX: Record<CommandType, Record<LifeState, string>> = {
   "event-invoke.update": missing,
   "event-invoke.delete": missing,
   "queue.put": always,
+  "egress.put": always,
   "tags.add": { ...always, updating: CONFLICT },
   "tags.remove": always,
   "package.verified": { ...moot, pending: "writes", updating: "writes" },

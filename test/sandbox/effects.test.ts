@@ -2,9 +2,10 @@
 import { Duplex, PassThrough } from "node:stream";
 import { expect, test, vi } from "vitest";
 import { createActor, SimulatedClock } from "xstate";
-import type { Booted, Enclosure, SandboxDriver } from "../../actors/sandbox/drivers/driver.ts";
+import type { Booted, Enclosure, EnclosureSpec, SandboxDriver } from "../../actors/sandbox/drivers/driver.ts";
 import { sandboxLogic } from "../../actors/sandbox/effects.ts";
-import { poolId } from "../../subjects/function.ts";
+import type { StemCells } from "../../actors/sandbox/stem-cells/pool.ts";
+import { type FunctionSpec, poolId } from "../../subjects/function.ts";
 import { call, spec } from "../support/machines.ts";
 
 /** A life that ends when it is killed. */
@@ -16,21 +17,15 @@ function life() {
   return { channel, stdout, stderr, exited: exited.promise, kill } satisfies Booted;
 }
 
-test("a process that is killed while it boots is killed when it has booted, and the next boot waits for that", async () => {
-  const boots: Array<PromiseWithResolvers<Booted>> = [];
-  const booting = vi.fn(() => {
-    const boot = Promise.withResolvers<Booted>();
-    boots.push(boot);
-    return boot.promise;
-  });
-  const enclosure = {
-    boot: booting,
-    destroy: async () => {},
-    stats: async () => ({ memoryBytes: 0, peakMemoryBytes: 0 }),
-  };
-  const clock = new SimulatedClock();
+function sandboxOf(
+  fn: FunctionSpec,
+  clock: SimulatedClock,
+  driver: Pick<SandboxDriver, "create">,
+  stems?: Pick<StemCells, "take">,
+) {
   const logic = sandboxLogic({
-    driver: { create: async () => enclosure as unknown as Enclosure } as unknown as SandboxDriver,
+    driver: driver as SandboxDriver,
+    ...(stems === undefined ? {} : { stems: stems as StemCells }),
     furnish: async () => ({
       command: [],
       mounts: [],
@@ -52,17 +47,33 @@ test("a process that is killed while it boots is killed when it has booted, and 
     leftBehind: () => {},
     us: () => 0,
   });
-  const sandbox = createActor(logic, {
+  return createActor(logic, {
     clock,
     input: {
       sandboxId: "s1",
       workerId: "w1",
-      poolId: poolId(spec()),
-      spec: spec(),
+      poolId: poolId(fn),
+      spec: fn,
       isolation: "none",
       limits: { initMs: 1000, idleMs: 100_000 },
     },
   }).start();
+}
+
+test("a process that is killed while it boots is killed when it has booted, and the next boot waits for that", async () => {
+  const boots: Array<PromiseWithResolvers<Booted>> = [];
+  const booting = vi.fn(() => {
+    const boot = Promise.withResolvers<Booted>();
+    boots.push(boot);
+    return boot.promise;
+  });
+  const enclosure = {
+    boot: booting,
+    destroy: async () => {},
+    stats: async () => ({ memoryBytes: 0, peakMemoryBytes: 0 }),
+  };
+  const clock = new SimulatedClock();
+  const sandbox = sandboxOf(spec(), clock, { create: async () => enclosure as unknown as Enclosure });
   const invoke = (requestId: string) =>
     sandbox.send({ type: "sandbox.invoke", call: call(requestId), payload: new Uint8Array(), us: 0, at: 0 });
 
@@ -86,5 +97,22 @@ test("a process that is killed while it boots is killed when it has booted, and 
   expect(second.kill).toHaveBeenCalled();
   boots[2]?.resolve(life());
   await vi.waitUntil(() => sandbox.getSnapshot().matches({ busy: "starting" }));
+  sandbox.stop();
+});
+
+test.each([
+  { what: "has a network is made for it, with that network", fn: spec({ egress: ["internet"] }), asked: 0 },
+  { what: "has none may come from a stem cell", fn: spec(), asked: 1 },
+])("a sandbox that $what", async ({ fn, asked }) => {
+  const made: EnclosureSpec[] = [];
+  const create = async (place: EnclosureSpec): Promise<Enclosure> => {
+    made.push(place);
+    return { boot: () => new Promise(() => {}), destroy: async () => {} } as unknown as Enclosure;
+  };
+  const take = vi.fn(async () => undefined);
+  const sandbox = sandboxOf(fn, new SimulatedClock(), { create }, { take });
+  await vi.waitUntil(() => made.length === 1);
+  expect(made.map(({ egress }) => egress)).toEqual([fn.egress]);
+  expect(take).toHaveBeenCalledTimes(asked);
   sandbox.stop();
 });

@@ -15,6 +15,7 @@ import { findNatsServer } from "../../bin/embedded/find-nats-server.ts";
 import { type Home, homeAt } from "../../bin/embedded/home.ts";
 import { readRunning } from "../../bin/running.ts";
 import { Supervisor } from "../../bin/up/supervisor.ts";
+import type { Surroundings } from "./surroundings.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 const run = promisify(execFile);
@@ -47,6 +48,8 @@ export interface SystemOptions {
   readonly folder?: string;
   /** Run as this user of the host, by `setpriv`; needs root. */
   readonly uid?: number;
+  /** Run in these surroundings, on the host in there. */
+  readonly around?: Surroundings;
 }
 
 export const mayflyProgram = join(root, "bin", "mayfly.js");
@@ -56,6 +59,7 @@ export async function startMayfly({
   args = ["--no-hello"],
   folder,
   uid,
+  around,
 }: SystemOptions = {}): Promise<RunningSystem> {
   const place = folder ?? (await mkdtemp(join(tmpdir(), "mayfly-test-")));
   const home = homeAt(join(place, "data"));
@@ -68,7 +72,8 @@ export async function startMayfly({
     ...env,
   };
   if (uid !== undefined) await chown(place, uid, uid);
-  const [program = "", ...words] = [...asUser(uid), process.execPath, mayflyProgram, "up", ...args];
+  const enter = around?.enter ?? [];
+  const [program = "", ...words] = [...enter, ...asUser(uid), process.execPath, mayflyProgram, "up", ...args];
   const up = spawn(program, words, {
     env: surroundings,
     stdio: ["ignore", "pipe", "pipe"],
@@ -101,11 +106,12 @@ export async function startMayfly({
     async connect(as = "mayfly") {
       const running = await readRunning(home);
       if (running === undefined) throw new Error("not running");
-      const connection = await connectNats({ url: running.url, ...(await credentialsOf(home))[as], name: "test" });
+      const url = around === undefined ? running.url : `nats://127.0.0.1:${await around.door(portOf(running.url))}`;
+      const connection = await connectNats({ url, ...(await credentialsOf(home))[as], name: "test" });
       connections.push(connection);
       return connection;
     },
-    mayfly: (...words) => runMayfly(surroundings, words),
+    mayfly: (...words) => runMayfly(surroundings, words, enter),
     stop,
     [Symbol.asyncDispose]: dispose,
   };
@@ -132,9 +138,14 @@ export const asUser = (uid: number | undefined): readonly string[] =>
   uid === undefined ? [] : ["setpriv", `--reuid=${uid}`, `--regid=${uid}`, "--clear-groups"];
 
 /** Runs `mayfly <args>` to its end, whatever its exit code. */
-export async function runMayfly(env: NodeJS.ProcessEnv, args: readonly string[]): Promise<Ran> {
+export async function runMayfly(
+  env: NodeJS.ProcessEnv,
+  args: readonly string[],
+  enter: readonly string[] = [],
+): Promise<Ran> {
+  const [program = "", ...words] = [...enter, process.execPath, mayflyProgram, ...args];
   try {
-    const { stdout, stderr } = await run(process.execPath, [mayflyProgram, ...args], {
+    const { stdout, stderr } = await run(program, words, {
       env,
       maxBuffer: 64 * 1024 * 1024,
     });
@@ -144,6 +155,8 @@ export async function runMayfly(env: NodeJS.ProcessEnv, args: readonly string[])
     return { code, stdout, stderr };
   }
 }
+
+const portOf = (url: string): number => Number(new URL(url).port);
 
 function announced(child: ChildProcess, output: () => string, line: string): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -1,6 +1,7 @@
 /**
  * What is asked of one function without changing it: GetFunction, GetFunctionConfiguration, GetFunctionConcurrency,
- * GetFunctionEventInvokeConfig, GetFunctionQueueConfig, GetAlias, ListTags. Answered straight from the bucket. Source: Lambda API reference and recorded answers of Lambda
+ * GetFunctionEventInvokeConfig, GetFunctionQueueConfig, GetFunctionEgressConfig, GetAlias, ListTags. Answered straight
+ * from the bucket. Source: Lambda API reference and recorded answers of Lambda
  */
 import { type Refusal, Refused } from "../../../subjects/errors.ts";
 import {
@@ -19,6 +20,7 @@ import type { Constraints } from "../validation/constraints.ts";
 import { arnOf, type Caller, functionNamed, unqualified } from "../validation/names.ts";
 import { aliasBody, readAliasName } from "./aliases.ts";
 import { FUNCTIONS_ONLY } from "./concurrency.ts";
+import { egressBody } from "./egress.ts";
 import { eventInvokeBody, eventInvokeOf, noEventInvokeConfig, noFunction } from "./event-invoke.ts";
 import { queueBody } from "./queue.ts";
 import { taggedFunction } from "./tags.ts";
@@ -69,6 +71,11 @@ export async function getEventInvokeConfig({ check, caller, functions }: Reading
 export async function getQueueConfig({ check, caller, functions }: Reading): Promise<object> {
   const fn = unqualified(check, caller, FUNCTIONS_ONLY);
   return queueBody(await existing(functions, caller.acct, fn, functionNotFound(arnOf(caller, fn))));
+}
+
+export async function getEgressConfig({ check, caller, functions }: Reading): Promise<object> {
+  const fn = unqualified(check, caller, FUNCTIONS_ONLY);
+  return egressBody(await existing(functions, caller.acct, fn, functionNotFound(arnOf(caller, fn))));
 }
 
 export async function getAlias({ check, caller, functions }: Reading): Promise<object> {

@@ -1,10 +1,9 @@
 /** What this host can do for sandboxes, point by point, for a person who wants to know why something is missing. */
 import { execFile } from "node:child_process";
-import { constants } from "node:fs";
-import { access } from "node:fs/promises";
 import { promisify } from "node:util";
 import { chooseDriver, type DriverOptions, type DriverRequest, driverNames } from "./choose.ts";
 import { type DriverName, type Isolation, IsolationUnavailable } from "./driver.ts";
+import { isAboutEgress } from "./egress/network.ts";
 import { hasPrivateMounts, privateMountsCommand } from "./private-mounts.ts";
 import { refusals } from "./remedies.ts";
 import { thisArchitecture } from "./seccomp/policy.ts";
@@ -35,8 +34,7 @@ export async function examineHost(options: DriverOptions = {}, request: DriverRe
     mounts,
     ...drivers,
     chosen instanceof Error ? failed("sandbox", chosen) : passed("sandbox", `a trial sandbox ran, by ${chosen.driver}`),
-    ...(chosen instanceof Error ? [] : limitChecks(chosen)),
-    await tunCheck(),
+    ...(chosen instanceof Error ? [] : [...limitChecks(chosen), egressCheck(chosen)]),
   ];
 }
 
@@ -52,13 +50,16 @@ async function driverCheck(name: DriverName, options: DriverOptions, mayHaveMoun
   if (isolation instanceof Error) return failed(name, isolation);
   if (!isolation.ownRoot)
     return passed(name, "isolates nothing: for development, and only when MAYFLY_SANDBOX names it");
-  const { namespaces, limits, uidPerSandbox } = isolation;
-  const lacks = isolation.lacks.filter((each) => !(mayHaveMounts && each.includes("mount namespace of its own")));
+  const { namespaces, limits, uidPerSandbox, egress } = isolation;
+  const lacks = isolation.lacks.filter(
+    (each) => !isAboutEgress(each) && !(mayHaveMounts && each.includes("mount namespace of its own")),
+  );
   const unlimited = Object.entries(limits).flatMap(([what, by]) => (by === "none" ? [what] : []));
   const detail = [
     `${namespaces.length} namespaces, system call filter`,
     unlimited.length === 0 ? "memory, processes and processors limited" : `no limit on ${unlimited.join(" and ")}`,
     uidPerSandbox ? "a user for each sandbox" : "one user for all sandboxes",
+    egress === undefined ? "no networks" : `networks by ${egress}`,
   ].join("; ");
   return { name, ok: lacks.length === 0, detail, remedy: lacks.join(" ") };
 }
@@ -114,10 +115,11 @@ function limitChecks({ limits, uidPerSandbox, freezes, latePlacement, lacks }: I
   ];
 }
 
-/** Only functions with a network of their own need it: its absence is worth knowing and no fault. */
-async function tunCheck(): Promise<Check> {
-  const found = await attempt(() => access("/dev/net/tun", constants.R_OK | constants.W_OK));
-  return passed("network tunnels", found instanceof Error ? "/dev/net/tun can't be opened; no need yet" : "available");
+/** Only functions that ask for a network need it. */
+function egressCheck({ egress, lacks }: Isolation): Check {
+  if (egress !== undefined) return passed("egress", `functions that are to have a network get it by ${egress}`);
+  const remedy = lacks.find(isAboutEgress) ?? "Choose a driver that gives networks.";
+  return { name: "egress", ok: false, detail: "no function gets a network here", remedy };
 }
 
 function passed(name: string, detail: string): Check {

@@ -9,6 +9,7 @@
  * once the runtime inside listens, so nothing secret is ever on a command line or in an inherited environment.
  */
 import type { Duplex, Readable } from "node:stream";
+import type { Egress } from "../../../subjects/egress.ts";
 
 /** A driver per way of isolating, and one for development that doesn't: "process" is never chosen but by its name. */
 export type DriverName = "bubblewrap" | "oci:crun" | "oci:runc" | "oci:runsc" | "process";
@@ -26,6 +27,8 @@ export interface Isolation {
   };
   /** Concurrent sandboxes run as different users of the host. */
   readonly uidPerSandbox: boolean;
+  /** How sandboxes that are to have a network get one; absent: none can. */
+  readonly egress?: string;
   /** `Enclosure.freeze` stops its processes; where false it does nothing. */
   readonly freezes: boolean;
   /** `EnclosureSpec.latePlaces` and `Enclosure.placeCode` work. */
@@ -66,6 +69,11 @@ export interface EnclosureSpec {
    * elsewhere `create` rejects a spec that has any.
    */
   readonly latePlaces?: readonly string[];
+  /**
+   * What of the network it may reach; absent or empty: nothing, not even the host itself. A driver that can't give just
+   * this rejects `create` with `EgressUnavailable` or `EgressForbidden`; never does it give less or more.
+   */
+  readonly egress?: Egress;
   /** The program and its arguments, as paths inside the sandbox. Visible inside: no secrets. */
   readonly command: readonly string[];
 }
@@ -101,8 +109,9 @@ export interface Enclosure {
   readonly id: string;
   /**
    * Starts `spec.command`. Resolves when the isolation stands and the program has been let go, without waiting for
-   * its first word. May be called again after the last life ended: same /tmp (where `lacks` doesn't say otherwise),
-   * new memory. Rejects with `BootFailed` when the sandbox can't be made, is still running or is destroyed.
+   * its first word; the network it is to have stands by then. May be called again after the last life ended: same /tmp
+   * (where `lacks` doesn't say otherwise), new memory. Rejects with `BootFailed` when the sandbox can't be made, is still
+   * running or is destroyed, with `EgressUnavailable` when it can't have its network.
    */
   boot(): Promise<Booted>;
   /** Memory now, and the most since the last boot began, of all its processes. Zeros where nothing measures it. */

@@ -2,7 +2,9 @@
  * What the drivers that isolate have in common: premises that open at the first use, enclosures that are made in them, and
  * an end that leaves nothing. A driver of its own adds how a life begins.
  */
+import type { Egress } from "../../../subjects/egress.ts";
 import type { Booted, DriverName, Enclosure, EnclosureSpec, Isolation, SandboxDriver } from "./driver.ts";
+import type { NetworkPlan } from "./egress/network.ts";
 import { KeptEnclosure } from "./kept-enclosure.ts";
 import type { Premises } from "./premises.ts";
 import { type Overhead, type Reserved, reserve } from "./reserve.ts";
@@ -15,6 +17,11 @@ export interface Maker<Place extends { readonly premises: Premises }> {
   /** Tries a sandbox of `driver`. Throws `IsolationUnavailable`. */
   examine(place: Place, driver: SandboxDriver): Promise<Isolation>;
   overhead(place: Place): Overhead;
+  /**
+   * Of a sandbox whose group is `gid`; undefined for the worker's own. Rejects with `EgressUnavailable` where none can be
+   * had, with `EgressForbidden` for a destination that may not be.
+   */
+  planNetwork(place: Place, egress: Egress, gid: number | undefined): Promise<NetworkPlan>;
   /** Prepares what every life of the enclosure begins with; gives how one begins. */
   prepare(place: Place, spec: EnclosureSpec, reserved: Reserved): Promise<() => Promise<Booted>>;
 }
@@ -57,7 +64,10 @@ export class IsolatingDriver<Place extends { readonly premises: Premises }> impl
   }
 
   async #create(place: Place, spec: EnclosureSpec): Promise<Enclosure> {
-    const reserved = await reserve(place.premises, spec, this.#maker.overhead(place));
+    const reserved = await reserve(place.premises, spec, {
+      overhead: this.#maker.overhead(place),
+      planNetwork: (egress, gid) => this.#maker.planNetwork(place, egress, gid),
+    });
     try {
       const begin = await this.#maker.prepare(place, spec, reserved);
       const { cgroup, places } = reserved;

@@ -1,6 +1,8 @@
 /** What a driver can say about itself after it has tried. */
 import { text } from "node:stream/consumers";
-import { BootFailed, type Isolation, IsolationUnavailable, type SandboxDriver } from "./driver.ts";
+import { INTERNET } from "../../../subjects/egress.ts";
+import { BootFailed, type Enclosure, type Isolation, IsolationUnavailable, type SandboxDriver } from "./driver.ts";
+import { EgressUnavailable } from "./egress/network.ts";
 import type { Premises } from "./premises.ts";
 
 /** How the trial sandbox ends when it saw what was placed in it, and when it didn't. */
@@ -44,10 +46,29 @@ export async function tryOut(
   }
 }
 
+/** Runs one more to its end, with a network. Returns why that can't be had, where it can't. */
+export async function tryNetwork(driver: SandboxDriver): Promise<EgressUnavailable | undefined> {
+  let enclosure: Enclosure | undefined;
+  try {
+    enclosure = await driver.create({
+      ...{ id: "probe-network", memoryMiB: 64, cpus: 1, pids: 16, tmpMiB: 1, mounts: [], egress: [INTERNET] },
+      command: ["/bin/sh", "-c", "exit 0"],
+    });
+    await (await enclosure.boot()).exited;
+    return undefined;
+  } catch (error) {
+    if (error instanceof EgressUnavailable) return error;
+    const why = error instanceof Error ? error.message : String(error);
+    return new EgressUnavailable(why, "This is unexpected: please report it.");
+  } finally {
+    await enclosure?.destroy();
+  }
+}
+
 /** What the premises allow of isolation, for a driver that adds what only it knows. */
 export function isolationOf(
   premises: Premises,
-  own: Pick<Isolation, "driver" | "namespaces" | "latePlacement"> & {
+  own: Pick<Isolation, "driver" | "namespaces" | "latePlacement" | "egress"> & {
     /** What to say where there is no late placement, other than that the worker lacks private mounts. */
     readonly unlessPlaced?: string;
     /** How processes are limited where there are no groups. */
@@ -66,6 +87,7 @@ export function isolationOf(
       cpu: limits.cpu ? "cgroup" : "none",
     },
     uidPerSandbox: premises.uids !== undefined,
+    ...(own.egress === undefined ? {} : { egress: own.egress }),
     freezes,
     latePlacement: own.latePlacement,
     ownRoot: true,

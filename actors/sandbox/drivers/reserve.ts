@@ -1,6 +1,11 @@
-/** What an enclosure takes of a driver's premises before it boots: users, a group, its /tmp, and views of what it is shown. */
+/**
+ * What an enclosure takes of a driver's premises before it boots: users, the plan of its network, a group, its /tmp, and
+ * views of what it is shown.
+ */
+import type { Egress } from "../../../subjects/egress.ts";
 import type { Cgroup } from "./cgroups/cgroup.ts";
 import type { EnclosureSpec, Mount } from "./driver.ts";
+import type { NetworkPlan } from "./egress/network.ts";
 import type { Tmp } from "./host-facts.ts";
 import type { PlacesOfOne } from "./late-places.ts";
 import type { Premises } from "./premises.ts";
@@ -18,12 +23,21 @@ export interface Overhead {
   readonly users: number;
 }
 
+/** What only the driver knows. */
+export interface Ways {
+  readonly overhead: Overhead;
+  /** Of one that asks for a network. Rejects where it can't have just this. */
+  planNetwork(egress: Egress, gid: number | undefined): Promise<NetworkPlan>;
+}
+
 export interface Reserved {
   /** Empty where the worker can't become other users. */
   readonly uids: readonly number[];
   readonly cgroup: Cgroup;
   readonly tmp: Tmp;
-  /** The spec's and the places for late ones, from paths the sandbox's users can walk to. */
+  /** Undefined for one that is to have none. */
+  readonly network: NetworkPlan | undefined;
+  /** The spec's, its network's and the places for late ones, from paths the sandbox's users can walk to. */
   readonly mounts: readonly Mount[];
   readonly places: PlacesOfOne | undefined;
   /** To be done by `release` as well, before what was done earlier. */
@@ -33,7 +47,7 @@ export interface Reserved {
 }
 
 /** Reserves all of it; when a part can't be had, rejects and keeps nothing. */
-export async function reserve(premises: Premises, spec: EnclosureSpec, overhead: Overhead): Promise<Reserved> {
+export async function reserve(premises: Premises, spec: EnclosureSpec, ways: Ways): Promise<Reserved> {
   const closings: Closing[] = [];
   const release = async () => {
     const failures: unknown[] = [];
@@ -41,12 +55,15 @@ export async function reserve(premises: Premises, spec: EnclosureSpec, overhead:
     if (failures.length > 0) throw failures[0];
   };
   try {
-    const uids = takeUids(premises, overhead.users, closings);
-    const cgroup = await makeCgroup(premises, spec, overhead, closings);
+    const uids = takeUids(premises, ways.overhead.users, closings);
+    const { egress = [] } = spec;
+    const network = egress.length === 0 ? undefined : await ways.planNetwork(egress, uids[0]);
+    const cgroup = await makeCgroup(premises, spec, [ways.overhead, network?.overhead], closings);
     const tmp = await makeTmp(premises, spec.tmpMiB, closings);
     const places = await makePlaces(premises, spec, closings);
-    const mounts = [...(await makeReachable(premises, spec.mounts, closings)), ...(places?.mounts ?? [])];
-    return { uids, cgroup, tmp, mounts, places, release, onRelease: (closing) => void closings.push(closing) };
+    const shown = [...spec.mounts, ...(network?.mounts ?? [])];
+    const mounts = [...(await makeReachable(premises, shown, closings)), ...(places?.mounts ?? [])];
+    return { uids, cgroup, tmp, network, mounts, places, release, onRelease: (closing) => void closings.push(closing) };
   } catch (error) {
     await release();
     throw error;
@@ -65,12 +82,12 @@ function takeUids({ uids }: Premises, count: number, closings: Closing[]): numbe
 async function makeCgroup(
   { cgroups }: Premises,
   spec: EnclosureSpec,
-  overhead: Overhead,
+  overheads: ReadonlyArray<Pick<Overhead, "memoryMiB" | "pids"> | undefined>,
   closings: Closing[],
 ): Promise<Cgroup> {
   const cgroup = await cgroups.create({
-    memoryBytes: (spec.memoryMiB + overhead.memoryMiB) * MiB,
-    pids: spec.pids + overhead.pids,
+    memoryBytes: overheads.reduce((sum, each) => sum + (each?.memoryMiB ?? 0), spec.memoryMiB) * MiB,
+    pids: overheads.reduce((sum, each) => sum + (each?.pids ?? 0), spec.pids),
     cpus: spec.cpus,
   });
   closings.push(() => cgroup.remove());

@@ -2,9 +2,10 @@
  * The last one to leave: removes what a driver instance left, whether it ended well, was killed, or died long ago.
  *
  * A small shell waits for the end of its input, which the kernel brings about even when the worker is killed with
- * SIGKILL. It then kills every process of the instance, removes its cgroups, takes down its mounts, deletes its folder.
- * Bubblewrap's own --die-with-parent is not enough: a sandbox that is just starting when its parent dies can miss it
- * (known upstream). Starting the same shell with no input at all is how a new worker reaps a dead one's leftovers.
+ * SIGKILL. It then kills every process of the instance, removes its packet filter and its cgroups, takes down its
+ * mounts, deletes its folder. Bubblewrap's own --die-with-parent is not enough: a sandbox that is just starting when its
+ * parent dies can miss it (known upstream). Starting the same shell with no input at all is how a new worker reaps a
+ * dead one's leftovers.
  */
 import { spawn } from "node:child_process";
 import { readdir } from "node:fs/promises";
@@ -49,6 +50,7 @@ while [ $tries -lt 150 ]; do
   tries=$((tries + 1))
   sleep 0.02
 done
+nft delete table inet "$NAME" 2>/dev/null
 printf '%s\\n' "$CGROUPS" | while read -r group; do
   [ -n "$group" ] && rmdir "$group"/*/ "$group" 2>/dev/null
 done

@@ -110,6 +110,19 @@ describe.skipIf(!canIsolate).each(situations)("a sandbox of a worker that is $ti
     expect((await run(sh(`${list} list /tmp`))).stdout).toBe("");
   });
 
+  test("has the network it asks for, or isn't made at all", async () => {
+    const spec = enclosure(node(`console.log(Object.keys(require("os").networkInterfaces()).sort().join())`), {
+      egress: ["internet"],
+    });
+    const { egress, lacks } = await worker.isolation;
+    const made = worker.ask("run", spec, 1, "").then(
+      ([life]) => life?.stdout,
+      ({ name, message }: Error) => ({ name, isTold: lacks.includes(message) }),
+    );
+    expect(await made).toEqual(egress === undefined ? { name: "EgressUnavailable", isTold: true } : "lo,tap0\n");
+    if (situation.driver !== "bubblewrap") expect(egress).toBeUndefined();
+  });
+
   test("reaches no network, not even the host's own", async () => {
     const bait = createServer((socket) => socket.end("caught"));
     await new Promise<void>((resolve) => bait.listen(0, resolve));

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { chooseDriver, driverNames } from "../../../actors/sandbox/drivers/choose.ts";
 import type { DriverName, EnclosureSpec, Isolation } from "../../../actors/sandbox/drivers/driver.ts";
 import { privateMountsCommand } from "../../../actors/sandbox/drivers/private-mounts.ts";
-import type { Requests } from "./worker.ts";
+import type { EgressSettings, Requests } from "./worker.ts";
 
 export interface Situation {
   readonly title: string;
@@ -17,6 +17,11 @@ export interface Situation {
   readonly privateMounts: boolean;
   /** The user to start the worker as; undefined for the tests' own. */
   readonly uid?: number;
+  /** What else to put before the worker's command, as root. */
+  readonly enter?: readonly string[];
+  readonly egress?: EgressSettings;
+  /** A home that an earlier worker left; by default one of its own. */
+  readonly home?: string;
 }
 
 const isRoot = process.geteuid?.() === 0;
@@ -91,31 +96,34 @@ export class Hosted {
   >();
   #calls = 0;
 
-  private constructor(child: ChildProcess, home: string, driver: DriverName) {
+  private constructor(child: ChildProcess, home: string, driver: DriverName, egress: EgressSettings) {
     this.#child = child;
     this.home = home;
     child.on("message", (answer: { number: number; value?: unknown }) => this.#waiting.get(answer.number)?.(answer));
     child.once("exit", () => {
       for (const settle of this.#waiting.values()) settle({ error: { name: "Gone", message: "the worker ended" } });
     });
-    this.isolation = this.ask("open", home, driver);
+    this.isolation = this.ask("open", home, driver, egress);
     this.isolation.catch(() => {});
   }
 
   static async start(situation: Situation, env: Record<string, string> = {}): Promise<Hosted> {
-    const home = await mkdtemp(join(tmpdir(), "mayfly-driver-"));
+    const home = situation.home ?? (await mkdtemp(join(tmpdir(), "mayfly-driver-")));
     await chmod(home, 0o711);
     if (situation.uid !== undefined) await chown(home, situation.uid, situation.uid);
-    const before = situation.privateMounts ? privateMountsCommand(situation.uid) : [];
+    const { uid, enter = [], egress = {} } = situation;
+    const as =
+      enter.length === 0 || uid === undefined ? [] : ["setpriv", `--reuid=${uid}`, `--regid=${uid}`, "--clear-groups"];
+    const before = [...enter, ...as, ...(situation.privateMounts ? privateMountsCommand(uid) : [])];
     const [program = "", ...args] = [...before, process.execPath, fileURLToPath(import.meta.resolve("./worker.ts"))];
     const child = spawn(program, args, {
       env: { PATH: process.env.PATH, ...env },
       cwd: "/",
       // A stray descriptor far above the others, as shells and editors leave them.
       stdio: ["ignore", "inherit", "inherit", "ipc", ...Array(36).fill("ignore"), "pipe"],
-      ...(situation.uid === undefined ? {} : { uid: situation.uid, gid: situation.uid }),
+      ...(uid === undefined || as.length > 0 ? {} : { uid, gid: uid }),
     });
-    const hosted = new Hosted(child, home, situation.driver);
+    const hosted = new Hosted(child, home, situation.driver, egress);
     await hosted.isolation;
     return hosted;
   }
@@ -182,6 +190,13 @@ export class Hosted {
     const inside = this.#processes().filter((pid) => linkQuietly(`/proc/${pid}/ns/pid`) !== ownPids);
     const status = inside.map((pid) => readQuietly(`/proc/${pid}/status`));
     return new Set(status.map((text) => /^Uid:\s+(\d+)/m.exec(text)?.[1] ?? "gone"));
+  }
+
+  /** Host pids of its driver's processes that have `word` on their command line. */
+  processes(word: RegExp): number[] {
+    return this.#processes()
+      .filter((pid) => word.test(readQuietly(`/proc/${pid}/cmdline`)))
+      .map(Number);
   }
 
   #mark(): RegExp {

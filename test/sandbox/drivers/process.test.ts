@@ -35,6 +35,13 @@ describe.each(plain)("a plain process of a worker that is $title", (situation) =
     expect(await worker.isolation).toMatchObject({ driver: "process", ownRoot: false, namespaces: [], seccomp: false });
   });
 
+  test("isn't run when it asks for a network of its own", async () => {
+    await expect(worker.ask("run", enclosure(sh("true"), { egress: ["internet"] }), 1, "")).rejects.toMatchObject({
+      name: "EgressUnavailable",
+      message: expect.stringContaining("process"),
+    });
+  });
+
   test("talks over descriptor 3, and its command finds what others see mounted", async () => {
     const talker = node(`const s = new (require("net").Socket)({ fd: 3 });
       s.once("data", (word) => s.end(process.execPath + " heard " + word));`);

@@ -25,7 +25,7 @@ export interface Life {
 
 /** What the worker does: requests by name, with their arguments and answers. */
 export interface Requests {
-  open(home: string, driver: DriverName): Isolation;
+  open(home: string, driver: DriverName, egress: EgressSettings): Isolation;
   /** Creates an enclosure, boots it so often, each time to its end, and destroys it. */
   run(spec: EnclosureSpec, times: number, input: string): Life[];
   /** Creates and boots, and answers once the program has said something. */
@@ -41,6 +41,14 @@ export interface Requests {
   reboot(id: string): string;
   destroy(id: string): void;
   close(): void;
+}
+
+/** `EgressOptions`, as they can be sent. */
+export interface EgressSettings {
+  readonly way?: "off";
+  readonly permitted?: readonly string[];
+  readonly platform?: readonly string[];
+  readonly refreshMs?: number;
 }
 
 export type Call = { [name in keyof Requests]: { name: name; args: Parameters<Requests[name]> } }[keyof Requests];
@@ -59,8 +67,8 @@ const firstWord = async (booted: Booted): Promise<string> => {
 };
 
 const handlers: { [name in keyof Requests]: (...args: Parameters<Requests[name]>) => Promise<unknown> } = {
-  async open(home, driver) {
-    opened = await chooseDriver(driver, { home });
+  async open(home, driver, { platform = [], ...egress }) {
+    opened = await chooseDriver(driver, { home, egress: { ...egress, platform: async () => platform } });
     return opened.isolation;
   },
   async run(spec, times, input) {

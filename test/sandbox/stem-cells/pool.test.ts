@@ -89,6 +89,7 @@ describe("stem cells", () => {
     { what: "another size", change: { memoryMiB: 256 } },
     { what: "another runtime", change: { command: ["/usr/bin/python3"] } },
     { what: "another /tmp", change: { tmpMiB: 1024 } },
+    { what: "what is to have a network", change: { egress: ["internet"] } },
   ])("of one kind don't serve $what", async ({ change }) => {
     const { cells } = given();
     await cells.take(specOf());

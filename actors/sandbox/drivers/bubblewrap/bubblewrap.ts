@@ -6,8 +6,10 @@
  */
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { EgressOptions } from "../egress/network.ts";
+import { Networks } from "../egress/networks.ts";
 import { IsolatingDriver, type Maker } from "../isolating-driver.ts";
-import { isolationOf, tryOut } from "../isolation.ts";
+import { isolationOf, tryNetwork, tryOut } from "../isolation.ts";
 import { openPremises, type Premises, type PremisesOptions } from "../premises.ts";
 import { namespacesRemedy } from "../remedies.ts";
 import { findBubblewrap } from "./host.ts";
@@ -19,11 +21,14 @@ import { layOut, type Tools } from "./tools.ts";
 export interface BubblewrapOptions extends PremisesOptions {
   /** The `bwrap` to use; by default the first on PATH. */
   readonly bwrapPath?: string;
+  /** Of the sandboxes that are to have a network. */
+  readonly egress?: EgressOptions;
 }
 
 interface Place {
   readonly premises: Premises;
   readonly tools: Tools;
+  readonly networks: Networks;
 }
 
 /** Bubblewrap's own first process inside is counted with the sandbox's. */
@@ -43,34 +48,52 @@ function maker(given: BubblewrapOptions): Maker<Place> {
       const bwrap = await findBubblewrap(given.bwrapPath);
       const premises = await openPremises(given);
       try {
-        return { premises, tools: await layOut(bwrap, premises) };
+        return equip(premises, await layOut(bwrap, premises), given.egress);
       } catch (error) {
         await premises.close();
         throw error;
       }
     },
-    async examine({ premises, tools }, driver) {
-      const { latePlacement } = await tryOut(driver, premises, namespacesRemedy);
+    async examine({ premises, tools, networks }, driver) {
+      const [{ latePlacement }, networkless] = await Promise.all([
+        tryOut(driver, premises, namespacesRemedy),
+        tryNetwork(driver),
+      ]);
       const pidsOtherwise = tools.prlimit ? "rlimit" : "none";
       return isolationOf(premises, {
         driver: "bubblewrap",
         namespaces,
         latePlacement,
         pidsOtherwise,
-        lacks: lacksOf(tools),
+        ...(networkless === undefined ? { egress: networks.way } : {}),
+        lacks: [...lacksOf(tools), ...(networkless === undefined ? [] : [networkless.message])],
       });
     },
     overhead: () => OVERHEAD,
-    async prepare({ premises, tools }, spec, { uids: [uid], tmp, mounts, cgroup, onRelease }) {
+    planNetwork: ({ networks }, egress, gid) => networks.plan(egress, gid),
+    async prepare({ premises, tools }, spec, { uids: [uid], tmp, mounts, cgroup, network, onRelease }) {
       made += 1;
       const argsFile = join(premises.folder, "own", String(made));
       onRelease(() => rm(argsFile, { force: true }));
       await writeFile(argsFile, options(premises.host, tmp, mounts, descriptors).join("\0"));
       const { seccompFile } = tools;
-      const life = { ...launch(premises.name, tools, spec, uid), uid, argsFile, seccompFile, cgroup };
+      const life = { ...launch(premises.name, tools, spec, uid), uid, argsFile, seccompFile, cgroup, network };
       return () => beginLife(life);
     },
   };
+}
+
+/** Its networks end before the rest of the premises does. */
+function equip(premises: Premises, tools: Tools, options?: EgressOptions): Place {
+  const { name, folder, host, uids } = premises;
+  const { bwrap, prlimit } = tools;
+  const gids = uids && { first: uids.range.first, last: uids.range.first + uids.range.count - 1 };
+  const networks = new Networks({ name, folder, bwrap: bwrap.path, prlimit, topLevel: host.topLevel, gids }, options);
+  const close = async () => {
+    await networks.close().catch(() => {});
+    await premises.close();
+  };
+  return { premises: { ...premises, close }, tools, networks };
 }
 
 function lacksOf({ prlimit, bwrap }: Tools): string[] {

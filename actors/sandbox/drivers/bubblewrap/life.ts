@@ -2,7 +2,7 @@
  * One life of a sandbox's processes: from the spawn of bubblewrap to the last of them gone.
  *
  * Bubblewrap builds the namespaces, tells the pid of its first process inside, and waits; that process is put into its
- * group, and only then let go. So nothing of the function ever runs without its limits.
+ * group and given its network, and only then let go. So nothing of the function ever runs without its limits.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
@@ -12,6 +12,7 @@ import { text } from "node:stream/consumers";
 import type { Cgroup } from "../cgroups/cgroup.ts";
 import { killQuietly } from "../cgroups/files.ts";
 import { type Booted, BootFailed, type Exit } from "../driver.ts";
+import { type Attachment, EgressUnavailable, type NetworkPlan } from "../egress/network.ts";
 
 /** The descriptors bubblewrap is given; only the channel is left for the program. */
 export const descriptors = { channel: 3, args: 4, seccomp: 5, status: 6, block: 7 } as const;
@@ -26,6 +27,8 @@ export interface LifeSpec {
   readonly argsFile: string;
   readonly seccompFile: string;
   readonly cgroup: Cgroup;
+  /** Undefined for none. */
+  readonly network: NetworkPlan | undefined;
 }
 
 /** Begins a life. Rejects with `BootFailed`, leaving nothing behind, when bubblewrap can't build the sandbox. */
@@ -54,17 +57,34 @@ export async function beginLife(spec: LifeSpec): Promise<Booted> {
   });
 
   const innerPid = await Promise.race([reports.childPid, gone.then(() => undefined)]);
-  const obstacle = innerPid === undefined ? undefined : await spec.cgroup.join(innerPid).catch((error: Error) => error);
+  let attachment: Attachment | undefined;
+  const obstacle =
+    innerPid === undefined
+      ? undefined
+      : await settle(spec, innerPid).then(
+          (attached) => {
+            attachment = attached;
+          },
+          (error: Error) => error,
+        );
   if (innerPid === undefined || obstacle) {
     if (innerPid !== undefined) killQuietly(innerPid);
     const { spawnError } = await gone;
+    if (obstacle instanceof EgressUnavailable) throw obstacle;
     const reasons = [spawnError?.message, (await text(stderr)).trim(), obstacle?.message];
     throw new BootFailed(reasons.filter(Boolean).join("; ") || "bubblewrap ended without a word");
   }
   block.end("1");
 
   let killing = false;
+  void attachment?.lost.then((why) => {
+    if (killing || child.exitCode !== null || child.signalCode !== null) return;
+    // Without its network it isn't what was asked for: it ends, and the next life gets another.
+    if (stderr.writable) stderr.write(`${why}: the sandbox ends, because its network is gone\n`);
+    killQuietly(innerPid);
+  });
   const exited = gone.then(async (outer): Promise<Exit> => {
+    await attachment?.detach();
     const inner = await reports.exitCode;
     const code = inner ?? outer.code;
     const ending = code === null ? { code, signal: outer.signal } : asTold(code);
@@ -88,6 +108,19 @@ export async function beginLife(spec: LifeSpec): Promise<Booted> {
       await exited;
     },
   };
+}
+
+/** Its group, and its network if it is to have one, whose own processes are counted with it. */
+async function settle({ cgroup, network }: LifeSpec, pid: number): Promise<Attachment | undefined> {
+  await cgroup.join(pid);
+  const attachment = await network?.attach(pid);
+  try {
+    for (const each of attachment?.pids ?? []) await cgroup.join(each);
+  } catch (error) {
+    await attachment?.detach();
+    throw error;
+  }
+  return attachment;
 }
 
 function spawnBubblewrap(spec: LifeSpec): ChildProcess {

@@ -8,6 +8,7 @@ import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { removeGroup } from "../cgroups/files.ts";
 import { IsolationUnavailable } from "../driver.ts";
+import { noNetworksBy } from "../egress/network.ts";
 import { IsolatingDriver, type Maker } from "../isolating-driver.ts";
 import { isolationOf, tryOut } from "../isolation.ts";
 import { openPremises, type Premises, type PremisesOptions } from "../premises.ts";
@@ -64,10 +65,11 @@ function maker(name: OciRuntime, given: PremisesOptions): Maker<Place> {
           ? { unlessPlaced: "No sandbox is booted before it is needed: gVisor doesn't see what is mounted later." }
           : {}),
         pidsOtherwise: "rlimit",
-        lacks: [],
+        lacks: [noNetworksBy(`oci:${name}`).message],
       });
     },
     overhead: ({ runtime }) => runtime.overhead,
+    planNetwork: () => Promise.reject(noNetworksBy(`oci:${name}`)),
     async prepare({ premises, runtime, roots }, spec, { uids, tmp, mounts, cgroup, onRelease }) {
       const { name: instance, architecture, host, folder } = premises;
       made += 1;

@@ -14,6 +14,7 @@ import {
   IsolationUnavailable,
   type SandboxDriver,
 } from "../driver.ts";
+import { noNetworksBy } from "../egress/network.ts";
 import { newInstanceName } from "../instance.ts";
 import { KeptEnclosure } from "../kept-enclosure.ts";
 import { defaultHome } from "../premises.ts";
@@ -68,6 +69,7 @@ export class ProcessDriver implements SandboxDriver {
   async create(spec: EnclosureSpec): Promise<Enclosure> {
     const { instance, cgroups } = await this.#open();
     if (spec.latePlaces?.length) throw new Error("nothing can be placed late in a plain process");
+    if (spec.egress?.length) throw noNetworksBy(this.name);
     const { memoryMiB, pids, cpus } = spec;
     const cgroup = await cgroups.create({ memoryBytes: memoryMiB * MiB, pids, cpus });
     const command = spec.command.map((word) => onHost(word, spec.mounts));

@@ -1,0 +1,47 @@
+/** Sandboxes with a network, for tests: whether there can be any here, and how they find out what they reach. */
+import type { EnclosureSpec } from "../../../actors/sandbox/drivers/driver.ts";
+import { findSlirpTools } from "../../../actors/sandbox/drivers/egress/host.ts";
+import { noSurroundings, PORTS } from "../../support/surroundings.ts";
+import { enclosure, node } from "./hosted.ts";
+
+/** Why there can be none; undefined where there can. */
+export const networkless: string | undefined =
+  noSurroundings ??
+  (await findSlirpTools().then(
+    () => undefined,
+    (error: Error) => error.message,
+  ));
+
+/** One that says it is ready and stays. */
+export const staying = (): EnclosureSpec =>
+  enclosure(node(`require("fs").writeSync(3, "ready"); setTimeout(() => process.exit(), 100000)`), {
+    egress: ["internet"],
+  });
+
+/** Every way to knock at `hosts`. */
+export const at = (hosts: readonly string[]): string[] =>
+  hosts.flatMap((host) => PORTS.flatMap((port) => [`tcp ${host} ${port}`, `udp ${host} ${port}`]));
+
+/** Of what `knock` printed, the doors that were answered at. */
+export const answered = (printed: string): string[] =>
+  (JSON.parse(printed) as Array<[string, string]>).flatMap(([door, came]) => (came === "answer" ? [door] : []));
+
+/** Knocks at each `tcp|udp host port` of the argument, all at once, and prints what came of it. */
+export const knock = (doors: readonly string[]): string[] =>
+  node(`const { connect } = require("net");
+    const tcp = (host, port) => new Promise((tell) => {
+      const socket = connect({ host, port });
+      socket.setTimeout(3000, () => { tell("silence"); socket.destroy(); });
+      socket.on("data", () => tell("answer")).on("error", (error) => tell(error.code));
+    });
+    const udp = (host, port) => new Promise((tell) => {
+      const socket = require("dgram").createSocket(host.includes(":") ? "udp6" : "udp4");
+      const late = setTimeout(() => { tell("silence"); socket.close(); }, 1000);
+      const end = (word) => { clearTimeout(late); tell(word); socket.close(); };
+      socket.on("message", () => end("answer")).on("error", (error) => end(error.code));
+      socket.send("hello", port, host, (error) => error && end(error.code));
+    });
+    Promise.all(${JSON.stringify(doors)}.map(async (door) => {
+      const [how, host, port] = door.split(" ");
+      return [door, await (how === "tcp" ? tcp : udp)(host, Number(port))];
+    })).then((all) => console.log(JSON.stringify(all)));`);
