@@ -48,13 +48,7 @@ export interface SandboxContext extends SandboxInput {
 }
 
 export type SandboxEvent =
-  | {
-      type: "sandbox.invoke";
-      call: Call;
-      payload: Uint8Array;
-      us: number;
-      at: number;
-    }
+  | { type: "sandbox.invoke"; call: Call; payload: Uint8Array; us: number; at: number }
   | { type: "sandbox.stop"; reason: string }
   | { type: "process.booted"; createUs: number; fromStem?: boolean; lingers?: boolean }
   | { type: "process.ready"; initUs: number; lingers?: boolean }

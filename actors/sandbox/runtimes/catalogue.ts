@@ -175,20 +175,21 @@ async function behindHost(
   if (!node) return null;
   return {
     ...direct,
-    command: ["/var/mayfly/node", hostHeap, "/var/mayfly/host/host.cjs"],
+    command: hostCommand,
     client,
-    mounts: [
-      ...direct.mounts,
-      { from: node.path, to: "/var/mayfly/node" },
-      { from: join(here, "host"), to: "/var/mayfly/host" },
-      { from: join(here, "nodejs"), to: "/var/mayfly/nodejs" },
-    ],
+    mounts: [...direct.mounts, ...hostMounts(node.path)],
     overheadMiB: hostMiB,
   };
 }
 
 const hostHeap = "--max-old-space-size=64";
 const hostMiB = 48;
+const hostCommand = ["/var/mayfly/node", hostHeap, "/var/mayfly/host/host.cjs"];
+const hostMounts = (node: string) => [
+  { from: node, to: "/var/mayfly/node" },
+  { from: join(here, "host"), to: "/var/mayfly/host" },
+  { from: join(here, "nodejs"), to: "/var/mayfly/nodejs" },
+];
 
 /** The host serves HTTP for the function's own process; it needs little memory itself. */
 async function findCustom(options: RuntimeOptions): Promise<ResolvedRuntime | null> {
@@ -216,11 +217,9 @@ async function findAdded(runtime: string, options: RuntimeOptions): Promise<Reso
   const isForThis = architectures.length === 0 || architectures.includes(hostArchitecture);
   if (!node || !isForThis) return null;
   return {
-    command: ["/var/mayfly/node", hostHeap, "/var/mayfly/host/host.cjs", "/var/runtime/bootstrap"],
+    command: [...hostCommand, "/var/runtime/bootstrap"],
     mounts: [
-      { from: node.path, to: "/var/mayfly/node" },
-      { from: join(here, "host"), to: "/var/mayfly/host" },
-      { from: join(here, "nodejs"), to: "/var/mayfly/nodejs" },
+      ...hostMounts(node.path),
       { from: runtimeDir, to: "/var/runtime" },
       ...(lang === undefined ? [] : [{ from: lang, to: "/var/lang" }]),
     ],

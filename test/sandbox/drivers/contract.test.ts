@@ -1,4 +1,4 @@
-import { chmod, chown, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -154,6 +154,13 @@ describe.skipIf(!canIsolate).each(situations)("a sandbox of a worker that is $ti
 print([n for n in range(1024) if os.path.exists('/proc/self/fd/%d' % n)])`),
     );
     expect(stdout).toBe("[0, 1, 2, 3]\n");
+  });
+
+  test("owns none of the host's devices", async () => {
+    const before = await stat("/dev/null");
+    await run(sh("true"));
+    const after = await stat("/dev/null");
+    expect([after.uid, after.mode]).toEqual([before.uid, before.mode]);
   });
 
   test("sees no process but its own", async () => {

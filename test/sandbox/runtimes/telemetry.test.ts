@@ -142,6 +142,15 @@ describe("the telemetry of a life", () => {
   });
 });
 
+test("what a bootstrap printed before it answered comes before its answer", async () => {
+  await using booted = await boot(host, { bootstrap: echoing });
+  await booted.init();
+  for (let round = 1; round <= 20; round++) {
+    await booted.invoke({ print: `${"line\n".repeat(999)}line` });
+    expect(booted.printed().match(/^line$/gm)).toHaveLength(1000 * round);
+  }
+});
+
 describe("a subscription", () => {
   const good = {
     schemaVersion: "2022-12-13",

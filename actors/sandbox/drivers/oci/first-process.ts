@@ -12,11 +12,11 @@ export const GO = "\n";
 /** Its own words about a program that died by a signal are dropped; the program has its standard error. */
 const WAIT_AND_RUN = `printf ${STANDS} >&3 && read -r _ <&3 || exit 125
 unset HOME OLDPWD SHLVL _
-exec 4>&2 2>/dev/null
+exec 4>&2 2>/dev/null 0</dev/null
 "$@" 2>&4 4>&-
 exit $?`;
 /** Of a runtime that hands on no descriptor but the first three, the channel is the standard input. */
-const FROM_INPUT = "exec 3<&0 0</dev/null\n";
+const FROM_INPUT = "exec 3<&0\n";
 
 /** The command line for `command`; the instance's name as its own word is how the watchdog finds the process. */
 export function firstProcess(

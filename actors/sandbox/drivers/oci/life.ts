@@ -108,11 +108,14 @@ function spawnRuntime({ instance, id, runtime, bundle }: LifeSpec, register: str
       : [...runtime.command, ...run, "--preserve-fds", "1", id];
   const [program = "", ...args] = words;
   try {
-    return spawn(program, args, {
+    const child = spawn(program, args, {
       env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
       cwd: "/",
-      stdio: ["ignore", "pipe", "pipe", "pipe", "pipe"],
+      // Never the host's /dev/null: crun makes what it gets as input, output and error the sandbox user's own.
+      stdio: ["pipe", "pipe", "pipe", "pipe", "pipe"],
     });
+    child.stdin?.on("error", () => {}).end();
+    return child;
   } catch (error) {
     throw new BootFailed(String(error));
   }

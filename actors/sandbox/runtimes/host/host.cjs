@@ -8,7 +8,7 @@ const { Channel } = require("../nodejs/channel.cjs");
 const { Life } = require("./life.cjs");
 
 const channel = new Channel(3, onFrame, () => life.stop(0));
-const life = new Life(channel);
+const life = new Life(channel, process.argv[2]);
 
 process.on("uncaughtException", (error) => {
   console.error(error);

@@ -7,16 +7,15 @@
  */
 "use strict";
 
-const { createServer } = require("node:http");
-const { basename } = require("node:path");
+const { basename, join } = require("node:path");
 const { parseEvent } = require("../nodejs/channel.cjs");
 const { startClient } = require("./client.cjs");
 const { ExtensionsApi, maxExtensions } = require("./extensions-api.cjs");
-const { refuseUnread } = require("./http.cjs");
 const { start } = require("./processes.cjs");
 const { bootstrapProgram, extensionEnvironment, extensionPrograms } = require("./programs.cjs");
 const { Reports } = require("./reports.cjs");
 const { RuntimeApi } = require("./runtime-api.cjs");
+const { listen } = require("./server.cjs");
 const { TelemetryApi } = require("./telemetry-api.cjs");
 
 /** Source: Lambda developer guide, "Shutdown phase"; the runtime's part of it as in the runtime interface emulator. */
@@ -27,6 +26,7 @@ const flushShare = 0.1;
 
 class Life {
   #channel;
+  #added;
   #init = null;
   #env = {};
   #extensions = null;
@@ -43,8 +43,10 @@ class Life {
   /** The runtime waits for an event. */
   #isIdle = false;
 
-  constructor(channel) {
+  /** `added`: the program of a runtime that was added to this host; without it the function or a layer brings one. */
+  constructor(channel, added) {
     this.#channel = channel;
+    this.#added = added;
   }
 
   async begin(init) {
@@ -58,7 +60,7 @@ class Life {
     this.#reports = new Reports(this.#telemetry, init);
     const api = init.client ? null : new RuntimeApi(this.#heardOverHttp());
     const address = await listen(init.runtimeApi ?? "127.0.0.1:9001", [api, this.#extensions, this.#telemetry]);
-    if (api) this.#offer = (body) => api.offer(parseEvent(body));
+    if (api) this.#offer = (_, event) => api.offer(event);
     this.#env = { ...init.env, AWS_LAMBDA_RUNTIME_API: address };
     this.#reports.initStart();
     for (const path of extensionPrograms(init.layersRoot ?? "/opt")) this.#launch(path);
@@ -66,20 +68,14 @@ class Life {
   }
 
   invoke(body) {
-    const { header } = parseEvent(body);
+    const event = parseEvent(body);
+    const { header } = event;
     this.#running = header;
     this.#isAnswered = false;
     this.#isIdle = false;
     this.#reports.start(header);
-    const { requestId, invokedFunctionArn, traceId } = header;
-    this.#extensions.tell({
-      eventType: "INVOKE",
-      deadlineMs: Math.trunc(header.deadlineMs),
-      requestId,
-      invokedFunctionArn,
-      ...(traceId ? { tracing: { type: "X-Amzn-Trace-Id", value: traceId } } : {}),
-    });
-    this.#offer(body);
+    if (this.#extensions.all().length > 0) this.#extensions.tell(invokeEvent(header));
+    this.#offer(body, event);
   }
 
   /** Ends everything within `graceMs`, and this process with `exitCode`. */
@@ -162,12 +158,23 @@ class Life {
     let path;
     const refuse = (error) => this.#fail("Runtime.InvalidEntrypoint", error.message, 1);
     try {
-      path = bootstrapProgram(taskRoot, layersRoot, process.argv[2]);
+      path = bootstrapProgram(
+        this.#added ? [this.#added] : [join(taskRoot, "bootstrap"), join(layersRoot, "bootstrap")],
+      );
     } catch (error) {
       return refuse(error);
     }
-    const failed = (error) => refuse(new Error(`${path}: ${error.message}`));
-    this.#runtime = start([path], options, { ...this.#heardOfRuntime(), failed });
+    // As on Lambda, a bootstrap that comes with the function is nothing to wrap.
+    const wrapper = this.#added && this.#env.AWS_LAMBDA_EXEC_WRAPPER;
+    const failed = wrapper ? this.#failedToWrap(wrapper) : (error) => refuse(new Error(`${path}: ${error.message}`));
+    this.#runtime = start(wrapper ? [wrapper, path] : [path], options, { ...this.#heardOfRuntime(), failed });
+  }
+
+  #failedToWrap(wrapper) {
+    return (error) => {
+      this.#line("function", `${wrapper}: ${error.message}`);
+      this.#runtimeExited(127, null);
+    };
   }
 
   #startClient(client, options) {
@@ -176,10 +183,7 @@ class Life {
     const { env: _, ...settings } = this.#init;
     const { process, offer } = startClient(command, options, settings, this.#channel, {
       ...this.#heardOfRuntime(),
-      failed: (error) => {
-        this.#line("function", `${command[0]}: ${error.message}`);
-        this.#runtimeExited(127, null);
-      },
+      failed: this.#failedToWrap(command[0]),
       ready: () => this.#runtimeIdle(),
       initError: (type) => this.#reports.initRuntimeDone(type),
       answered: (errorType, bytes) => {
@@ -208,7 +212,7 @@ class Life {
   }
 
   #heardOverHttp() {
-    // What the runtime printed before it answered is read by then.
+    // What the runtime printed before it answered may be read after the answer in this turn of the loop, not in the next.
     const afterOutput = (act) => setImmediate(() => this.#phase !== "ending" && act());
     return {
       next: () => this.#runtimeIdle(),
@@ -269,24 +273,15 @@ class Life {
   }
 }
 
-/** Serves the APIs; gives the address, `host:port`. */
-function listen(address, apis) {
-  // A runtime may wait in `next` for hours, and sends traces in headers.
-  const patient = { requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 0, maxHeaderSize: 256 * 1024 };
-  const server = createServer(patient, (request, response) => {
-    const path = request.url.split("?", 1)[0].replace(/(.)\/$/, "$1");
-    if (request.method === "GET" && path === "/2018-06-01/ping") return response.end("pong");
-    if (apis.some((api) => api?.route(request, response, path))) return;
-    refuseUnread(request, response, 404, "NotFound", `${request.method} ${path} is not served here`);
-  });
-  const colon = address.lastIndexOf(":");
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(Number(address.slice(colon + 1)), address.slice(0, colon), () => {
-      const { address: host, port } = server.address();
-      resolve(`${host}:${port}`);
-    });
-  });
+/** What an extension is told: everything but the payload. */
+function invokeEvent({ requestId, deadlineMs, invokedFunctionArn, traceId }) {
+  return {
+    eventType: "INVOKE",
+    deadlineMs: Math.trunc(deadlineMs),
+    requestId,
+    invokedFunctionArn,
+    ...(traceId ? { tracing: { type: "X-Amzn-Trace-Id", value: traceId } } : {}),
+  };
 }
 
 function settledWithin(promises, ms) {

@@ -34,12 +34,8 @@ function extensionEnvironment(env) {
   return Object.fromEntries(Object.entries(env).filter(isTheirs));
 }
 
-/**
- * What the host serves: the bootstrap of a runtime that was added, where its path is given; otherwise the function brings its
- * own, or a layer does. Throws an Error that says why there is none.
- */
-function bootstrapProgram(taskRoot, layersRoot, added) {
-  const candidates = added ? [added] : [join(taskRoot, "bootstrap"), join(layersRoot, "bootstrap")];
+/** The first of these that is there. Throws an Error that says why there is none to start. */
+function bootstrapProgram(candidates) {
   const path = candidates.find((candidate) => statSync(candidate, { throwIfNoEntry: false })?.isFile());
   if (!path) throw new Error(`Couldn't find valid bootstrap(s): [${candidates.join(" ")}]`);
   if (!isExecutable(path)) throw new Error(`${path}: permission denied`);
