@@ -34,7 +34,7 @@ export async function examineHost(options: DriverOptions = {}, request: DriverRe
     mounts,
     ...drivers,
     chosen instanceof Error ? failed("sandbox", chosen) : passed("sandbox", `a trial sandbox ran, by ${chosen.driver}`),
-    ...(chosen instanceof Error ? [] : [...limitChecks(chosen), egressCheck(chosen)]),
+    ...(chosen instanceof Error ? [] : [...limitChecks(chosen, mounts.ok), egressCheck(chosen)]),
   ];
 }
 
@@ -51,9 +51,7 @@ async function driverCheck(name: DriverName, options: DriverOptions, mayHaveMoun
   if (!isolation.ownRoot)
     return passed(name, "isolates nothing: for development, and only when MAYFLY_SANDBOX names it");
   const { namespaces, limits, uidPerSandbox, egress } = isolation;
-  const lacks = isolation.lacks.filter(
-    (each) => !isAboutEgress(each) && !(mayHaveMounts && each.includes("mount namespace of its own")),
-  );
+  const lacks = isolation.lacks.filter((each) => !isAboutEgress(each) && !(mayHaveMounts && takesMounts(each)));
   const unlimited = Object.entries(limits).flatMap(([what, by]) => (by === "none" ? [what] : []));
   const detail = [
     `${namespaces.length} namespaces, system call filter`,
@@ -63,6 +61,9 @@ async function driverCheck(name: DriverName, options: DriverOptions, mayHaveMoun
   ].join("; ");
   return { name, ok: lacks.length === 0, detail, remedy: lacks.join(" ") };
 }
+
+/** It is so only where a process has no private mounts. */
+const takesMounts = (lack: string): boolean => lack.includes("mount namespace of its own");
 
 async function namespacesCheck(): Promise<Check> {
   const remedies = await refusals();
@@ -88,10 +89,12 @@ async function mountsCheck(): Promise<Check> {
     : passed(name, "a worker can have them");
 }
 
-function limitChecks({ limits, uidPerSandbox, freezes, latePlacement, lacks }: Isolation): Check[] {
+function limitChecks(isolation: Isolation, mayHaveMounts: boolean): Check[] {
+  const { limits, uidPerSandbox, freezes, lacks } = isolation;
   const limited = Object.entries(limits).map(([name, by]) => `${name}: ${by}`);
   const allLimited = Object.values(limits).every((by) => by !== "none");
   const find = (word: RegExp) => lacks.find((each) => word.test(each)) ?? "";
+  const latePlacement = isolation.latePlacement || (mayHaveMounts && takesMounts(find(/booted before/)));
   return [
     { name: "limits", ok: allLimited, detail: limited.join(", "), remedy: find(/^No limit/) },
     {
