@@ -14,8 +14,8 @@
  *   dead              gone for good
  * Hears  sandbox.invoke · sandbox.stop — from outside
  *        process.booted · process.ready · process.initFailed · process.responded · process.failed · process.settled
- *        process.exited · process.gone
- * Says   started · returned (the answer, where it comes earlier than the end) · finished (one per invocation, in every
+ *        process.streamed · process.exited · process.gone
+ * Says   started · streamed (a piece of a response that is wanted as it is produced) · returned (the answer, where it comes earlier than the end) · finished (one per invocation, in every
  *        case) · reported (usable, failed, dead)
  * Tells its process  boot · deliver · freeze · thaw · kill (and the end of the machine destroys it)
  *
@@ -27,6 +27,7 @@ import { type Outcome, outcomeOf } from "./outcome.ts";
 import { exitError } from "./policy.ts";
 import type { ShutdownReason } from "./runtime-init.ts";
 import type { Job, ProcessCommand, SandboxContext, SandboxEmitted, SandboxEvent, SandboxInput } from "./sandbox.ts";
+import { hasRoom, isWanted, NOTHING_STREAMED, type ProcessStreamed, withPiece } from "./streamed.ts";
 
 export type { Job, ProcessCommand, SandboxContext, SandboxEmitted, SandboxEvent, SandboxInput };
 
@@ -37,12 +38,28 @@ const process = fromCallback<ProcessCommand, SandboxInput, SandboxEvent>(() => {
   throw new Error("the process is given by effects.ts");
 });
 
+const report = (state: "idle" | "failed" | "dead", reason: string) =>
+  ({ type: "report", params: { state, reason } }) as const;
 const killLate = { type: "kill", params: "timeout" } as const;
 const killFailed = { type: "kill", params: "failure" } as const;
 const answered = [
   { guard: "isItsOwnAndLingers", target: "settling", actions: ["rememberReturned", "sayReturned"] },
   { guard: "isItsOwn", target: "#sandbox.idle.ready", actions: "sayResult" },
 ] as const;
+
+/** What goes on streaming beyond the limit has to be ended. */
+const streamed = [
+  { guard: and(["isWantedPiece", "hasRoom"]), actions: ["sayStreamed", "countStreamed"] },
+  {
+    guard: and(["isWantedPiece", "lingers"]),
+    target: "ending",
+    actions: ["rememberReturned", "sayReturned", killFailed],
+  },
+  { guard: "isWantedPiece", target: "#sandbox.idle.reset", actions: ["sayResult", killFailed] },
+] as const;
+
+const told = <T extends "returned" | "finished">(type: T, sandbox: SandboxContext, outcome: Outcome) =>
+  ({ type, sandbox, job: sandbox.job as Job, outcome }) as const;
 
 const outcomeNow = ({ returned, job, spec }: SandboxContext, event: { type: string }): Outcome =>
   outcomeOf(event, returned, job?.call.requestId ?? "", spec.timeoutMs);
@@ -64,6 +81,8 @@ export const sandboxMachine = setup({
   },
   guards: {
     isItsOwn: ({ context, event }) => "requestId" in event && event.requestId === context.job?.call.requestId,
+    isWantedPiece: ({ context: { job }, event }) => isWanted(job?.call, event),
+    hasRoom: ({ context: { streamed }, event }) => hasRoom(streamed, event),
     isFirst: ({ context }) => context.invocations === 0,
     mayFreeze: ({ context }) => context.limits.freezeMs !== undefined,
     mustLeave: ({ context }) => context.leaving !== "",
@@ -94,6 +113,7 @@ export const sandboxMachine = setup({
         job: { call, startedUs: us, startedAt: at, ...params },
         ...(params.bootsAgain ? { createUs: 0, initUs: 0 } : {}),
         payload,
+        streamed: NOTHING_STREAMED,
         invocations: context.invocations + 1,
         lastUsedUs: us,
       };
@@ -110,19 +130,14 @@ export const sandboxMachine = setup({
     ),
     rememberLeaving: assign({ leaving: ({ event }) => (event.type === "sandbox.stop" ? event.reason : "") }),
     sayStarted: emit(({ context }) => ({ type: "started" as const, sandbox: context, job: context.job as Job })),
+    countStreamed: assign({ streamed: ({ context, event }) => withPiece(context.streamed, event) }),
+    sayStreamed: emit(({ context, event }) => {
+      const { contentType, payload } = event as ProcessStreamed;
+      return { type: "streamed" as const, sandbox: context, job: context.job as Job, contentType, payload };
+    }),
     rememberReturned: assign({ returned: ({ context, event }) => outcomeNow(context, event) }),
-    sayReturned: emit(({ context }) => ({
-      type: "returned" as const,
-      sandbox: context,
-      job: context.job as Job,
-      outcome: context.returned as Outcome,
-    })),
-    sayResult: emit(({ context, event }) => ({
-      type: "finished" as const,
-      sandbox: context,
-      job: context.job as Job,
-      outcome: outcomeNow(context, event),
-    })),
+    sayReturned: emit(({ context }) => told("returned", context, context.returned as Outcome)),
+    sayResult: emit(({ context, event }) => told("finished", context, outcomeNow(context, event))),
     refuse: emit(({ context, event }, params: { why: string }) => ({
       type: "refused" as const,
       sandbox: context,
@@ -151,6 +166,7 @@ export const sandboxMachine = setup({
     leaving: "",
     lingers: false,
     returned: null,
+    streamed: NOTHING_STREAMED,
   }),
   invoke: { src: "process", id: "process", input: ({ context }) => context },
   initial: "init",
@@ -160,38 +176,26 @@ export const sandboxMachine = setup({
       entry: "boot",
       on: {
         "sandbox.invoke": { actions: { type: "refuse", params: { why: "SandboxBusy: it is still initialising" } } },
-        "sandbox.stop": { target: "dead", actions: { type: "report", params: { state: "dead", reason: "stopped" } } },
-        "process.initFailed": {
-          target: "dead",
-          actions: { type: "report", params: { state: "failed", reason: "init failed" } },
-        },
-        "process.exited": {
-          target: "dead",
-          actions: { type: "report", params: { state: "failed", reason: "exited during init" } },
-        },
+        "sandbox.stop": { target: "dead", actions: report("dead", "stopped") },
+        "process.initFailed": { target: "dead", actions: report("failed", "init failed") },
+        "process.exited": { target: "dead", actions: report("failed", "exited during init") },
       },
       states: {
         booting: {
           on: { "process.booted": { target: "starting", actions: "rememberCreate" } },
           after: {
-            bootLimit: {
-              target: "#sandbox.dead",
-              actions: { type: "report", params: { state: "failed", reason: "its process could not be made in time" } },
-            },
+            bootLimit: { target: "#sandbox.dead", actions: report("failed", "its process could not be made in time") },
           },
         },
         starting: {
           on: {
             "process.ready": {
               target: "#sandbox.idle.ready",
-              actions: ["rememberInit", { type: "report", params: { state: "idle", reason: "initialised" } }],
+              actions: ["rememberInit", report("idle", "initialised")],
             },
           },
           after: {
-            initLimit: {
-              target: "#sandbox.idle.reset",
-              actions: [killLate, { type: "report", params: { state: "idle", reason: "init took too long" } }],
-            },
+            initLimit: { target: "#sandbox.idle.reset", actions: [killLate, report("idle", "init took too long")] },
           },
         },
       },
@@ -200,11 +204,7 @@ export const sandboxMachine = setup({
     idle: {
       initial: "ready",
       entry: "dropJob",
-      always: {
-        guard: "mustLeave",
-        target: "dead",
-        actions: { type: "report", params: { state: "dead", reason: "replaced" } },
-      },
+      always: { guard: "mustLeave", target: "dead", actions: report("dead", "replaced") },
       on: {
         "sandbox.invoke": [
           {
@@ -217,14 +217,11 @@ export const sandboxMachine = setup({
             actions: [{ type: "takeJob", params: { cold: false, bootsAgain: false } }, "sayStarted"],
           },
         ],
-        "sandbox.stop": { target: "dead", actions: { type: "report", params: { state: "dead", reason: "stopped" } } },
+        "sandbox.stop": { target: "dead", actions: report("dead", "stopped") },
         "process.exited": ".reset",
       },
       after: {
-        idleLimit: {
-          target: "dead",
-          actions: { type: "report", params: { state: "dead", reason: "idle for too long" } },
-        },
+        idleLimit: { target: "dead", actions: report("dead", "idle for too long") },
       },
       states: {
         ready: { after: { freezeDelay: { guard: "mayFreeze", target: "frozen" } } },
@@ -267,6 +264,7 @@ export const sandboxMachine = setup({
           on: {
             "process.responded": answered,
             "process.failed": answered,
+            "process.streamed": streamed,
           },
         },
         settling: {

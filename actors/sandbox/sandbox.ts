@@ -4,6 +4,7 @@ import type { Call } from "../../subjects/worker.ts";
 import type { Outcome, ProcessEnd } from "./outcome.ts";
 import type { RuntimeError } from "./policy.ts";
 import type { InitPhase, ShutdownReason } from "./runtime-init.ts";
+import type { ProcessStreamed, Streamed } from "./streamed.ts";
 
 /** One invocation as the sandbox holds it. `startedUs` is monotonic, `startedAt` epoch ms. */
 export interface Job {
@@ -45,6 +46,8 @@ export interface SandboxContext extends SandboxInput {
   readonly lingers: boolean;
   /** What the caller has been told, while the invocation isn't over yet. */
   readonly returned: Outcome | null;
+  /** What the running invocation's caller has got of a streamed response. */
+  readonly streamed: Streamed;
 }
 
 export type SandboxEvent =
@@ -52,6 +55,7 @@ export type SandboxEvent =
   | { type: "sandbox.stop"; reason: string }
   | { type: "process.booted"; createUs: number; fromStem?: boolean; lingers?: boolean }
   | { type: "process.ready"; initUs: number; lingers?: boolean }
+  | ProcessStreamed
   | { type: "process.settled"; us: number }
   | { type: "process.gone"; us: number }
   | ProcessEnd;
@@ -59,6 +63,7 @@ export type SandboxEvent =
 export type SandboxEmitted =
   | { type: "started"; sandbox: SandboxContext; job: Job }
   | { type: "returned" | "finished"; sandbox: SandboxContext; job: Job; outcome: Outcome }
+  | { type: "streamed"; sandbox: SandboxContext; job: Job; contentType: string; payload: Uint8Array }
   | { type: "refused"; sandbox: SandboxContext; call: Call; why: string }
   | {
       type: "reported";

@@ -43,7 +43,7 @@ function sandboxOf(
       release: () => {},
     }),
     log: () => {},
-    logged: async () => {},
+    sent: async () => {},
     leftBehind: () => {},
     us: () => 0,
   });
