@@ -1,6 +1,9 @@
 /** Responses as they are produced, over NATS, as any NATS client asks for them. */
+import { once } from "node:events";
+import type { Readable } from "node:stream";
 import { createInbox, headers, type Msg, type NatsConnection } from "nats";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { startCli } from "../cli/run-cli.ts";
 import { deploy } from "../support/functions.ts";
 import { type RunningSystem, startMayfly } from "../support/system.ts";
 
@@ -201,5 +204,26 @@ describe("a stream that breaks", () => {
     expect(chunks).toEqual([]);
     expect(header(end, "Nats-Service-Error")).toMatch(/^ResourceNotFoundException: /);
     expect(header(end, "Mayfly-Event-Type")).toBe("InvokeComplete");
+  });
+});
+
+describe("mayfly invoke --stream", () => {
+  test("prints the answer while the function still runs, and its error on stderr", async () => {
+    const waiting = startCli(["invoke", "waits", "--stream"], { env: { MAYFLY_HOME: system.home.root } });
+    let stderr = "";
+    waiting.stderr?.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+    const [seen] = await once(waiting.stdout as Readable, "data");
+    expect([String(seen), waiting.exitCode]).toEqual(["first", null]);
+    expect(await once(waiting, "close")).toEqual([1, null]);
+    expect(stderr).toContain('"errorType":"Sandbox.Timedout"');
+  });
+
+  test("ends as invoke does", async () => {
+    const counted = await system.mayfly("invoke", "counts", '{"to":3}', "--stream", "-q");
+    expect(counted).toEqual({ code: 0, stdout: "0\n1\n2\n", stderr: "" });
+    const failed = await system.mayfly("invoke", "fails", "--stream", "-q");
+    expect(failed).toMatchObject({ code: 1, stdout: "half", stderr: expect.stringContaining("TypeError") });
+    expect(await system.mayfly("invoke", "nowhere", "--stream")).toMatchObject({ code: 3, stdout: "" });
+    expect(await system.mayfly("invoke", "counts", "--stream", "--json")).toMatchObject({ code: 2 });
   });
 });
