@@ -14,7 +14,7 @@ import { goneSoon, takeLeave } from "./leave-taking.ts";
 import { type ProcessCommand, type SandboxEvent, type SandboxInput, sandboxMachine } from "./machine.ts";
 import { lines } from "./output-lines.ts";
 import { initError, MAX_RESPONSE_BYTES, responseTooLarge } from "./policy.ts";
-import type { InitPhase, RuntimeInit, ShutdownReason } from "./runtime-init.ts";
+import type { RuntimeInit, ShutdownReason } from "./runtime-init.ts";
 import { enclosureFor, type Furnishing, type SandboxWorld } from "./world.ts";
 
 const MIB = 1024 * 1024;
@@ -27,7 +27,7 @@ const processLogic = (world: SandboxWorld) =>
   fromCallback<ProcessCommand, SandboxInput, SandboxEvent>(({ input, sendBack, receive }) => {
     const process = new SandboxProcess(world, input, sendBack);
     receive((command) => {
-      if (command.type === "boot") process.boot(command.spec, command.phase);
+      if (command.type === "boot") process.boot(command.spec, command.call);
       else if (command.type === "deliver") process.deliver(command.call, command.payload, command.deadlineAt);
       else if (command.type === "freeze") process.freeze();
       else if (command.type === "thaw") process.thaw();
@@ -60,8 +60,6 @@ class SandboxProcess {
   #destroyed = false;
   /** The present life has extensions. */
   #lingers = false;
-  /** What they are told when the sandbox goes. */
-  #reason: ShutdownReason = "spindown";
 
   constructor(world: SandboxWorld, sandbox: SandboxInput, tell: (event: SandboxEvent) => void) {
     this.#world = world;
@@ -74,12 +72,13 @@ class SandboxProcess {
     };
   }
 
-  boot(spec: FunctionSpec, phase: InitPhase): void {
+  /** `call` is the one inside whose time it boots, if there is one. */
+  boot(spec: FunctionSpec, call: Call | null): void {
     this.#turn += 1;
-    this.#booting = this.#boot(spec, phase, this.#turn);
+    this.#booting = this.#boot(spec, call, this.#turn);
   }
 
-  async #boot(spec: FunctionSpec, phase: InitPhase, turn: number): Promise<void> {
+  async #boot(spec: FunctionSpec, call: Call | null, turn: number): Promise<void> {
     const startedUs = this.#world.us();
     try {
       await this.#lastLife;
@@ -95,23 +94,35 @@ class SandboxProcess {
       if (this.#destroyed) return await this.destroy();
       if (turn !== this.#turn) return await booted.kill();
       this.#lingers = this.#furnishing.lingers === true;
-      this.#reason = "spindown";
-      this.#live(booted, { ...this.#furnishing.init, phase });
-      this.#bootedUs = this.#world.us();
-      const createUs = Math.round(this.#bootedUs - startedUs);
-      this.#tell({ type: "process.booted", createUs, fromStem: stem !== undefined, lingers: this.#lingers });
+      this.#log.tail.begin(call === null || call.tail);
+      const again = call === null ? {} : { phase: "invoke" as const, requestId: call.requestId };
+      const { init } = this.#furnishing;
+      this.#live(booted, { ...init, ...again });
+      const us = this.#world.us();
+      this.#bootedUs = us;
+      this.#tell({
+        type: "process.booted",
+        createUs: Math.round(us - startedUs),
+        us,
+        at: Date.now(),
+        runtimeVersion: init.runtimeVersion ?? init.runtime,
+        fromStem: stem !== undefined,
+        lingers: this.#lingers,
+      });
     } catch (error) {
       if (turn !== this.#turn) return;
       const { name, message } = error instanceof Error ? error : new Error(String(error));
       this.#tell({
         type: "process.initFailed",
         error: { errorType: name, payload: JSON.stringify({ errorType: name, errorMessage: message }) },
+        us: this.#world.us(),
+        usage: this.#usage(),
       });
     }
   }
 
   deliver(call: Call, payload: Uint8Array, deadlineAt: number): void {
-    this.#log.tail.start(call.tail);
+    this.#log.tail.event(call.tail);
     this.#booted?.channel.write(
       encodeEvent(
         {
@@ -159,7 +170,7 @@ class SandboxProcess {
     try {
       if (this.#booted !== undefined && this.#lingers) {
         await this.#enclosure?.thaw();
-        await takeLeave(this.#booted, this.#reason);
+        await takeLeave(this.#booted, "spindown");
       }
       await this.#enclosure?.destroy();
     } finally {
@@ -208,10 +219,11 @@ class SandboxProcess {
       case "settled":
         return this.#tell({ type: "process.settled", us });
       case "initError":
-        this.#reason = "failure";
         return this.#tell({
           type: "process.initFailed",
           error: initError(frame.errorType, frame.payload.toString("utf8")),
+          us,
+          usage: this.#usage(),
         });
       case "response": {
         const { requestId, payload } = frame;

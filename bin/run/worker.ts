@@ -11,6 +11,7 @@ import {
   hostArchitecture,
   listRuntimes,
   resolveRuntime,
+  runtimeVersion,
   WrongArchitecture,
   withLibraries,
 } from "../../actors/sandbox/runtimes/catalogue.ts";
@@ -174,6 +175,7 @@ function furnishing(cache: CodeCache, home: string, region: string, { ownRoot }:
           }),
           handler: spec.handler,
           runtime: spec.runtime,
+          runtimeVersion: runtimeVersion(spec.runtime, runtime),
           taskRoot: "/var/task",
           functionName: spec.fn,
           functionVersion: spec.version,

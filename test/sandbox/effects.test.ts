@@ -96,7 +96,7 @@ test("a process that is killed while it boots is killed when it has booted, and 
   await vi.waitUntil(() => boots.length === 3);
   expect(second.kill).toHaveBeenCalled();
   boots[2]?.resolve(life());
-  await vi.waitUntil(() => sandbox.getSnapshot().matches({ busy: "starting" }));
+  await vi.waitUntil(() => sandbox.getSnapshot().matches({ busy: { init: "starting" } }));
   sandbox.stop();
 });
 
