@@ -11,8 +11,6 @@ import fcntl
 import os
 
 _BACKLOG = 16
-# Linux's, of the processors there are runtimes for; Python knows it from 3.11 on only.
-_O_ASYNC = 0o20000
 
 
 class Doorbell:
@@ -21,26 +19,32 @@ class Doorbell:
         host, _, port = address.rpartition(":")
         self._rung = rung
         self._told = _thread.allocate_lock()
-        self._listener = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+        listener = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
         try:
-            self._listener.bind((host, int(port)))
-            self._listener.listen(_BACKLOG)
+            listener.bind((host, int(port)))
+            listener.listen(_BACKLOG)
         except OSError:
-            self._listener.close()
+            listener.close()
             raise
-        self.address = "%s:%d" % self._listener.getsockname()
-        os.register_at_fork(after_in_child=self._listener.close)
+        self.address = "%s:%d" % listener.getsockname()
+        # The interpreter may end with this still held, by when some can't do without a crash what a socket has to do then.
+        self._fd = listener.detach()
+        os.register_at_fork(after_in_child=self._hang_up)
         self._theirs = _signal.signal(_signal.SIGIO, self._heard)
-        fd = self._listener.fileno()
-        fcntl.fcntl(fd, fcntl.F_SETOWN, os.getpid())
-        fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | _O_ASYNC)
+        fcntl.fcntl(self._fd, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(self._fd, fcntl.F_SETFL, fcntl.fcntl(self._fd, fcntl.F_GETFL) | os.O_ASYNC)
 
     def close(self):
         """Returns when it has been told of who came."""
-        self._listener.close()
+        self._hang_up()
         if _signal.getsignal(_signal.SIGIO) == self._heard:
             _signal.signal(_signal.SIGIO, self._theirs)
         self._told.acquire()
+
+    def _hang_up(self):
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            os.close(fd)
 
     def _heard(self, _signal_number, _frame):
         """Comes between any two steps of the main thread, also in the middle of what `rung` may have to wait for."""
