@@ -5,11 +5,14 @@
  * has left this process and the pace allows it: a giant or endless response costs the function time, not the worker memory.
  */
 import { setTimeout as after } from "node:timers/promises";
-import type { RuntimeFrame } from "./frames.ts";
+import { FrameError, type RuntimeFrame } from "./frames.ts";
 import { StreamPace } from "./stream-pace.ts";
 import type { ProcessStreamed } from "./streamed.ts";
 import type { Tap } from "./tap.ts";
 import type { SandboxWorld } from "./world.ts";
+
+/** What one says whose event doesn't stream. */
+export const unwantedChunk = new FrameError("unexpected", "a chunk that nobody asked for");
 
 export type ResponseChunk = Extract<RuntimeFrame, { type: "chunk" }>;
 

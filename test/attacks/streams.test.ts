@@ -15,7 +15,7 @@ const flood = (each: string) => `
   const { writeSync } = require("node:fs");
   const short = (text) => Buffer.concat([Buffer.of(Buffer.byteLength(text)), Buffer.from(text)]);
   const frame = (type, ...parts) => { const body = Buffer.concat(parts); const head = Buffer.alloc(5); head.writeUInt32BE(1 + body.length); head[4] = type; return Buffer.concat([head, body]); };
-  const chunk = (bytes) => frame(0x18, short(context.awsRequestId), short(""), bytes);
+  const chunk = (bytes) => frame(0x19, short(context.awsRequestId), short(""), bytes);
   const log = frame(0x15, Buffer.alloc(9), short(""), Buffer.from("x"));
   const frames = ${each};
   for (;;) {

@@ -12,7 +12,7 @@ import { MAX_CHUNK_BYTES, MAX_STREAM_BYTES } from "../../subjects/response-strea
 import { call, givenSandbox } from "../support/machines.ts";
 
 const usage = { peakMemoryMiB: 1, tail: undefined };
-const booted = { type: "process.booted", createUs: 7 } as const;
+const booted = { type: "process.booted", createUs: 7, us: 0, at: 0, runtimeVersion: "" } as const;
 const ready = { type: "process.ready", initUs: 9 } as const;
 const invoke = (requestId: string, streams = true) =>
   ({

@@ -10,7 +10,7 @@ export function encodeRuntimeFrame(frame: RuntimeFrame): Buffer {
     case "response":
       return rawFrame(0x13, short(frame.requestId), short(frame.contentType), frame.payload);
     case "chunk":
-      return rawFrame(0x18, short(frame.requestId), short(frame.contentType), frame.payload);
+      return rawFrame(0x19, short(frame.requestId), short(frame.contentType), frame.payload);
     case "error":
       return rawFrame(0x14, short(frame.requestId), short(frame.errorType), frame.payload);
     case "log": {
@@ -23,6 +23,8 @@ export function encodeRuntimeFrame(frame: RuntimeFrame): Buffer {
       return rawFrame(0x16, Buffer.from(JSON.stringify({ code: frame.code, signal: frame.signal })));
     case "settled":
       return rawFrame(0x17);
+    case "hostWanted":
+      return rawFrame(0x18);
   }
 }
 

@@ -16,7 +16,7 @@ function startClient(command, options, init, channel, heard) {
   const reader = new FrameReader((type, body) => {
     if (type === 0x11) return heard.ready();
     if (type === 0x15) heard.log(body.toString("utf8", 10 + body[9]));
-    if (type === 0x18) return relayChunk(body);
+    if (type === 0x19) return relayChunk(body);
     channel.relay(type, body);
     if (type === 0x12) heard.initError(body.toString("utf8", 1, 1 + body[0]));
     if (type === 0x13 || type === 0x14) {

@@ -103,12 +103,12 @@ class Channel {
 
   /** A piece of a response of which more follows; `done` is called when it has left, and there is one at a time. */
   chunk(requestId, contentType, payload, done) {
-    this.#writeLater(frameOf(0x18, [requestId, contentType], payload), done);
+    this.#writeLater(frameOf(0x19, [requestId, contentType], payload), done);
   }
 
   /** A chunk of another process, as it is. */
   relayChunk(body, done) {
-    this.#writeLater(frameOf(0x18, [], body), done);
+    this.#writeLater(frameOf(0x19, [], body), done);
   }
 
   exit(code, signal) {
@@ -118,6 +118,11 @@ class Channel {
   /** All that follows the answer is over. Sent for every invocation once `readyAndLingering` was said. */
   settled() {
     this.#send(0x17, [], "");
+  }
+
+  /** Something in here asks for Lambda's APIs. */
+  hostWanted() {
+    this.#send(0x18, [], "");
   }
 
   /** A frame of another process, as it is. */
