@@ -93,8 +93,7 @@ function returnedSaid(sandbox: SandboxContext, job: Job, outcome: Outcome): read
   if (job.call.replyTo === undefined) return [];
   const time = spentOn(sandbox, job, outcome);
   const payload = outcome.kind === "ok" ? outcome.payload : outcome.error.payload;
-  const closing = closingLines(sandbox, job, outcome, time);
-  const headers = replyHeaders(sandbox, job, outcome, time, closing);
+  const headers = replyHeaders(sandbox, job, outcome, time);
   return [{ subject: job.call.replyTo, payload, headers, isAnswer: true }];
 }
 
@@ -103,7 +102,7 @@ function spentOn(sandbox: SandboxContext, job: Job, outcome: Outcome): Spent {
   return spent(sandbox, job, Math.max(0, Math.round(tookUs)));
 }
 
-function replyHeaders(sandbox: SandboxContext, job: Job, outcome: Outcome, time: Spent, closing: readonly string[]) {
+function replyHeaders(sandbox: SandboxContext, job: Job, outcome: Outcome, time: Spent) {
   const headers: Record<string, string> = {
     [H.REQUEST_ID]: job.call.requestId,
     [H.EXECUTED_VERSION]: sandbox.spec.version,
@@ -116,7 +115,8 @@ function replyHeaders(sandbox: SandboxContext, job: Job, outcome: Outcome, time:
     const written = outcome.kind === "timeout" ? undefined : outcome.usage.tail;
     const asText = (lines: readonly string[]) => lines.map((line) => `${line}\n`).join("");
     const init = `${written?.init ?? ""}${asText(job.bootsAgain ? initClosingLines(sandbox) : [])}`;
-    const tail = Buffer.from(`${init}${asText(openingLines(sandbox, job))}${written?.event ?? ""}${asText(closing)}`);
+    const [before, after] = [openingLines(sandbox, job), closingLines(sandbox, job, outcome, time)];
+    const tail = Buffer.from(`${init}${asText(before)}${written?.event ?? ""}${asText(after)}`);
     headers[H.LOG_RESULT] = tail.subarray(-TAIL_BYTES).toString("base64");
   }
   return headers;
