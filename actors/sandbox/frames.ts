@@ -16,7 +16,9 @@
  * | 0x16 | `exit`       | host    | JSON `{code, signal}`: how the function's own process ended |
  * | 0x17 | `settled`    | host    | empty: the next event is welcome |
  * | 0x18 | `hostWanted` | runtime | empty: while it initialises, something in it asks for the APIs that only a host serves |
+ * | 0x19 | `chunk`      | runtime | as `response`: a piece of one whose event has `streams`; more follows |
  *
+ * Chunks come before the `response` that ends them with the last of the payload, which may be empty, or before an `error`.
  * An empty content type means `application/json`. An empty request id in a log means that no invocation was running.
  * `response` and `error` end the invocation and say that the next event is welcome. A host that lingers has extensions,
  * which are at work longer than the function: there `settled` is what welcomes the next event.
@@ -52,12 +54,15 @@ export interface EventHeader {
   /** JSON text with `cognitoIdentityId` and `cognitoIdentityPoolId`. */
   readonly cognitoIdentity?: string;
   readonly tenantId?: string;
+  /** The response is wanted as it is produced, in chunks. */
+  readonly streams?: true;
 }
 
 export type RuntimeFrame =
   | { readonly type: "ready"; readonly lingers?: true }
   | { readonly type: "initError"; readonly errorType: string; readonly payload: Buffer }
   | { readonly type: "response"; readonly requestId: string; readonly contentType: string; readonly payload: Buffer }
+  | { readonly type: "chunk"; readonly requestId: string; readonly contentType: string; readonly payload: Buffer }
   | { readonly type: "error"; readonly requestId: string; readonly errorType: string; readonly payload: Buffer }
   | {
       readonly type: "log";
@@ -92,6 +97,7 @@ const typeNames: ReadonlyMap<number, RuntimeFrame["type"]> = new Map([
   [0x16, "exit"],
   [0x17, "settled"],
   [0x18, "hostWanted"],
+  [0x19, "chunk"],
 ]);
 
 /** The frame that turns a booted runtime into a function. */
@@ -185,7 +191,7 @@ export class FrameDecoder {
       const what = type === "settled" ? type : "an answer";
       if (this.#saidInPiece.has(what)) throw new FrameError("unexpected", `${what} without an event`);
       this.#saidInPiece.add(what);
-    } else if (type !== undefined && type !== "log") {
+    } else if (type !== undefined && type !== "log" && type !== "chunk") {
       if (this.#saidOnce.has(type)) throw new FrameError("unexpected", `a second ${type}`);
       this.#saidOnce.add(type);
     }
@@ -224,10 +230,12 @@ function parseFrame(frame: Buffer): RuntimeFrame {
       const [errorType, at] = shortText(frame, 1);
       return { type: "initError", errorType, payload: textual(frame.subarray(at)) };
     }
-    case 0x13: {
+    case 0x13:
+    case 0x19: {
       const [requestId, afterId] = shortText(frame, 1);
       const [contentType, at] = shortText(frame, afterId);
-      return { type: "response", requestId, contentType, payload: frame.subarray(at) };
+      const type = frame[0] === 0x13 ? "response" : "chunk";
+      return { type, requestId, contentType, payload: frame.subarray(at) };
     }
     case 0x14: {
       const [requestId, afterId] = shortText(frame, 1);

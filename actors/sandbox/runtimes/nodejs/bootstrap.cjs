@@ -137,7 +137,7 @@ function invoke({ header, payload }) {
     const event = JSON.parse(payload.toString("utf8"));
     run.context = createContext(init, header, settle);
     if (streams) {
-      runStreaming(handler, event, run.context).then((response) => finish(run, null, null, response), settle);
+      runStreaming(handler, event, run, channel).then((response) => finish(run, null, null, response), settle);
       return;
     }
     const returned = handler(event, run.context, (error, result) => {
