@@ -46,7 +46,7 @@ describe.skipIf(!canIsolate || networkless !== undefined)("a worker whose sandbo
     const worker = await Hosted.start(situation());
     try {
       await worker.ask("start", staying());
-      await worker.killWatchdog();
+      await worker.signalWatchdog("SIGKILL");
       await worker.killHard();
       expect(around.run("nft", "list", "tables")).toContain("mayfly-");
       const next = await Hosted.start({ ...situation(), home: worker.home });

@@ -15,6 +15,7 @@ import { openPremises, type Premises, type PremisesOptions } from "../premises.t
 import { namespacesRemedy } from "../remedies.ts";
 import { configOf, mountsOf, namespaces } from "./bundle.ts";
 import { beginLife } from "./life.ts";
+import { onNoexec } from "./noexec.ts";
 import { RootFolders } from "./rootfs.ts";
 import { type FoundRuntime, findRuntime, type OciRuntime } from "./runtimes.ts";
 
@@ -79,7 +80,9 @@ function maker(name: OciRuntime, given: PremisesOptions): Maker<Place> {
       await mkdir(bundle, { mode: 0o711 });
       const group = runtime.ownCgroup ? `own-${number}` : undefined;
       if (group !== undefined) onRelease(() => removeGroups(premises, group));
-      const facts = { instance, architecture, runtime, host, tmp, mounts, spec };
+      const shown = [...host.topLevel.keys(), "/usr", host.etc, ...host.etcFromHost, ...mounts.map(({ from }) => from)];
+      const noexec = runtime.setsFlagsAnew ? await onNoexec(shown) : new Set<string>();
+      const facts = { instance, architecture, runtime, host, tmp, mounts, spec, noexec };
       const config = configOf({
         ...facts,
         uids: uids.length > 0 ? uids : [runtime.ownUser],
