@@ -96,17 +96,35 @@ describe.skipIf(!canIsolate || networkless !== undefined)(
       }
     });
 
-    test("that asks for what nobody permits is told so, and not run", async () => {
+    test("isn't let to ask for what nobody permits", async () => {
       const fn = await attacked.node(`return "ran";`);
-      await let_(fn, "192.168.99.9:5432");
-      const { error } = await attacked.invoke(fn);
-      expect(error).toMatchObject({
-        errorType: "EgressForbidden",
-        errorMessage: expect.stringMatching(/192\.168\.99\.9:5432 .*MAYFLY_EGRESS_PRIVATE/),
-      });
-      for (const word of ["egress=everything", "egress=127.0.0.1", "egress=2001:db8::1"]) {
-        expect((await attacked.system.mayfly("config", "set", fn, word)).code, word).not.toBe(0);
+      const refusals = [
+        [
+          "egress=192.168.99.9:5432",
+          3,
+          /InvalidParameterValueException: .*192\.168\.99\.9:5432 .*MAYFLY_EGRESS_PRIVATE/,
+        ],
+        ["egress=internet,10.0.0.0/8", 3, /InvalidParameterValueException: .*10\.0\.0\.0\/8 is in/],
+        ["egress=127.0.0.1", 2, /no function may reach 127\.0\.0\.1/],
+        ["egress=169.254.169.254:80", 2, /no function may reach 169\.254\.169\.254:80/],
+        ["egress=everything", 2, /"everything" is no destination/],
+        ["egress=2001:db8::1", 2, /"2001:db8::1" is no destination/],
+      ] as const;
+      for (const [word, exit, why] of refusals) {
+        const { code, stderr } = await attacked.system.mayfly("config", "set", fn, word);
+        expect([word, code, stderr]).toEqual([word, exit, expect.stringMatching(why)]);
       }
+      expect((await attacked.invoke(fn)).value).toBe("ran");
+    });
+
+    test("is not led into a private network by a name either", async () => {
+      const fn = await attacked.node(DIAL);
+      await let_(fn, "internet");
+      around.caught();
+      const inside = [...PRIVATE, ...METADATA, HOST[0]].map((each) => `${each.replaceAll(".", "-")}.example.com`);
+      const { value } = await attacked.invoke(fn, { hosts: ["public.example.com", ...inside] });
+      expect(value).toEqual(["reached", ...inside.map(() => expect.not.stringMatching(/reached|silence/))]);
+      expectOnlyPublic();
     });
 
     test("reaches no service of the host, of private networks or of the cloud", async () => {

@@ -88,7 +88,7 @@ async function bench(name: DriverName, codes: ReadonlyMap<Subject, string>): Pro
 function cells({ bare, made, stem, hot, freeze, thawed, perSecond, within, beside }: SandboxFigures): string[] {
   const cold = (all: readonly number[]) => {
     if (all.length === 0) return "none";
-    const times = [0.5, 0.99].map((share) => (percentile(all, share) / percentile(bare, share)).toFixed(2));
+    const times = [0.5, 0.99].map((share) => (percentile(all, share) / median(bare)).toFixed(2));
     return `${times.join("/")} × (${ms(median(all))})`;
   };
   const micros = (value: number) => `${(value * 1000).toFixed(0)} µs`;
