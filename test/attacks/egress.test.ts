@@ -3,8 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
-import { canIsolate } from "../sandbox/drivers/hosted.ts";
-import { networkless } from "../sandbox/drivers/networked.ts";
+import { networking, networkless } from "../sandbox/drivers/networked.ts";
 import {
   HOST,
   METADATA,
@@ -29,23 +28,25 @@ const DIALLER = `
 const DIAL = `${DIALLER} return Promise.all(event.hosts.map((host) => dial(host, event.port ?? ${PORT})));`;
 const FORBIDDEN = [...HOST, "127.0.0.1", "localhost", "sandbox", ...PRIVATE, ...METADATA, PUBLIC_IPV6, "169.254.100.2"];
 
-describe.skipIf(!canIsolate || networkless !== undefined)(
-  `a function with a network (${networkless ?? "here"})`,
-  () => {
-    let around: Surroundings;
+let around: Surroundings;
+beforeAll(async () => {
+  if (networkless === undefined) around = await makeSurroundings();
+});
+afterAll(() => around?.[Symbol.asyncDispose]());
+
+describe.skipIf(networkless !== undefined).each(networking)(
+  `a function with a network by %s (${networkless ?? "here"})`,
+  (driver) => {
+    /** What the driver has no part in. */
+    const testOnce = test.skipIf(driver !== networking[0]);
     let attacked: Attacked;
     beforeAll(async () => {
-      around = await makeSurroundings();
-      attacked = await startAttacked({ MAYFLY_EGRESS_PRIVATE: "10.66.0.0/16" }, around);
+      attacked = await startAttacked({ MAYFLY_SANDBOX: driver, MAYFLY_EGRESS_PRIVATE: "10.66.0.0/16" }, around);
     });
     afterAll(async () => {
       await attacked?.[Symbol.asyncDispose]();
-      try {
-        // A worker that had no time to remove its table leaves that to its watchdog.
-        await vi.waitFor(() => expect(around?.run("nft", "list", "ruleset")).toBe(""), { timeout: 10_000 });
-      } finally {
-        await around?.[Symbol.asyncDispose]();
-      }
+      // A worker that had no time to remove its table leaves that to its watchdog.
+      await vi.waitFor(() => expect(around?.run("nft", "list", "ruleset")).toBe(""), { timeout: 10_000 });
     });
     afterEach(() => attacked.isUnharmed());
 
@@ -79,7 +80,7 @@ describe.skipIf(!canIsolate || networkless !== undefined)(
       expect(around.caught()).toEqual([]);
     });
 
-    test("may be deployed with one, and without it again", async () => {
+    testOnce("may be deployed with one, and without it again", async () => {
       const folder = await mkdtemp(join(tmpdir(), "mayfly-deployed-"));
       try {
         await writeFile(join(folder, "index.mjs"), "export const handler = () => 1;\n");
@@ -96,7 +97,7 @@ describe.skipIf(!canIsolate || networkless !== undefined)(
       }
     });
 
-    test("isn't let to ask for what nobody permits", async () => {
+    testOnce("isn't let to ask for what nobody permits", async () => {
       const fn = await attacked.node(`return "ran";`);
       const refusals = [
         [
@@ -219,7 +220,7 @@ return { name: attempt(act) for name, act in acts.items() }`);
       },
     );
 
-    test("by a flood of datagrams and connections harms nobody else who has a network", async () => {
+    testOnce("by a flood of datagrams and connections harms nobody else who has a network", async () => {
       const other = await attacked.node(DIAL);
       await let_(other, "internet");
       await attacked.invoke(other, { hosts: [] });

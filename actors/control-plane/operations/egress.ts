@@ -6,7 +6,6 @@ import { whyForbidden } from "../../../config/egress-permission.ts";
 import { INTERNET, MAX_DESTINATIONS, placeOf } from "../../../subjects/egress.ts";
 import { Refused } from "../../../subjects/errors.ts";
 import type { FunctionRecord } from "../../../subjects/function.ts";
-import type { AccountOptions } from "../account.ts";
 import type { Command, Decision, Wish } from "../commands.ts";
 import type { Constraints } from "../validation/constraints.ts";
 import { type Caller, unqualified } from "../validation/names.ts";
@@ -19,7 +18,7 @@ export const egressBody = ({ egress }: FunctionRecord): object => ({ Allow: egre
 export function readPutEgress(
   check: Constraints,
   caller: Caller,
-  { permittedNetworks = [] }: Pick<AccountOptions, "permittedNetworks">,
+  { permittedNetworks = [] }: { readonly permittedNetworks?: readonly string[] },
 ): Wish<"egress.put"> {
   const fn = unqualified(check, caller, FUNCTIONS_ONLY);
   const given = check.required("Allow", check.texts("Allow"), []);
