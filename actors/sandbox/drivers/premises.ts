@@ -12,6 +12,7 @@ import { removeGroup } from "./cgroups/files.ts";
 import { hierarchies, openCgroups } from "./cgroups/find.ts";
 import { closeInheritable } from "./descriptors.ts";
 import { IsolationUnavailable } from "./driver.ts";
+import type { EgressOptions } from "./egress/network.ts";
 import { type HostFacts, lookAround } from "./host-facts.ts";
 import { newInstanceName } from "./instance.ts";
 import { LatePlaces } from "./late-places.ts";
@@ -35,6 +36,8 @@ export interface PremisesOptions {
   readonly usualTmpMiB?: number;
   /** How many /tmp's of that size are kept ready; 4 unless said otherwise. */
   readonly readyTmps?: number;
+  /** Of the sandboxes that are to have a network. */
+  readonly egress?: EgressOptions;
 }
 
 export interface Premises {
