@@ -4,8 +4,7 @@
  * Bubblewrap builds the namespaces, tells the pid of its first process inside, and waits; that process is put into its
  * group and given its network, and only then let go. So nothing of the function ever runs without its limits.
  */
-import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, openSync } from "node:fs";
+import type { ChildProcess } from "node:child_process";
 import { constants } from "node:os";
 import { type Duplex, PassThrough, type Readable, type Writable } from "node:stream";
 import { text } from "node:stream/consumers";
@@ -13,9 +12,7 @@ import type { Cgroup } from "../cgroups/cgroup.ts";
 import { killQuietly } from "../cgroups/files.ts";
 import { type Booted, BootFailed, type Exit } from "../driver.ts";
 import { type Attachment, EgressUnavailable, type NetworkPlan } from "../egress/network.ts";
-
-/** The descriptors bubblewrap is given; only the channel is left for the program. */
-export const descriptors = { channel: 3, args: 4, seccomp: 5, status: 6, block: 7 } as const;
+import { type Starter, spawnWith } from "./starters.ts";
 
 export interface LifeSpec {
   /** Program and arguments up to and including `--`, the wrapper that sets limits before it included. */
@@ -27,15 +24,18 @@ export interface LifeSpec {
   readonly argsFile: string;
   readonly seccompFile: string;
   readonly cgroup: Cgroup;
+  /** In the group already; for the first life, where there was one. */
+  readonly starter: Starter | undefined;
   /** Undefined for none. */
   readonly network: NetworkPlan | undefined;
 }
 
 /** Begins a life. Rejects with `BootFailed`, leaving nothing behind, when bubblewrap can't build the sandbox. */
 export async function beginLife(spec: LifeSpec): Promise<Booted> {
-  const oomKillsBefore = await spec.cgroup.oomKills();
-  await spec.cgroup.resetPeak();
-  const child = spawnBubblewrap(spec);
+  const [oomKillsBefore] = await Promise.all([spec.cgroup.oomKills(), spec.cgroup.resetPeak()]);
+  const command = [...spec.launcher, ...spec.command];
+  const started = spec.starter?.start(command);
+  const child = started ?? spawnBubblewrap(spec, command);
   const [, out, err, channel, , , status, block] = child.stdio as unknown as [
     null,
     Readable,
@@ -61,7 +61,7 @@ export async function beginLife(spec: LifeSpec): Promise<Booted> {
   const obstacle =
     innerPid === undefined
       ? undefined
-      : await settle(spec, innerPid).then(
+      : await settle(spec, innerPid, started !== undefined).then(
           (attached) => {
             attachment = attached;
           },
@@ -89,7 +89,8 @@ export async function beginLife(spec: LifeSpec): Promise<Booted> {
     const code = inner ?? outer.code;
     const ending = code === null ? { code, signal: outer.signal } : asTold(code);
     const outOfMemory = !killing && (await spec.cgroup.oomKills()) > oomKillsBefore;
-    return { ...ending, outOfMemory, started: inner !== undefined || killing };
+    // Bubblewrap's outer process says nothing any more when it is killed with all the others in its group.
+    return { ...ending, outOfMemory, started: inner !== undefined || killing || outOfMemory };
   });
   return {
     channel,
@@ -110,9 +111,9 @@ export async function beginLife(spec: LifeSpec): Promise<Booted> {
   };
 }
 
-/** Its group, and its network if it is to have one, whose own processes are counted with it. */
-async function settle({ cgroup, network }: LifeSpec, pid: number): Promise<Attachment | undefined> {
-  await cgroup.join(pid);
+/** Its group, unless it was born there, and its network if it is to have one, whose own processes are counted with it. */
+async function settle({ cgroup, network }: LifeSpec, pid: number, isInGroup: boolean): Promise<Attachment | undefined> {
+  if (!isInGroup) await cgroup.join(pid);
   const attachment = await network?.attach(pid);
   try {
     for (const each of attachment?.pids ?? []) await cgroup.join(each);
@@ -123,22 +124,11 @@ async function settle({ cgroup, network }: LifeSpec, pid: number): Promise<Attac
   return attachment;
 }
 
-function spawnBubblewrap(spec: LifeSpec): ChildProcess {
-  const [program = "", ...before] = spec.launcher;
-  const files = [spec.argsFile, spec.seccompFile].map((path) => openSync(path, "r"));
-  const [args = 0, seccomp = 0] = files;
+function spawnBubblewrap(spec: LifeSpec, command: readonly string[]): ChildProcess {
   try {
-    return spawn(program, [...before, ...spec.command], {
-      // Empty on purpose: the environment of bubblewrap's first process inside can be read there.
-      env: {},
-      cwd: "/",
-      stdio: ["ignore", "pipe", "pipe", "pipe", args, seccomp, "pipe", "pipe"],
-      ...(spec.uid === undefined ? {} : { uid: spec.uid, gid: spec.uid }),
-    });
+    return spawnWith(command, spec);
   } catch (error) {
     throw new BootFailed(String(error));
-  } finally {
-    for (const fd of files) closeSync(fd);
   }
 }
 
