@@ -7,12 +7,7 @@ import type { Isolation, Mount, SandboxDriver } from "../../actors/sandbox/drive
 import { onHost } from "../../actors/sandbox/drivers/process/paths.ts";
 import { Sandboxes } from "../../actors/sandbox/index.ts";
 import type { RuntimeInit } from "../../actors/sandbox/runtime-init.ts";
-import {
-  hostArchitecture,
-  listRuntimes,
-  WrongArchitecture,
-  withLibraries,
-} from "../../actors/sandbox/runtimes/catalogue.ts";
+import { hostArchitecture, WrongArchitecture, withLibraries } from "../../actors/sandbox/runtimes/catalogue.ts";
 import { lambdaEnvironment } from "../../actors/sandbox/runtimes/environment.ts";
 import { asksForFreshProcess, bringsExtensions, isWrapped } from "../../actors/sandbox/runtimes/hosting.ts";
 import { RememberedRuntimes } from "../../actors/sandbox/runtimes/remembered.ts";
@@ -49,7 +44,7 @@ export async function runWorker(process: Process, { zone }: { readonly zone: str
     gone: (sandboxId) => worker.send(workerId, { type: "sandbox.reported", sandboxId, state: "dead" }),
     world: { driver, furnish: furnishing(cache, known, config.region, isolation), ...(stems ? { stems } : {}) },
   });
-  const runtimes = await followRuntimes(home.root, () => known.forget());
+  const runtimes = await followRuntimes(home.root, known);
   await keepStandardStem(stems, known);
   const left = Promise.withResolvers<string>();
   const worker = startWorker({
@@ -110,17 +105,15 @@ async function keepStandardStem(stems: StemCells | undefined, known: RememberedR
 /** The runtimes this host can boot, kept current: `mayfly runtime install` adds one to a running worker. */
 async function followRuntimes(
   home: string,
-  changed: () => void,
+  runtimes: RememberedRuntimes,
 ): Promise<{ now: () => readonly string[]; stop: () => void }> {
-  const list = async () =>
-    (await listRuntimes({ home })).flatMap(({ runtime, version }) => (version === null ? [] : [runtime]));
-  let known = await list();
+  let known = await runtimes.list();
   const folder = join(home, "runtimes");
   await mkdir(folder, { recursive: true });
   const watcher = watch(folder, () => {
-    changed();
+    runtimes.forget();
     // What can't be read now, while it is being installed, is read at its next change.
-    list().then(
+    runtimes.list().then(
       (now) => {
         known = now;
       },

@@ -18,11 +18,14 @@ import {
   type RuntimeArch,
 } from "./node-interpreter.ts";
 import { MANIFEST, readRuntimePackage } from "./package.ts";
+import { compiled } from "./python-compiled.ts";
 import { findPython } from "./python-interpreter.ts";
 
 export interface RuntimeOptions {
   /** Mayfly's folder on this host; installed runtimes lie in its `runtimes/`. */
   readonly home: string;
+  /** Where our part of a runtime is kept compiled; without it, each start compiles it. */
+  readonly compiled?: string;
   /** Default: the host's. */
   readonly arch?: RuntimeArch;
   /** The sandbox's memory; with it, V8's heap is sized to fit. */
@@ -232,7 +235,8 @@ async function findAdded(runtime: string, options: RuntimeOptions): Promise<Reso
 async function findPythonRuntime(runtime: string, options: RuntimeOptions): Promise<ResolvedRuntime | null> {
   const python = await findPython(runtime, join(installedFolder(options.home, runtime), "bin"));
   if (!python) return null;
-  const runtimeDir = join(here, "python");
+  const sources = join(here, "python");
+  const runtimeDir = options.compiled === undefined ? sources : await compiled(python, sources, options.compiled);
   const isSystems = python.prefix === "/usr";
   const interpreter = isSystems ? python.path : `/var/lang/bin/${runtime}`;
   const bootstrap = "/var/runtime/bootstrap.py";

@@ -3,18 +3,25 @@
  * interpreter reads a dozen files, and a start from a stem cell has no time for that.
  */
 import { access } from "node:fs/promises";
-import { type ResolvedRuntime, type RuntimeOptions, resolveRuntime } from "./catalogue.ts";
+import { join } from "node:path";
+import { listRuntimes, type ResolvedRuntime, type RuntimeOptions, resolveRuntime } from "./catalogue.ts";
 
 type Asked = Pick<RuntimeOptions, "memoryMiB" | "host">;
 
 export class RememberedRuntimes {
-  readonly #home: string;
+  readonly #places: Pick<RuntimeOptions, "home" | "compiled">;
   readonly #known = new Map<string, ResolvedRuntime>();
   /** Counts `forget`: what was being resolved meanwhile isn't remembered. */
   #turn = 0;
 
   constructor(home: string) {
-    this.#home = home;
+    this.#places = { home, compiled: join(home, "compiled") };
+  }
+
+  /** The names of those that this host can boot. What can be compiled beforehand has been, once this resolves. */
+  async list(): Promise<readonly string[]> {
+    const all = await listRuntimes(this.#places);
+    return all.flatMap(({ runtime, version }) => (version === null ? [] : [runtime]));
   }
 
   /** As `resolveRuntime`, and throws as that does; what isn't there any more is resolved again. */
@@ -23,7 +30,7 @@ export class RememberedRuntimes {
     const known = this.#known.get(key);
     if (known !== undefined && (await isThere(known))) return known;
     const turn = this.#turn;
-    const resolved = await resolveRuntime(runtime, { home: this.#home, ...asked });
+    const resolved = await resolveRuntime(runtime, { ...this.#places, ...asked });
     if (turn === this.#turn) this.#known.set(key, resolved);
     return resolved;
   }
