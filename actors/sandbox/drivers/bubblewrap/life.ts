@@ -2,7 +2,8 @@
  * One life of a sandbox's processes: from the spawn of bubblewrap to the last of them gone.
  *
  * Bubblewrap builds the namespaces, tells the pid of its first process inside, and waits; that process is put into its
- * group and given its network, and only then let go. So nothing of the function ever runs without its limits.
+ * group, if it wasn't born there, and given its network, and only then let go. So nothing of the function ever runs
+ * without its limits.
  */
 import type { ChildProcess } from "node:child_process";
 import { constants } from "node:os";
@@ -50,6 +51,9 @@ export async function beginLife(spec: LifeSpec): Promise<Booted> {
   for (const stream of [out, err, channel, status, block]) stream.on("error", () => {});
   // Node throws away what nobody has begun to read when a child exits; what went through here is kept.
   const [stdout, stderr] = [out.pipe(new PassThrough()), err.pipe(new PassThrough())];
+  // Born in its group and without a network, it has nothing to wait for.
+  const isFree = started !== undefined && spec.network === undefined;
+  if (isFree) block.end("1");
   const reports = readReports(status);
   const gone = new Promise<{ code: number | null; signal: string | null; spawnError?: Error }>((resolve) => {
     child.once("exit", (code, signal) => resolve({ code, signal }));
@@ -74,7 +78,7 @@ export async function beginLife(spec: LifeSpec): Promise<Booted> {
     const reasons = [spawnError?.message, (await text(stderr)).trim(), obstacle?.message];
     throw new BootFailed(reasons.filter(Boolean).join("; ") || "bubblewrap ended without a word");
   }
-  block.end("1");
+  if (!isFree) block.end("1");
 
   let killing = false;
   void attachment?.lost.then((why) => {
