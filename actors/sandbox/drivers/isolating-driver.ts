@@ -68,9 +68,11 @@ export class IsolatingDriver<Place extends { readonly premises: Premises }, Made
   }
 
   async #create(place: Place, spec: EnclosureSpec): Promise<Enclosure> {
+    // What is to be filled later is made before anybody needs it, and can wait for the kernel as well.
+    const isHurried = !spec.latePlaces?.length;
     const reserved = await reserve(place.premises, spec, {
       overhead: this.#maker.overhead(place),
-      berth: this.#maker.berth?.(place),
+      berth: isHurried ? this.#maker.berth?.(place) : undefined,
       planNetwork: (egress, gid) => this.#maker.planNetwork(place, egress, gid),
     });
     try {
