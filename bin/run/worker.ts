@@ -7,7 +7,12 @@ import type { Isolation, Mount, SandboxDriver } from "../../actors/sandbox/drive
 import { onHost } from "../../actors/sandbox/drivers/process/paths.ts";
 import { Sandboxes } from "../../actors/sandbox/index.ts";
 import type { RuntimeInit } from "../../actors/sandbox/runtime-init.ts";
-import { hostArchitecture, WrongArchitecture, withLibraries } from "../../actors/sandbox/runtimes/catalogue.ts";
+import {
+  hostArchitecture,
+  runtimeVersion,
+  WrongArchitecture,
+  withLibraries,
+} from "../../actors/sandbox/runtimes/catalogue.ts";
 import { lambdaEnvironment } from "../../actors/sandbox/runtimes/environment.ts";
 import { asksForFreshProcess, bringsExtensions, isWrapped } from "../../actors/sandbox/runtimes/hosting.ts";
 import { RememberedRuntimes } from "../../actors/sandbox/runtimes/remembered.ts";
@@ -16,11 +21,14 @@ import { enclosureFor, type SandboxWorld } from "../../actors/sandbox/world.ts";
 import { CodeCache } from "../../actors/worker/code-cache.ts";
 import { startWorker } from "../../actors/worker/index.ts";
 import type { Config } from "../../config/config.ts";
+import { poolId } from "../../subjects/function.ts";
 import type { Process, Started } from "./context.ts";
 import { inWords, openDriver } from "./isolation.ts";
 import { serverAddressesOf } from "./server-addresses.ts";
 
 const CODE_CACHE_BYTES = 10 * 1024 * 1024 * 1024;
+/** Remembered at a time; who is forgotten is noticed again. */
+const HOSTED_POOLS = 1000;
 const STOP_MS = 1000;
 /** Within about so long a stem cell that was taken is replaced. */
 const STEM_BURST_MS = 500;
@@ -130,7 +138,13 @@ function furnishing(
   region: string,
   { ownRoot }: Isolation,
 ): SandboxWorld["furnish"] {
-  return async (spec, sandboxId) => {
+  /** Pools whose functions were seen to ask for the host. */
+  const hosted = new Set<string>();
+  return async (spec, sandboxId, wantsHost) => {
+    if (wantsHost) {
+      if (hosted.size >= HOSTED_POOLS) hosted.clear();
+      hosted.add(poolId(spec));
+    }
     const inUse = new DisposableStack();
     try {
       const code = inUse.use(await cache.use(spec.codeSha256));
@@ -144,7 +158,7 @@ function furnishing(
       const lingers = await bringsExtensions(mounts);
       const runtime = await known.resolve(spec.runtime, {
         memoryMiB: spec.memoryMiB,
-        ...(lingers || asksForFreshProcess(spec.environment)
+        ...(lingers || asksForFreshProcess(spec.environment) || hosted.has(poolId(spec))
           ? { host: { isWrapped: isWrapped(spec.environment) } }
           : {}),
       });
@@ -174,6 +188,7 @@ function furnishing(
           }),
           handler: spec.handler,
           runtime: spec.runtime,
+          runtimeVersion: runtimeVersion(spec.runtime, runtime),
           taskRoot: "/var/task",
           functionName: spec.fn,
           functionVersion: spec.version,

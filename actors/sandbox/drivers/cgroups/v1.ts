@@ -52,7 +52,8 @@ class V1Cgroup implements Cgroup {
   }
 
   async make(): Promise<void> {
-    await Promise.all(Object.values(this.#folders).map((folder) => mkdir(folder)));
+    // The instance's too: it is empty between two sandboxes, and whoever tidies up on this host may have removed it.
+    await Promise.all(Object.values(this.#folders).map((folder) => mkdir(folder, { recursive: true })));
   }
 
   async limit({ memoryBytes, pids, cpus }: CgroupLimits): Promise<void> {

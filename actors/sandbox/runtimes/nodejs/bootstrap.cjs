@@ -8,6 +8,7 @@
 const { Channel, maxPayloadBytes, parseEvent } = require("./channel.cjs");
 const { patchConsole } = require("./console.cjs");
 const { createContext } = require("./context.cjs");
+const doorbell = require("./doorbell.cjs");
 const { RuntimeError, toErrorBody, toErrorLog } = require("./errors.cjs");
 const { loadHandler } = require("./handler.cjs");
 const { awslambda, isStreaming, runStreaming, tooLarge } = require("./streaming.cjs");
@@ -49,7 +50,8 @@ function onFrame(type, body) {
 async function begin(settings) {
   init = settings;
   phase = "initialising";
-  if (init.env) becomeOf(init.env);
+  const bell = init.env ? doorbell.listen(init.runtimeApi ?? "127.0.0.1:9001", () => channel.hostWanted()) : null;
+  if (init.env) becomeOf(bell ? { ...init.env, AWS_LAMBDA_RUNTIME_API: bell.address } : init.env);
   process.chdir(init.taskRoot);
   const current = () => latest;
   patchConsole(init, current, (level, at, text) => channel.log(level, at, latest?.requestId ?? "", text));
@@ -65,9 +67,17 @@ async function begin(settings) {
     crash("Init Error", error, 129);
   }
   channel.ref();
+  if (bell) {
+    // Who has begun to connect is heard in the turn after the next.
+    await turnOfLoop();
+    await turnOfLoop();
+    bell.close();
+  }
   phase = "serving";
   channel.ready();
 }
+
+const turnOfLoop = () => new Promise((resolve) => setImmediate(resolve));
 
 /** Where a host started this process, it has its environment already: a wrapper may have changed it. */
 function becomeOf(env) {

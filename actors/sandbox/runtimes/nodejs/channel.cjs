@@ -106,6 +106,11 @@ class Channel {
     this.#send(0x17, [], "");
   }
 
+  /** Something in here asks for Lambda's APIs. */
+  hostWanted() {
+    this.#send(0x18, [], "");
+  }
+
   /** A frame of another process, as it is. */
   relay(type, body) {
     this.#send(type, [], body);
