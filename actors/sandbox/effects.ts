@@ -7,6 +7,7 @@
 import { fromCallback } from "xstate";
 import type { FunctionSpec } from "../../subjects/function.ts";
 import type { Call } from "../../subjects/worker.ts";
+import { BytecodeOfLife } from "./bytecode.ts";
 import type { Booted, Enclosure } from "./drivers/driver.ts";
 import { encodeEvent, encodeInit, FrameDecoder, type RuntimeFrame } from "./frames.ts";
 import { FunctionLog } from "./function-log.ts";
@@ -47,6 +48,8 @@ class SandboxProcess {
   #enclosure: Enclosure | undefined;
   #furnishing: Furnishing | undefined;
   #booted: Booted | undefined;
+  /** Of the latest life, where its runtime has any. */
+  #bytecode: BytecodeOfLife | undefined;
   /** Settles when the last life is over, so that the next one never meets it. */
   #lastLife: Promise<unknown> = Promise.resolve();
   /** Counts boots and kills: a boot that is no longer the latest was killed while it was under way. */
@@ -85,6 +88,7 @@ class SandboxProcess {
       await this.#lastLife;
       this.#furnishing ??= await this.#world.furnish(spec, this.#sandbox.sandboxId);
       if (this.#destroyed) return await this.destroy();
+      const kept = this.#furnishing.bytecode?.read();
       const place = enclosureFor(this.#sandbox.sandboxId, spec, this.#furnishing);
       // A network is made for one that needs it, not kept for one that may.
       const isSought = this.#enclosure === undefined && place.egress === undefined;
@@ -92,11 +96,12 @@ class SandboxProcess {
       this.#enclosure ??= stem?.enclosure ?? (await this.#world.driver.create(place));
       if (this.#destroyed) return await this.destroy();
       const booted = stem?.booted ?? (await this.#enclosure.boot());
+      const bytecode = await kept;
       if (this.#destroyed) return await this.destroy();
       if (turn !== this.#turn) return await booted.kill();
       this.#lingers = this.#furnishing.lingers === true;
       this.#reason = "spindown";
-      this.#live(booted, { ...this.#furnishing.init, phase });
+      this.#live(booted, { ...this.#furnishing.init, phase }, bytecode);
       this.#bootedUs = this.#world.us();
       const createUs = Math.round(this.#bootedUs - startedUs);
       this.#tell({ type: "process.booted", createUs, fromStem: stem !== undefined, lingers: this.#lingers });
@@ -111,6 +116,7 @@ class SandboxProcess {
   }
 
   deliver(call: Call, payload: Uint8Array, deadlineAt: number): void {
+    this.#bytecode?.busy();
     this.#log.tail.start(call.tail);
     this.#booted?.channel.write(
       encodeEvent(
@@ -130,6 +136,7 @@ class SandboxProcess {
 
   /** One that can't be frozen computes on. */
   freeze(): void {
+    this.#bytecode?.busy();
     this.#enclosure?.freeze().catch((error: unknown) => {
       if (!this.#destroyed) this.#world.leftBehind(this.#sandbox, error);
     });
@@ -144,6 +151,7 @@ class SandboxProcess {
   kill(reason: ShutdownReason): Promise<void> {
     const booted = this.#booted;
     this.#booted = undefined;
+    this.#bytecode?.over({ crashed: false });
     const killed = booted === undefined ? Promise.resolve() : this.#end(booted, reason);
     this.#turn += 1;
     this.#lastLife = Promise.all([killed, this.#booting]);
@@ -156,6 +164,7 @@ class SandboxProcess {
 
   async destroy(): Promise<void> {
     this.#destroyed = true;
+    this.#bytecode?.over({ crashed: false });
     try {
       if (this.#booted !== undefined && this.#lingers) {
         await this.#enclosure?.thaw();
@@ -167,8 +176,10 @@ class SandboxProcess {
     }
   }
 
-  #live(booted: Booted, init: RuntimeInit): void {
+  #live(booted: Booted, init: RuntimeInit, kept: Buffer | undefined): void {
     this.#booted = booted;
+    const shelf = this.#furnishing?.bytecode;
+    this.#bytecode = shelf && new BytecodeOfLife(shelf, kept, (frame) => void booted.channel.write(frame));
     const decoder = new FrameDecoder();
     booted.channel.on("data", (chunk: Buffer) => {
       const { frames, error } = decoder.push(chunk);
@@ -187,6 +198,7 @@ class SandboxProcess {
       if (this.#booted !== booted) return;
       this.#booted = undefined;
       const { code, signal } = this.#ownExit ?? exit;
+      this.#bytecode?.over({ crashed: signal !== null });
       this.#ownExit = undefined;
       this.#tell({
         type: "process.exited",
@@ -195,6 +207,7 @@ class SandboxProcess {
         usage: this.#usage(),
       });
     });
+    this.#bytecode?.begin();
     booted.channel.write(encodeInit(init));
   }
 
@@ -202,6 +215,7 @@ class SandboxProcess {
     const us = this.#world.us();
     switch (frame.type) {
       case "ready":
+        this.#bytecode?.ready();
         this.#sample();
         this.#lingers = frame.lingers === true;
         return this.#tell({ type: "process.ready", initUs: Math.round(us - this.#bootedUs), lingers: this.#lingers });
@@ -215,6 +229,7 @@ class SandboxProcess {
         });
       case "response": {
         const { requestId, payload } = frame;
+        this.#bytecode?.answered();
         const usage = this.#usage();
         if (payload.length > MAX_RESPONSE_BYTES) {
           return this.#tell({ type: "process.failed", requestId, error: responseTooLarge(), us, usage });
@@ -227,6 +242,8 @@ class SandboxProcess {
       }
       case "log":
         return this.#log.add(frame.text, frame.level);
+      case "bytecode":
+        return this.#bytecode?.heard(frame.payload);
       case "exit":
         this.#ownExit = { code: frame.code, signal: frame.signal };
         // Whether a kill was for its memory is known at the end only.

@@ -68,3 +68,12 @@ export const responseTooLarge = (): RuntimeError => ({
     errorType: "Function.ResponseSizeTooLarge",
   }),
 });
+
+/** Less than a sandbox waits by default until it is frozen. */
+const HAND_OVER_PAUSE_MS = 30;
+/** Where calls don't cease for so long, one of them is held up for later sandboxes' sake. */
+const HAND_OVER_PATIENCE_MS = 2000;
+
+/** How long after an answer a runtime is asked for its bytecode, unless a call comes first, so long after the first answer. */
+export const handOverAfterMs = (sinceFirstAnswerMs: number): number =>
+  sinceFirstAnswerMs > HAND_OVER_PATIENCE_MS ? 0 : HAND_OVER_PAUSE_MS;

@@ -19,6 +19,8 @@ export interface Home {
   readonly jetstream: string;
   /** Unpacked code packages, keyed by SHA-256; may be deleted whenever nothing runs. */
   readonly code: string;
+  /** What functions compile to, per function version; may be deleted whenever nothing runs. */
+  readonly bytecode: string;
   /** What sandboxes need on the host while they live: their /tmp, their generated /etc. */
   readonly sandboxes: string;
   /** Process ids, locks, ports files: meaningless after a reboot. */
@@ -52,6 +54,7 @@ export function homeAt(root: string): Home {
     nats,
     jetstream: join(nats, "jetstream"),
     code: join(root, "code"),
+    bytecode: join(root, "bytecode"),
     sandboxes: join(root, "sandboxes"),
     run: join(root, "run"),
     logs: join(root, "logs"),

@@ -18,14 +18,17 @@ import { lambdaEnvironment } from "../../actors/sandbox/runtimes/environment.ts"
 import { asksForFreshProcess, bringsExtensions, isWrapped } from "../../actors/sandbox/runtimes/hosting.ts";
 import { StemCells } from "../../actors/sandbox/stem-cells/pool.ts";
 import { enclosureFor, type SandboxWorld } from "../../actors/sandbox/world.ts";
+import { BytecodeStore } from "../../actors/worker/bytecode-store.ts";
 import { CodeCache } from "../../actors/worker/code-cache.ts";
 import { startWorker } from "../../actors/worker/index.ts";
 import type { Config } from "../../config/config.ts";
+import { bytecodeFor } from "./bytecode.ts";
 import type { Process, Started } from "./context.ts";
 import { inWords, openDriver } from "./isolation.ts";
 import { serverAddressesOf } from "./server-addresses.ts";
 
 const CODE_CACHE_BYTES = 10 * 1024 * 1024 * 1024;
+const MIB = 1024 * 1024;
 const STOP_MS = 1000;
 /** Within about so long a stem cell that was taken is replaced. */
 const STEM_BURST_MS = 500;
@@ -38,6 +41,7 @@ export async function runWorker(process: Process, { zone }: { readonly zone: str
   const freezes = isolation.freezes && config.freezeMs > 0;
   const component = process.component("worker", "hosts sandboxes", { zone, isolation: inWords(isolation) });
   const cache = new CodeCache({ folder: join(home.code, zone), store: storage.code, maxBytes: CODE_CACHE_BYTES });
+  const bytecode = bytecodeStore(component, join(home.bytecode, zone), config);
   const workerId = component.id;
   const stems = stemCells(component, driver, isolation, config);
   const sandboxes = new Sandboxes({
@@ -46,7 +50,11 @@ export async function runWorker(process: Process, { zone }: { readonly zone: str
     isolation: isolation.driver,
     limits: { initMs: config.initMs, idleMs: config.idleMs, ...(freezes ? { freezeMs: config.freezeMs } : {}) },
     gone: (sandboxId) => worker.send(workerId, { type: "sandbox.reported", sandboxId, state: "dead" }),
-    world: { driver, furnish: furnishing(cache, home.root, config.region, isolation), ...(stems ? { stems } : {}) },
+    world: {
+      driver,
+      furnish: furnishing({ cache, bytecode }, home.root, config.region, isolation),
+      ...(stems ? { stems } : {}),
+    },
   });
   const runtimes = await followRuntimes(home.root);
   await keepStandardStem(stems, home.root);
@@ -84,6 +92,7 @@ export async function runWorker(process: Process, { zone }: { readonly zone: str
       await stems?.close();
       await driver.close();
       await cache.close();
+      await bytecode?.close();
     },
   };
 }
@@ -98,6 +107,22 @@ function stemCells(component: Component, driver: SandboxDriver, { latePlacement 
     nowMs: () => component.clock.us() / 1000,
     failed: (err) => component.log.warn({ err }, "a stem cell is lost"),
   });
+}
+
+/** Undefined where none is to be kept. */
+function bytecodeStore(component: Component, folder: string, { bytecodeMiB }: Config): BytecodeStore | undefined {
+  if (bytecodeMiB === 0) return undefined;
+  return new BytecodeStore({
+    folder,
+    maxBytes: bytecodeMiB * MIB,
+    nowMs: () => component.clock.us() / 1000,
+    failed: (err) => component.log.warn({ err }, "bytecode is lost"),
+  });
+}
+
+interface Kept {
+  readonly cache: CodeCache;
+  readonly bytecode: BytecodeStore | undefined;
 }
 
 /** What most functions are, so that the first of all finds one ready. */
@@ -128,7 +153,12 @@ async function followRuntimes(home: string): Promise<{ now: () => readonly strin
 }
 
 /** Code and layers, the runtime, and the environment a function finds. */
-function furnishing(cache: CodeCache, home: string, region: string, { ownRoot }: Isolation): SandboxWorld["furnish"] {
+function furnishing(
+  { cache, bytecode: store }: Kept,
+  home: string,
+  region: string,
+  { ownRoot }: Isolation,
+): SandboxWorld["furnish"] {
   return async (spec, sandboxId) => {
     const inUse = new DisposableStack();
     try {
@@ -148,6 +178,7 @@ function furnishing(cache: CodeCache, home: string, region: string, { ownRoot }:
           ? { host: { isWrapped: isWrapped(spec.environment) } }
           : {}),
       });
+      const bytecode = store && (await bytecodeFor(store, spec, runtime));
       const logLevel = spec.applicationLogLevel === undefined ? {} : { logLevel: spec.applicationLogLevel };
       const day = new Date().toISOString().slice(0, 10).replaceAll("-", "/");
       mounts.unshift(...runtime.mounts);
@@ -158,6 +189,7 @@ function furnishing(cache: CodeCache, home: string, region: string, { ownRoot }:
         mounts,
         overheadMiB: runtime.overheadMiB,
         lingers,
+        ...(bytecode === undefined ? {} : { bytecode }),
         release: () => inUse.dispose(),
         init: seen({
           env: lambdaEnvironment({

@@ -21,6 +21,8 @@ export function encodeRuntimeFrame(frame: RuntimeFrame): Buffer {
       return rawFrame(0x16, Buffer.from(JSON.stringify({ code: frame.code, signal: frame.signal })));
     case "settled":
       return rawFrame(0x17);
+    case "bytecode":
+      return rawFrame(0x18, frame.payload);
   }
 }
 
