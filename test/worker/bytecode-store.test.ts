@@ -158,7 +158,7 @@ test("a worker that is killed while it writes leaves what is whole, or nothing",
       process.stdout.write(".");
     }`;
   const child = spawn(process.execPath, ["--input-type=module", "-e", program, folder], {
-    stdio: ["ignore", "pipe", 2],
+    stdio: ["ignore", "pipe", "inherit"],
   });
   const ended = once(child, "exit");
   await once(child.stdout, "data");
