@@ -1,0 +1,108 @@
+/** When a sandbox is asked for its bytecode, and what becomes of the answer. */
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { BytecodeOfLife, type KeptBytecode } from "../../actors/sandbox/bytecode.ts";
+import { handOverAfterMs } from "../../actors/sandbox/policy.ts";
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+/** A life, and what was written to its runtime by type. */
+function life(bytes?: Buffer, isWanted = true) {
+  const claim = { fulfil: vi.fn(), giveBack: vi.fn() };
+  const kept = {
+    read: async () => bytes,
+    claim: vi.fn(() => (isWanted ? claim : undefined)),
+    failed: vi.fn(),
+  } satisfies KeptBytecode;
+  const written: number[] = [];
+  const of = new BytecodeOfLife(kept, bytes, (frame) => void written.push(frame[4] ?? 0));
+  of.begin();
+  return { of, claim, kept, written };
+}
+const [BEGINS, ASKED] = [0x04, 0x05];
+
+test("it is asked for in the first pause after an answer, once, and what comes is kept", () => {
+  const { of, claim, written } = life();
+  of.ready();
+  vi.advanceTimersByTime(60_000);
+  expect(written, "never before the first answer").toEqual([BEGINS]);
+  of.answered();
+  vi.advanceTimersByTime(handOverAfterMs(0) - 1);
+  expect(written).toEqual([BEGINS]);
+  vi.advanceTimersByTime(1);
+  expect(written).toEqual([BEGINS, ASKED]);
+  of.heard(Buffer.from("it"));
+  expect(claim.fulfil).toHaveBeenCalledExactlyOnceWith(Buffer.from("it"));
+  of.answered();
+  vi.advanceTimersByTime(60_000);
+  expect(written).toEqual([BEGINS, ASKED]);
+});
+
+test("calls that follow each other quickly, or a freeze, put it off; calls that never cease don't for ever", () => {
+  const { of, written } = life();
+  for (let ms = 0; ms <= 2000; ms += 20) {
+    of.busy();
+    of.answered();
+    vi.advanceTimersByTime(20);
+  }
+  expect(written).toEqual([BEGINS]);
+  of.busy();
+  vi.advanceTimersByTime(60_000);
+  expect(written, "nothing is asked of who is busy or frozen").toEqual([BEGINS]);
+  of.answered();
+  vi.advanceTimersByTime(0);
+  expect(written).toEqual([BEGINS, ASKED]);
+});
+
+test.each([
+  ["one that began with some", life.bind(null, Buffer.from("kept"))],
+  ["one where nobody wants any", life.bind(null, undefined, false)],
+])("%s is never asked", (_, make) => {
+  const { of, written } = make();
+  of.answered();
+  vi.advanceTimersByTime(60_000);
+  expect(written).toEqual([BEGINS]);
+});
+
+test("what wasn't asked for is dropped, and what is owed at the end is given back", () => {
+  const { of, claim, written } = life();
+  of.heard(Buffer.from("forged"));
+  expect(claim.fulfil).not.toHaveBeenCalled();
+  of.answered();
+  vi.advanceTimersByTime(handOverAfterMs(0));
+  of.over({ crashed: true });
+  expect(claim.giveBack).toHaveBeenCalledOnce();
+  expect(written).toEqual([BEGINS, ASKED]);
+});
+
+test("an end between an answer and the question leaves nothing to be asked", () => {
+  const { of, kept } = life();
+  of.answered();
+  of.over({ crashed: false });
+  vi.advanceTimersByTime(60_000);
+  expect(kept.claim).not.toHaveBeenCalled();
+});
+
+test.each([
+  {
+    what: "crashes before it is ready, having begun with some",
+    bytes: Buffer.from("x"),
+    isReady: false,
+    crashed: true,
+    told: 1,
+  },
+  {
+    what: "crashes before it is ready, having begun without",
+    bytes: undefined,
+    isReady: false,
+    crashed: true,
+    told: 0,
+  },
+  { what: "crashes later", bytes: Buffer.from("x"), isReady: true, crashed: true, told: 0 },
+  { what: "is stopped before it is ready", bytes: Buffer.from("x"), isReady: false, crashed: false, told: 0 },
+])("a life that $what: it is told $told times", ({ bytes, isReady, crashed, told }) => {
+  const { of, kept } = life(bytes);
+  if (isReady) of.ready();
+  of.over({ crashed });
+  expect(kept.failed).toHaveBeenCalledTimes(told);
+});
