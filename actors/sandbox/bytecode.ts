@@ -5,6 +5,7 @@
  * What is handed over was made by code of a stranger. It is never given to anybody else: which lives share it is for the
  * keeper to say.
  */
+import type { Writable } from "node:stream";
 import { encodeBytecode, encodeHandOver } from "./frames.ts";
 import { handOverAfterMs } from "./policy.ts";
 
@@ -25,11 +26,22 @@ export interface BytecodeClaim {
   giveBack(): void;
 }
 
+/** To be written before the init frame; `bytes` is what was read. Undefined where none is kept. */
+export function beginWithBytecode(
+  kept: KeptBytecode | undefined,
+  bytes: Buffer | undefined,
+  channel: Pick<Writable, "write">,
+): BytecodeOfLife | undefined {
+  if (kept === undefined) return undefined;
+  channel.write(encodeBytecode(bytes ?? new Uint8Array()));
+  return new BytecodeOfLife(kept, bytes, channel);
+}
+
 /** One life's part in it. */
 export class BytecodeOfLife {
   readonly #kept: KeptBytecode;
-  readonly #bytes: Buffer | undefined;
-  readonly #write: (frame: Buffer) => void;
+  readonly #beganWithSome: boolean;
+  readonly #channel: Pick<Writable, "write">;
   #claim: BytecodeClaim | undefined;
   #timer: NodeJS.Timeout | undefined;
   #firstAnswerMs: number | undefined;
@@ -37,17 +49,11 @@ export class BytecodeOfLife {
   #isSettled: boolean;
   #isReady = false;
 
-  /** `bytes`: what was read. */
-  constructor(kept: KeptBytecode, bytes: Buffer | undefined, write: (frame: Buffer) => void) {
+  constructor(kept: KeptBytecode, bytes: Buffer | undefined, channel: Pick<Writable, "write">) {
     this.#kept = kept;
-    this.#bytes = bytes;
-    this.#write = write;
+    this.#beganWithSome = bytes !== undefined;
+    this.#channel = channel;
     this.#isSettled = bytes !== undefined;
-  }
-
-  /** Before the init frame. */
-  begin(): void {
-    this.#write(encodeBytecode(this.#bytes ?? new Uint8Array()));
   }
 
   ready(): void {
@@ -76,12 +82,12 @@ export class BytecodeOfLife {
     clearTimeout(this.#timer);
     this.#isSettled = true;
     this.#claim?.giveBack();
-    if (crashed && !this.#isReady && this.#bytes !== undefined) this.#kept.failed();
+    if (crashed && !this.#isReady && this.#beganWithSome) this.#kept.failed();
   }
 
   #ask(): void {
     this.#isSettled = true;
     this.#claim = this.#kept.claim();
-    if (this.#claim !== undefined) this.#write(encodeHandOver());
+    if (this.#claim !== undefined) this.#channel.write(encodeHandOver());
   }
 }

@@ -7,19 +7,18 @@
 import { fromCallback } from "xstate";
 import type { FunctionSpec } from "../../subjects/function.ts";
 import type { Call } from "../../subjects/worker.ts";
-import { BytecodeOfLife } from "./bytecode.ts";
+import { type BytecodeOfLife, beginWithBytecode } from "./bytecode.ts";
 import type { Booted, Enclosure } from "./drivers/driver.ts";
+import { eventHeader } from "./event-header.ts";
 import { encodeEvent, encodeInit, FrameDecoder, type RuntimeFrame } from "./frames.ts";
 import { FunctionLog } from "./function-log.ts";
 import { goneSoon, takeLeave } from "./leave-taking.ts";
 import { type ProcessCommand, type SandboxEvent, type SandboxInput, sandboxMachine } from "./machine.ts";
 import { lines } from "./output-lines.ts";
-import { initError, MAX_RESPONSE_BYTES, responseTooLarge } from "./policy.ts";
-import type { InitPhase, RuntimeInit, ShutdownReason } from "./runtime-init.ts";
+import { PeakMemory } from "./peak-memory.ts";
+import { bootError, initError, MAX_RESPONSE_BYTES, responseTooLarge } from "./policy.ts";
+import type { RuntimeInit, ShutdownReason } from "./runtime-init.ts";
 import { enclosureFor, type Furnishing, type SandboxWorld } from "./world.ts";
-
-const MIB = 1024 * 1024;
-const MEMORY_SAMPLE_MS = 1000;
 
 export const sandboxLogic = (world: SandboxWorld) =>
   sandboxMachine.provide({ actors: { process: processLogic(world) } });
@@ -28,7 +27,7 @@ const processLogic = (world: SandboxWorld) =>
   fromCallback<ProcessCommand, SandboxInput, SandboxEvent>(({ input, sendBack, receive }) => {
     const process = new SandboxProcess(world, input, sendBack);
     receive((command) => {
-      if (command.type === "boot") process.boot(command.spec, command.phase);
+      if (command.type === "boot") process.boot(command.spec, command.call);
       else if (command.type === "deliver") process.deliver(command.call, command.payload, command.deadlineAt);
       else if (command.type === "freeze") process.freeze();
       else if (command.type === "thaw") process.thaw();
@@ -39,6 +38,15 @@ const processLogic = (world: SandboxWorld) =>
       world.ending?.(gone);
     };
   });
+
+/** A boot; `isSecond` of the same init. */
+interface Begun {
+  readonly spec: FunctionSpec;
+  readonly call: Call | null;
+  readonly turn: number;
+  readonly startedUs: number;
+  readonly isSecond?: true;
+}
 
 class SandboxProcess {
   readonly #world: SandboxWorld;
@@ -58,13 +66,14 @@ class SandboxProcess {
   /** How the function's own process ended, when a host process inside reports it before it ends itself. */
   #ownExit: { code: number | null; signal: string | null } | undefined;
   #bootedUs = 0;
-  #peakMiB = 0;
-  #sampledMs = 0;
+  readonly #peak = new PeakMemory();
   #destroyed = false;
+  /** How the present life began, until its init is over. */
+  #begun: Begun | undefined;
+  /** The function was seen to ask for what only a host serves. */
+  #wantsHost = false;
   /** The present life has extensions. */
   #lingers = false;
-  /** What they are told when the sandbox goes. */
-  #reason: ShutdownReason = "spindown";
 
   constructor(world: SandboxWorld, sandbox: SandboxInput, tell: (event: SandboxEvent) => void) {
     this.#world = world;
@@ -77,16 +86,17 @@ class SandboxProcess {
     };
   }
 
-  boot(spec: FunctionSpec, phase: InitPhase): void {
+  /** `call` is the one inside whose time it boots, if there is one. */
+  boot(spec: FunctionSpec, call: Call | null): void {
     this.#turn += 1;
-    this.#booting = this.#boot(spec, phase, this.#turn);
+    this.#booting = this.#boot({ spec, call, turn: this.#turn, startedUs: this.#world.us() });
   }
 
-  async #boot(spec: FunctionSpec, phase: InitPhase, turn: number): Promise<void> {
-    const startedUs = this.#world.us();
+  async #boot(begun: Begun): Promise<void> {
+    const { spec, call, turn, startedUs } = begun;
     try {
       await this.#lastLife;
-      this.#furnishing ??= await this.#world.furnish(spec, this.#sandbox.sandboxId);
+      this.#furnishing ??= await this.#world.furnish(spec, this.#sandbox.sandboxId, this.#wantsHost);
       if (this.#destroyed) return await this.destroy();
       const kept = this.#furnishing.bytecode?.read();
       const place = enclosureFor(this.#sandbox.sandboxId, spec, this.#furnishing);
@@ -100,38 +110,48 @@ class SandboxProcess {
       if (this.#destroyed) return await this.destroy();
       if (turn !== this.#turn) return await booted.kill();
       this.#lingers = this.#furnishing.lingers === true;
-      this.#reason = "spindown";
-      this.#live(booted, { ...this.#furnishing.init, phase }, bytecode);
-      this.#bootedUs = this.#world.us();
-      const createUs = Math.round(this.#bootedUs - startedUs);
-      this.#tell({ type: "process.booted", createUs, fromStem: stem !== undefined, lingers: this.#lingers });
+      this.#log.tail.begin(call === null || call.tail);
+      const again = call === null ? {} : { phase: "invoke" as const, requestId: call.requestId };
+      const { init } = this.#furnishing;
+      this.#begun = begun;
+      this.#live(booted, { ...init, ...again }, bytecode);
+      const us = this.#world.us();
+      if (begun.isSecond) return;
+      this.#bootedUs = us;
+      this.#tell({
+        type: "process.booted",
+        createUs: Math.round(us - startedUs),
+        us,
+        at: Date.now(),
+        runtimeVersion: init.runtimeVersion ?? init.runtime,
+        fromStem: stem !== undefined,
+        lingers: this.#lingers,
+      });
     } catch (error) {
       if (turn !== this.#turn) return;
-      const { name, message } = error instanceof Error ? error : new Error(String(error));
-      this.#tell({
-        type: "process.initFailed",
-        error: { errorType: name, payload: JSON.stringify({ errorType: name, errorMessage: message }) },
-      });
+      this.#tell({ type: "process.initFailed", error: bootError(error), us: this.#world.us(), usage: this.#usage() });
     }
+  }
+
+  /**
+   * Something in the function asks, while it initialises, for the APIs that only a host serves. As part of the same init it
+   * begins anew in a place that has one; what the first attempt left in /tmp goes with it.
+   */
+  async #bootWithHost(begun: Begun): Promise<void> {
+    const [enclosure, furnishing] = [this.#enclosure, this.#furnishing];
+    this.#wantsHost = true;
+    this.#booted = undefined;
+    await enclosure?.destroy().catch((error: unknown) => this.#world.leftBehind(this.#sandbox, error));
+    furnishing?.release();
+    this.#enclosure = undefined;
+    this.#furnishing = undefined;
+    if (begun.turn === this.#turn && !this.#destroyed) await this.#boot({ ...begun, isSecond: true });
   }
 
   deliver(call: Call, payload: Uint8Array, deadlineAt: number): void {
     this.#bytecode?.busy();
-    this.#log.tail.start(call.tail);
-    this.#booted?.channel.write(
-      encodeEvent(
-        {
-          requestId: call.requestId,
-          deadlineMs: deadlineAt,
-          invokedFunctionArn: call.arn,
-          ...(call.traceId === undefined ? {} : { traceId: call.traceId }),
-          ...(call.clientContext === undefined
-            ? {}
-            : { clientContext: Buffer.from(call.clientContext, "base64").toString("utf8") }),
-        },
-        payload,
-      ),
-    );
+    this.#log.tail.event(call.tail);
+    this.#booted?.channel.write(encodeEvent(eventHeader(call, deadlineAt), payload));
   }
 
   /** One that can't be frozen computes on. */
@@ -152,14 +172,10 @@ class SandboxProcess {
     const booted = this.#booted;
     this.#booted = undefined;
     this.#bytecode?.over({ crashed: false });
-    const killed = booted === undefined ? Promise.resolve() : this.#end(booted, reason);
+    const killed = (this.#lingers && booted ? takeLeave(booted, reason) : booted?.kill()) ?? Promise.resolve();
     this.#turn += 1;
     this.#lastLife = Promise.all([killed, this.#booting]);
     return killed.then(() => this.#tell({ type: "process.gone", us: this.#world.us() }));
-  }
-
-  #end(booted: Booted, reason: ShutdownReason): Promise<void> {
-    return this.#lingers ? takeLeave(booted, reason) : booted.kill();
   }
 
   async destroy(): Promise<void> {
@@ -168,7 +184,7 @@ class SandboxProcess {
     try {
       if (this.#booted !== undefined && this.#lingers) {
         await this.#enclosure?.thaw();
-        await takeLeave(this.#booted, this.#reason);
+        await takeLeave(this.#booted, "spindown");
       }
       await this.#enclosure?.destroy();
     } finally {
@@ -178,8 +194,7 @@ class SandboxProcess {
 
   #live(booted: Booted, init: RuntimeInit, kept: Buffer | undefined): void {
     this.#booted = booted;
-    const shelf = this.#furnishing?.bytecode;
-    this.#bytecode = shelf && new BytecodeOfLife(shelf, kept, (frame) => void booted.channel.write(frame));
+    this.#bytecode = beginWithBytecode(this.#furnishing?.bytecode, kept, booted.channel);
     const decoder = new FrameDecoder();
     booted.channel.on("data", (chunk: Buffer) => {
       const { frames, error } = decoder.push(chunk);
@@ -198,8 +213,8 @@ class SandboxProcess {
       if (this.#booted !== booted) return;
       this.#booted = undefined;
       const { code, signal } = this.#ownExit ?? exit;
-      this.#bytecode?.over({ crashed: signal !== null });
       this.#ownExit = undefined;
+      this.#bytecode?.over({ crashed: signal !== null });
       this.#tell({
         type: "process.exited",
         exit: { code, signal, outOfMemory: exit.outOfMemory },
@@ -207,25 +222,32 @@ class SandboxProcess {
         usage: this.#usage(),
       });
     });
-    this.#bytecode?.begin();
     booted.channel.write(encodeInit(init));
   }
 
   #heard(frame: RuntimeFrame, booted: Booted): void {
     const us = this.#world.us();
     switch (frame.type) {
+      case "hostWanted": {
+        const begun = this.#begun;
+        const isHosted = this.#furnishing?.init.client !== undefined;
+        if (begun !== undefined && !isHosted) this.#booting = this.#bootWithHost(begun);
+        return;
+      }
       case "ready":
         this.#bytecode?.ready();
-        this.#sample();
+        this.#begun = undefined;
+        this.#peak.sample(this.#enclosure);
         this.#lingers = frame.lingers === true;
         return this.#tell({ type: "process.ready", initUs: Math.round(us - this.#bootedUs), lingers: this.#lingers });
       case "settled":
         return this.#tell({ type: "process.settled", us });
       case "initError":
-        this.#reason = "failure";
         return this.#tell({
           type: "process.initFailed",
           error: initError(frame.errorType, frame.payload.toString("utf8")),
+          us,
+          usage: this.#usage(),
         });
       case "response": {
         const { requestId, payload } = frame;
@@ -270,18 +292,7 @@ class SandboxProcess {
 
   #usage() {
     this.#log.tellMissing();
-    if (Date.now() - this.#sampledMs > MEMORY_SAMPLE_MS) this.#sample();
-    return { peakMemoryMiB: this.#peakMiB, tail: this.#log.tail.end() };
-  }
-
-  /** Reading the peak is slower than a warm invocation: once a second at most, and not waited for. */
-  #sample(): void {
-    this.#sampledMs = Date.now();
-    this.#enclosure
-      ?.stats()
-      .then(({ peakMemoryBytes }) => {
-        this.#peakMiB = Math.ceil(peakMemoryBytes / MIB);
-      })
-      .catch(() => {});
+    this.#peak.sampleSeldom(this.#enclosure);
+    return { peakMemoryMiB: this.#peak.mib, tail: this.#log.tail.end() };
   }
 }

@@ -3,30 +3,32 @@
  *
  * A frame is a u32 length of what follows, a u8 type, and a body; every number is big-endian, text is UTF-8.
  *
- * | type | name        | who     | body |
- * |------|-------------|---------|------|
- * | 0x01 | `init`      | worker  | JSON {@link RuntimeInit}; the first frame, sent once |
- * | 0x02 | `event`     | worker  | u32 header length, JSON {@link EventHeader}, payload |
- * | 0x03 | `shutdown`  | worker  | JSON {@link Shutdown}: to a host that lingers, which ends by itself then |
- * | 0x04 | `bytecode`  | worker  | what was kept of an earlier life, or nothing; before `init`, to our Node.js runtimes |
- * | 0x05 | `handOver`  | worker  | empty: asks for `bytecode`, once, of a runtime that was sent that frame |
- * | 0x11 | `ready`     | runtime | empty, or u8 1 of a host that lingers: init is done, events are welcome; sent once |
- * | 0x12 | `initError` | runtime | u8 length and error type, error JSON; the runtime exits afterwards |
- * | 0x13 | `response`  | runtime | u8 length and request id, u8 length and content type, payload |
- * | 0x14 | `error`     | runtime | u8 length and request id, u8 length and error type, error JSON |
- * | 0x15 | `log`       | runtime | u8 level, f64 epoch ms, u8 length and request id, text (may hold line feeds: one frame is one message) |
- * | 0x16 | `exit`      | host    | JSON `{code, signal}`: how the function's own process ended |
- * | 0x17 | `settled`   | host    | empty: the next event is welcome |
- * | 0x18 | `bytecode`  | runtime | what is worth keeping for later lives of this function version; empty when nothing is |
+ * | type | name         | who     | body |
+ * |------|--------------|---------|------|
+ * | 0x01 | `init`       | worker  | JSON {@link RuntimeInit}; the first frame, sent once |
+ * | 0x02 | `event`      | worker  | u32 header length, JSON {@link EventHeader}, payload |
+ * | 0x03 | `shutdown`   | worker  | JSON {@link Shutdown}: to a host that lingers, which ends by itself then |
+ * | 0x04 | `bytecode`   | worker  | what was kept of an earlier life, or nothing; before `init`, to our Node.js runtimes |
+ * | 0x05 | `handOver`   | worker  | empty: asks for `bytecode`, once, of a runtime that was sent that frame |
+ * | 0x11 | `ready`      | runtime | empty, or u8 1 of a host that lingers: init is done, events are welcome; sent once |
+ * | 0x12 | `initError`  | runtime | u8 length and error type, error JSON; the runtime exits afterwards |
+ * | 0x13 | `response`   | runtime | u8 length and request id, u8 length and content type, payload |
+ * | 0x14 | `error`      | runtime | u8 length and request id, u8 length and error type, error JSON |
+ * | 0x15 | `log`        | runtime | u8 level, f64 epoch ms, u8 length and request id, text (may hold line feeds: one frame is one message) |
+ * | 0x16 | `exit`       | host    | JSON `{code, signal}`: how the function's own process ended |
+ * | 0x17 | `settled`    | host    | empty: the next event is welcome |
+ * | 0x18 | `hostWanted` | runtime | empty: while it initialises, something in it asks for the APIs that only a host serves |
+ * | 0x19 | `bytecode`   | runtime | what is worth keeping for later lives of this function version; empty when nothing is |
  *
  * An empty content type means `application/json`. An empty request id in a log means that no invocation was running.
  * `response` and `error` end the invocation and say that the next event is welcome. A host that lingers has extensions,
  * which are at work longer than the function: there `settled` is what welcomes the next event.
  *
  * The other end is code of a stranger: the decoder promises bounded memory, few frames to act on and a named error,
- * whatever arrives. `ready`, `initError`, `exit` and `bytecode` are sent once at most. No event is sent before the last one's answer
- * was heard, so a second answer in the same piece can only be forged, and a flood of them ends with it. What the decoder
- * can't judge is left to the reader: whether a request id is the one that runs, whether a payload is JSON or too large.
+ * whatever arrives. `ready`, `initError`, `exit`, `hostWanted` and `bytecode` are sent once at most. No event is sent before
+ * the last one's answer was heard, so a second answer in the same piece can only be forged, and a flood of them ends with
+ * it. What the decoder can't judge is left to the reader: whether a request id is the one that runs, whether a payload is
+ * JSON or too large.
  */
 
 import { isUtf8 } from "node:buffer";
@@ -69,7 +71,7 @@ export type RuntimeFrame =
       readonly text: string;
     }
   | { readonly type: "exit"; readonly code: number | null; readonly signal: string | null }
-  | { readonly type: "settled" }
+  | { readonly type: "settled" | "hostWanted" }
   /** Opaque: only a runtime of the same function version may ever read it. */
   | { readonly type: "bytecode"; readonly payload: Buffer };
 
@@ -94,7 +96,8 @@ const typeNames: ReadonlyMap<number, RuntimeFrame["type"]> = new Map([
   [0x15, "log"],
   [0x16, "exit"],
   [0x17, "settled"],
-  [0x18, "bytecode"],
+  [0x18, "hostWanted"],
+  [0x19, "bytecode"],
 ]);
 
 /** The frame that turns a booted runtime into a function. */
@@ -247,9 +250,12 @@ function parseFrame(frame: Buffer): RuntimeFrame {
     case 0x16:
       return parseExit(frame);
     case 0x17:
-      if (frame.length > 1) throw new FrameError("malformed", "settled has no body");
-      return { type: "settled" };
-    case 0x18:
+    case 0x18: {
+      const type = frame[0] === 0x17 ? "settled" : "hostWanted";
+      if (frame.length > 1) throw new FrameError("malformed", `${type} has no body`);
+      return { type };
+    }
+    case 0x19:
       return { type: "bytecode", payload: frame.subarray(1) };
     default:
       throw new FrameError("unknown", `type ${frame[0]}`);

@@ -1,11 +1,63 @@
 /** The lines Lambda's platform writes into a function's log, and the receipt. Source: Lambda developer guide, "Logs". */
 import { type PlatformEvent, platformLines } from "./log-format.ts";
 import type { Job, SandboxContext, SandboxInput } from "./machine.ts";
-import type { Outcome } from "./outcome.ts";
+import type { InitEnd, Outcome } from "./outcome.ts";
 
 const ms = (us: number): string => (us / 1000).toFixed(2);
+const MIB = 1024 * 1024;
+const PLATFORM_ERROR = /^(Runtime|Function|Extension)\.[A-Z][a-zA-Z]+$/;
 /** For JSON: milliseconds to the microsecond. */
 const msNumber = (us: number): number => Math.round(us) / 1000;
+
+/** What is written when an init begins. As text a repeated one isn't told of: it is part of its invocation. */
+export function initOpeningLines({ spec, job, bootedAt, runtimeVersion }: SandboxContext): string[] {
+  if (spec.logFormat === "Text") return job === null ? [`INIT_START Runtime Version: ${runtimeVersion}`] : [];
+  const record = {
+    ...initKind(job),
+    runtimeVersion,
+    functionName: spec.fn,
+    functionVersion: spec.version,
+    instanceMaxMemory: spec.memoryMiB * MIB,
+  };
+  const level = job === null ? "INFO" : "DEBUG";
+  return platformLines(spec, [{ type: "platform.initStart", level, at: bootedAt, record }]);
+}
+
+/** What is written when it has ended: as text only of one that failed, as Lambda does it for functions on demand. */
+export function initClosingLines({ spec, job, bootedAt, initEnd }: SandboxContext): string[] {
+  if (initEnd === null || initEnd.status === "stopped") return [];
+  const { phase } = initKind(job);
+  const end = initStatus(initEnd);
+  if (spec.logFormat === "Text") {
+    if (end.status === "success") return [];
+    const fields = [`INIT_REPORT Init Duration: ${ms(initEnd.us)} ms`, `Phase: ${phase}`, `Status: ${end.status}`];
+    if (end.errorType !== undefined) fields.push(`Error Type: ${end.errorType}`);
+    return [fields.join("\t")];
+  }
+  const level = end.status === "success" ? "DEBUG" : "WARN";
+  const at = bootedAt + initEnd.us / 1000;
+  const record = { ...initKind(job), ...end };
+  return platformLines(spec, [
+    { type: "platform.initRuntimeDone", level, at, record },
+    {
+      type: "platform.initReport",
+      level,
+      at,
+      record: { ...record, metrics: { durationMs: msNumber(initEnd.us) } },
+    },
+  ]);
+}
+
+const initKind = (job: Job | null) => ({
+  initializationType: "on-demand",
+  phase: job === null ? ("init" as const) : ("invoke" as const),
+});
+
+/** A type that a function made up is none of Lambda's; the caller gets the error as it is. */
+function initStatus(end: InitEnd): { status: string; errorType?: string } {
+  if (end.status !== "error") return { status: end.status };
+  return { status: end.status, errorType: PLATFORM_ERROR.test(end.errorType) ? end.errorType : "Runtime.Unknown" };
+}
 
 /** What is written when an invocation begins. */
 export function openingLines({ spec }: SandboxContext, { call, startedAt }: Job): string[] {

@@ -6,27 +6,35 @@
  *   init.starting     the runtime loads the function and runs its init code, for 10 s at most
  *   idle.ready        takes one invocation
  *   idle.frozen       nobody needed it for a moment: nothing in it runs, and it takes one invocation all the same
- *   idle.reset        a timeout, a crash or a too long init cost it its process; /tmp is kept, and the next invocation
- *                     boots it again and runs init inside its own time (what Lambda calls a suppressed init)
- *   busy.booting, busy.starting, busy.running
+ *   idle.reset        a timeout, a crash or an init that failed or took too long cost it its process; /tmp is kept, and the
+ *                     next invocation boots it again and runs init inside its own time (Lambda's suppressed init)
+ *   busy.init.…       as the above, inside an invocation's time
+ *   busy.running
  *   busy.settling     the caller has its answer, the runtime and its extensions aren't done yet
  *   busy.ending       the caller has its answer, the extensions are told that their process goes, and it goes
  *   dead              gone for good
  * Hears  sandbox.invoke · sandbox.stop — from outside
  *        process.booted · process.ready · process.initFailed · process.responded · process.failed · process.settled
  *        process.exited · process.gone
- * Says   started · returned (the answer, where it comes earlier than the end) · finished (one per invocation, in every
- *        case) · reported (usable, failed, dead)
+ * Says   initBegan · initEnded · started · returned (the answer, where it comes earlier than the end) · finished (one per
+ *        invocation, in every case) · reported (usable, failed, dead)
  * Tells its process  boot · deliver · freeze · thaw · kill (and the end of the machine destroys it)
  *
  * Promise: at most one invocation at a time. Whoever invokes a sandbox that is not idle is told so (`finished`, refused).
  */
 import { and, assign, emit, fromCallback, sendTo, setup, stateIn } from "xstate";
 import type { Call } from "../../subjects/worker.ts";
-import { type Outcome, outcomeOf } from "./outcome.ts";
-import { exitError } from "./policy.ts";
+import { errorOf, initEndOf, type Outcome, outcomeOf } from "./outcome.ts";
 import type { ShutdownReason } from "./runtime-init.ts";
-import type { Job, ProcessCommand, SandboxContext, SandboxEmitted, SandboxEvent, SandboxInput } from "./sandbox.ts";
+import {
+  BLANK,
+  type Job,
+  type ProcessCommand,
+  type SandboxContext,
+  type SandboxEmitted,
+  type SandboxEvent,
+  type SandboxInput,
+} from "./sandbox.ts";
 
 export type { Job, ProcessCommand, SandboxContext, SandboxEmitted, SandboxEvent, SandboxInput };
 
@@ -39,6 +47,10 @@ const process = fromCallback<ProcessCommand, SandboxInput, SandboxEvent>(() => {
 
 const killLate = { type: "kill", params: "timeout" } as const;
 const killFailed = { type: "kill", params: "failure" } as const;
+const report = (state: "idle" | "failed" | "dead", reason: string) =>
+  ({ type: "report", params: { state, reason } }) as const;
+/** An init tells when it begins and how it ends. */
+const starting = { entry: "sayInitBegan", exit: ["rememberInitEnd", "sayInitEnded"] } as const;
 const answered = [
   { guard: "isItsOwnAndLingers", target: "settling", actions: ["rememberReturned", "sayReturned"] },
   { guard: "isItsOwn", target: "#sandbox.idle.ready", actions: "sayResult" },
@@ -76,7 +88,7 @@ export const sandboxMachine = setup({
     boot: sendTo("process", ({ context }) => ({
       type: "boot" as const,
       spec: context.spec,
-      phase: context.job === null ? ("init" as const) : ("invoke" as const),
+      call: context.job?.call ?? null,
     })),
     freeze: sendTo("process", { type: "freeze" }),
     thaw: sendTo("process", { type: "thaw" }),
@@ -92,7 +104,7 @@ export const sandboxMachine = setup({
       const { call, payload, us, at } = event;
       return {
         job: { call, startedUs: us, startedAt: at, ...params },
-        ...(params.bootsAgain ? { createUs: 0, initUs: 0 } : {}),
+        ...(params.bootsAgain ? { createUs: 0, initUs: 0, initEnd: null } : {}),
         payload,
         invocations: context.invocations + 1,
         lastUsedUs: us,
@@ -100,15 +112,25 @@ export const sandboxMachine = setup({
     }),
     dropPayload: assign({ payload: null }),
     dropJob: assign({ job: null, payload: null, returned: null }),
-    rememberCreate: assign(({ event }) =>
-      event.type === "process.booted"
-        ? { createUs: event.createUs, fromStem: event.fromStem === true, lingers: event.lingers === true }
-        : {},
-    ),
+    rememberBoot: assign(({ event }) => {
+      if (event.type !== "process.booted") return {};
+      const { type: _, us: bootedUs, at: bootedAt, fromStem = false, lingers = false, ...rest } = event;
+      return { ...rest, bootedUs, bootedAt, fromStem, lingers, initEnd: null };
+    }),
     rememberInit: assign(({ context, event }) =>
       event.type === "process.ready" ? { initUs: event.initUs, lingers: event.lingers ?? context.lingers } : {},
     ),
     rememberLeaving: assign({ leaving: ({ event }) => (event.type === "sandbox.stop" ? event.reason : "") }),
+    rememberInitEnd: assign({
+      initEnd: ({ context: { job, bootedUs, limits, spec }, event }) =>
+        initEndOf(
+          event,
+          bootedUs,
+          job === null ? limits.initMs * 1000 : job.startedUs + spec.timeoutMs * 1000 - bootedUs,
+        ),
+    }),
+    sayInitBegan: emit(({ context }) => ({ type: "initBegan" as const, sandbox: context })),
+    sayInitEnded: emit(({ context }) => ({ type: "initEnded" as const, sandbox: context })),
     sayStarted: emit(({ context }) => ({ type: "started" as const, sandbox: context, job: context.job as Job })),
     rememberReturned: assign({ returned: ({ context, event }) => outcomeNow(context, event) }),
     sayReturned: emit(({ context }) => ({
@@ -133,25 +155,12 @@ export const sandboxMachine = setup({
       type: "reported" as const,
       sandbox: context,
       ...params,
-      ...(event.type === "process.initFailed" ? { error: event.error } : {}),
-      ...(event.type === "process.exited" ? { error: exitError("", event.exit) } : {}),
+      ...(params.state === "failed" ? errorOf(event) : {}),
     })),
   },
 }).createMachine({
   id: "sandbox",
-  context: ({ input }) => ({
-    ...input,
-    createUs: 0,
-    initUs: 0,
-    fromStem: false,
-    invocations: 0,
-    lastUsedUs: 0,
-    job: null,
-    payload: null,
-    leaving: "",
-    lingers: false,
-    returned: null,
-  }),
+  context: ({ input }) => ({ ...input, ...BLANK, payload: null }),
   invoke: { src: "process", id: "process", input: ({ context }) => context },
   initial: "init",
   states: {
@@ -160,38 +169,37 @@ export const sandboxMachine = setup({
       entry: "boot",
       on: {
         "sandbox.invoke": { actions: { type: "refuse", params: { why: "SandboxBusy: it is still initialising" } } },
-        "sandbox.stop": { target: "dead", actions: { type: "report", params: { state: "dead", reason: "stopped" } } },
-        "process.initFailed": {
-          target: "dead",
-          actions: { type: "report", params: { state: "failed", reason: "init failed" } },
-        },
-        "process.exited": {
-          target: "dead",
-          actions: { type: "report", params: { state: "failed", reason: "exited during init" } },
-        },
+        "sandbox.stop": { target: "dead", actions: report("dead", "stopped") },
       },
       states: {
         booting: {
-          on: { "process.booted": { target: "starting", actions: "rememberCreate" } },
-          after: {
-            bootLimit: {
+          on: {
+            "process.booted": { target: "starting", actions: "rememberBoot" },
+            "process.initFailed": {
               target: "#sandbox.dead",
-              actions: { type: "report", params: { state: "failed", reason: "its process could not be made in time" } },
+              actions: report("failed", "its process could not be made"),
             },
+            "process.exited": { target: "#sandbox.dead", actions: report("failed", "its process ended at once") },
+          },
+          after: {
+            bootLimit: { target: "#sandbox.dead", actions: report("failed", "its process could not be made in time") },
           },
         },
         starting: {
+          ...starting,
           on: {
             "process.ready": {
               target: "#sandbox.idle.ready",
-              actions: ["rememberInit", { type: "report", params: { state: "idle", reason: "initialised" } }],
+              actions: ["rememberInit", report("idle", "initialised")],
             },
+            "process.initFailed": {
+              target: "#sandbox.idle.reset",
+              actions: [killFailed, report("idle", "init failed")],
+            },
+            "process.exited": { target: "#sandbox.idle.reset", actions: report("idle", "exited during init") },
           },
           after: {
-            initLimit: {
-              target: "#sandbox.idle.reset",
-              actions: [killLate, { type: "report", params: { state: "idle", reason: "init took too long" } }],
-            },
+            initLimit: { target: "#sandbox.idle.reset", actions: [killLate, report("idle", "init took too long")] },
           },
         },
       },
@@ -200,11 +208,7 @@ export const sandboxMachine = setup({
     idle: {
       initial: "ready",
       entry: "dropJob",
-      always: {
-        guard: "mustLeave",
-        target: "dead",
-        actions: { type: "report", params: { state: "dead", reason: "replaced" } },
-      },
+      always: { guard: "mustLeave", target: "dead", actions: report("dead", "replaced") },
       on: {
         "sandbox.invoke": [
           {
@@ -217,15 +221,10 @@ export const sandboxMachine = setup({
             actions: [{ type: "takeJob", params: { cold: false, bootsAgain: false } }, "sayStarted"],
           },
         ],
-        "sandbox.stop": { target: "dead", actions: { type: "report", params: { state: "dead", reason: "stopped" } } },
+        "sandbox.stop": { target: "dead", actions: report("dead", "stopped") },
         "process.exited": ".reset",
       },
-      after: {
-        idleLimit: {
-          target: "dead",
-          actions: { type: "report", params: { state: "dead", reason: "idle for too long" } },
-        },
-      },
+      after: { idleLimit: { target: "dead", actions: report("dead", "idle for too long") } },
       states: {
         ready: { after: { freezeDelay: { guard: "mayFreeze", target: "frozen" } } },
         frozen: { entry: "freeze", exit: "thaw" },
@@ -233,7 +232,7 @@ export const sandboxMachine = setup({
           on: {
             "sandbox.invoke": {
               target: "#sandbox.busy",
-              actions: [{ type: "takeJob", params: { cold: true, bootsAgain: true } }, "sayStarted", "boot"],
+              actions: [{ type: "takeJob", params: { cold: true, bootsAgain: true } }, "boot"],
             },
           },
         },
@@ -241,7 +240,7 @@ export const sandboxMachine = setup({
     },
 
     busy: {
-      initial: "booting",
+      initial: "init",
       on: {
         "sandbox.invoke": { actions: { type: "refuse", params: { why: "SandboxBusy: it runs an invocation" } } },
         "sandbox.stop": { actions: "rememberLeaving" },
@@ -260,14 +259,21 @@ export const sandboxMachine = setup({
         ],
       },
       states: {
-        booting: { on: { "process.booted": { target: "starting", actions: "rememberCreate" } } },
-        starting: { on: { "process.ready": { target: "running", actions: "rememberInit" } } },
+        init: {
+          initial: "booting",
+          // As in Lambda's logs: what a repeated init has to say comes before the start of the invocation that it is in.
+          exit: "sayStarted",
+          states: {
+            booting: { on: { "process.booted": { target: "starting", actions: "rememberBoot" } } },
+            starting: {
+              ...starting,
+              on: { "process.ready": { target: "#sandbox.busy.running", actions: "rememberInit" } },
+            },
+          },
+        },
         running: {
           entry: ["deliver", "dropPayload"],
-          on: {
-            "process.responded": answered,
-            "process.failed": answered,
-          },
+          on: { "process.responded": answered, "process.failed": answered },
         },
         settling: {
           on: {

@@ -1,10 +1,16 @@
 /** How an invocation ends, read from what its process did. */
 import { exitError, type ProcessExit, type RuntimeError, timedOut } from "./policy.ts";
 
-/** What the process knows at the end of an invocation. `tail` is the last of its log, when the caller asked for it. */
+/** What the process knows at the end of an init or an invocation. `tail` is the last of its log, when the caller asked for it. */
 export interface Usage {
   readonly peakMemoryMiB: number;
-  readonly tail: string | undefined;
+  readonly tail: Tail | undefined;
+}
+
+/** Lines with their ends: those of the init before the first event of a process, and those since the event. */
+export interface Tail {
+  readonly init: string;
+  readonly event: string;
 }
 
 /**
@@ -12,7 +18,7 @@ export interface Usage {
  * are still being told; it's gone later.
  */
 export type ProcessEnd =
-  | { type: "process.initFailed"; error: RuntimeError }
+  | { type: "process.initFailed"; error: RuntimeError; us: number; usage: Usage }
   | { type: "process.responded"; requestId: string; payload: Uint8Array; us: number; usage: Usage }
   | { type: "process.failed"; requestId: string; error: RuntimeError; us: number; usage: Usage }
   | { type: "process.exited"; exit: ProcessExit; us: number; usage: Usage; lingers?: true };
@@ -21,8 +27,6 @@ export type Outcome =
   | { readonly kind: "ok"; readonly payload: Uint8Array; readonly us: number; readonly usage: Usage }
   | { readonly kind: "error"; readonly error: RuntimeError; readonly us: number; readonly usage: Usage }
   | { readonly kind: "timeout"; readonly error: RuntimeError };
-
-const NOTHING_USED: Usage = { peakMemoryMiB: 0, tail: undefined };
 
 /**
  * Of whatever event ended it: one that the process has no part in means that its time is over. Where the caller has been
@@ -49,8 +53,34 @@ function endOf(event: ProcessEnd, requestId: string): Outcome {
     case "process.failed":
       return { kind: "error", error: event.error, us: event.us, usage: event.usage };
     case "process.initFailed":
-      return { kind: "error", error: event.error, us: 0, usage: NOTHING_USED };
+      return { kind: "error", error: event.error, us: event.us, usage: event.usage };
     case "process.exited":
       return { kind: "error", error: exitError(requestId, event.exit), us: event.us, usage: event.usage };
   }
+}
+
+/** Why a sandbox came to nothing, where its process says so. */
+export function errorOf(event: { type: string } | ProcessEnd): { readonly error?: RuntimeError } {
+  const outcome = outcomeOf(event, null, "", 0);
+  return outcome.kind === "error" ? { error: outcome.error } : {};
+}
+
+/** How an init ended, and how long it took, in microseconds. `stopped`: the sandbox isn't needed any more. */
+export type InitEnd = { readonly us: number } & (
+  | { readonly status: "success" | "timeout" | "stopped" }
+  | { readonly status: "error"; readonly errorType: string }
+);
+
+/** Of whatever event ended it; as `outcomeOf`. `limitUs` is what it may take. */
+export function initEndOf(
+  event: ProcessEnd | { type: "process.ready"; initUs: number } | { type: string },
+  beganUs: number,
+  limitUs: number,
+): InitEnd {
+  if ("initUs" in event) return { status: "success", us: event.initUs };
+  if (event.type === "sandbox.stop") return { status: "stopped", us: 0 };
+  const outcome = outcomeOf(event, null, "", 0);
+  return outcome.kind === "error"
+    ? { status: "error", errorType: outcome.error.errorType, us: Math.round(outcome.us - beganUs) }
+    : { status: "timeout", us: limitUs };
 }

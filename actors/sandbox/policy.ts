@@ -69,6 +69,12 @@ export const responseTooLarge = (): RuntimeError => ({
   }),
 });
 
+/** Why a sandbox couldn't be made: the error's name is its type. */
+export function bootError(error: unknown): RuntimeError {
+  const { name, message } = error instanceof Error ? error : new Error(String(error));
+  return { errorType: name, payload: JSON.stringify({ errorType: name, errorMessage: message }) };
+}
+
 /** Less than a sandbox waits by default until it is frozen. */
 const HAND_OVER_PAUSE_MS = 30;
 /** Where calls don't cease for so long, one of them is held up for later sandboxes' sake. */

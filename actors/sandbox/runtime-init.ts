@@ -5,8 +5,12 @@ export interface RuntimeInit {
   readonly env: Readonly<Record<string, string>>;
   /** `invoke` when it begins again inside an invocation's time. Default `init`. */
   readonly phase?: InitPhase;
+  /** The invocation inside whose time it begins again. */
+  readonly requestId?: string;
   readonly handler: string;
   readonly runtime: string;
+  /** With the version of what runs it, such as `nodejs:24.1.0`. Default: as `runtime`. */
+  readonly runtimeVersion?: string;
   /** Where the code lies inside the sandbox; `/var/task`. */
   readonly taskRoot: string;
   readonly functionName: string;

@@ -1,9 +1,9 @@
 /** What one sandbox is made of, what it holds, hears and says. */
 import type { FunctionSpec } from "../../subjects/function.ts";
 import type { Call } from "../../subjects/worker.ts";
-import type { Outcome, ProcessEnd } from "./outcome.ts";
+import type { InitEnd, Outcome, ProcessEnd } from "./outcome.ts";
 import type { RuntimeError } from "./policy.ts";
-import type { InitPhase, ShutdownReason } from "./runtime-init.ts";
+import type { ShutdownReason } from "./runtime-init.ts";
 
 /** One invocation as the sandbox holds it. `startedUs` is monotonic, `startedAt` epoch ms. */
 export interface Job {
@@ -33,6 +33,13 @@ export interface SandboxInput {
 export interface SandboxContext extends SandboxInput {
   readonly createUs: number;
   readonly initUs: number;
+  /** When the latest process began its init: monotonic microseconds, and epoch ms. */
+  readonly bootedUs: number;
+  readonly bootedAt: number;
+  /** The latest process's runtime with its version, such as `nodejs:24.1.0`. */
+  readonly runtimeVersion: string;
+  /** How the latest process's init ended; null before it has. */
+  readonly initEnd: InitEnd | null;
   /** It was booted before it was needed, and became this function's then. */
   readonly fromStem: boolean;
   readonly invocations: number;
@@ -47,16 +54,45 @@ export interface SandboxContext extends SandboxInput {
   readonly returned: Outcome | null;
 }
 
+/** What there is to know of a new one. */
+export const BLANK: Omit<SandboxContext, keyof SandboxInput> = {
+  createUs: 0,
+  initUs: 0,
+  bootedUs: 0,
+  bootedAt: 0,
+  runtimeVersion: "",
+  initEnd: null,
+  fromStem: false,
+  invocations: 0,
+  lastUsedUs: 0,
+  job: null,
+  leaving: "",
+  lingers: false,
+  returned: null,
+};
+
 export type SandboxEvent =
   | { type: "sandbox.invoke"; call: Call; payload: Uint8Array; us: number; at: number }
   | { type: "sandbox.stop"; reason: string }
-  | { type: "process.booted"; createUs: number; fromStem?: boolean; lingers?: boolean }
+  | Booted
   | { type: "process.ready"; initUs: number; lingers?: boolean }
   | { type: "process.settled"; us: number }
   | { type: "process.gone"; us: number }
   | ProcessEnd;
 
+/** Its init begins. `us` is monotonic, `at` epoch ms. */
+export interface Booted {
+  readonly type: "process.booted";
+  readonly createUs: number;
+  readonly us: number;
+  readonly at: number;
+  readonly runtimeVersion: string;
+  readonly fromStem?: boolean;
+  readonly lingers?: boolean;
+}
+
 export type SandboxEmitted =
+  | { type: "initBegan" | "initEnded"; sandbox: SandboxContext }
   | { type: "started"; sandbox: SandboxContext; job: Job }
   | { type: "returned" | "finished"; sandbox: SandboxContext; job: Job; outcome: Outcome }
   | { type: "refused"; sandbox: SandboxContext; call: Call; why: string }
@@ -68,9 +104,9 @@ export type SandboxEmitted =
       error?: RuntimeError;
     };
 
-/** What the machine tells its process, see effects.ts. */
+/** What the machine tells its process, see effects.ts. `boot` names the call inside whose time it boots, if there is one. */
 export type ProcessCommand =
-  | { type: "boot"; spec: FunctionSpec; phase: InitPhase }
+  | { type: "boot"; spec: FunctionSpec; call: Call | null }
   | { type: "deliver"; call: Call; payload: Uint8Array; deadlineAt: number }
   | { type: "freeze" }
   | { type: "thaw" }

@@ -4,7 +4,7 @@ import { Log } from "../../subjects/logs.ts";
 import { Call, Finished, InvokeSandbox, SandboxReport, StopSandbox } from "../../subjects/worker.ts";
 import type { Message, Said } from "../bus/port.ts";
 import { hear, hearRaw, say, type Wiring } from "../bus/wiring.ts";
-import { closingLines, openingLines, receipt, type Spent, spent } from "./lines.ts";
+import { closingLines, initClosingLines, initOpeningLines, openingLines, receipt, type Spent, spent } from "./lines.ts";
 import { TAIL_BYTES } from "./log-tail.ts";
 import type { Job, SandboxContext, sandboxMachine } from "./machine.ts";
 import type { Outcome } from "./outcome.ts";
@@ -26,6 +26,8 @@ export function sandboxWiring(workerId: string): Wiring<typeof sandboxMachine> {
       }),
     ],
     says: {
+      initBegan: ({ sandbox }) => initOpeningLines(sandbox).map((line) => logSaid(sandbox, line)),
+      initEnded: ({ sandbox }) => initClosingLines(sandbox).map((line) => logSaid(sandbox, line)),
       started: ({ sandbox, job }) => openingLines(sandbox, job).map((line) => logSaid(sandbox, line)),
       refused: ({ sandbox, call, why }) => refusedSaid(call, sandbox.sandboxId, why, true),
       reported: ({ sandbox, state, reason, error }) =>
@@ -91,8 +93,7 @@ function returnedSaid(sandbox: SandboxContext, job: Job, outcome: Outcome): read
   if (job.call.replyTo === undefined) return [];
   const time = spentOn(sandbox, job, outcome);
   const payload = outcome.kind === "ok" ? outcome.payload : outcome.error.payload;
-  const closing = closingLines(sandbox, job, outcome, time);
-  const headers = replyHeaders(sandbox, job, outcome, time, closing);
+  const headers = replyHeaders(sandbox, job, outcome, time);
   return [{ subject: job.call.replyTo, payload, headers, isAnswer: true }];
 }
 
@@ -101,7 +102,7 @@ function spentOn(sandbox: SandboxContext, job: Job, outcome: Outcome): Spent {
   return spent(sandbox, job, Math.max(0, Math.round(tookUs)));
 }
 
-function replyHeaders(sandbox: SandboxContext, job: Job, outcome: Outcome, time: Spent, closing: readonly string[]) {
+function replyHeaders(sandbox: SandboxContext, job: Job, outcome: Outcome, time: Spent) {
   const headers: Record<string, string> = {
     [H.REQUEST_ID]: job.call.requestId,
     [H.EXECUTED_VERSION]: sandbox.spec.version,
@@ -111,9 +112,11 @@ function replyHeaders(sandbox: SandboxContext, job: Job, outcome: Outcome, time:
   };
   if (outcome.kind !== "ok") headers[H.FUNCTION_ERROR] = "Unhandled";
   if (job.call.tail) {
-    const written = outcome.kind === "timeout" ? "" : (outcome.usage.tail ?? "");
+    const written = outcome.kind === "timeout" ? undefined : outcome.usage.tail;
     const asText = (lines: readonly string[]) => lines.map((line) => `${line}\n`).join("");
-    const tail = Buffer.from(`${asText(openingLines(sandbox, job))}${written}${asText(closing)}`);
+    const init = `${written?.init ?? ""}${asText(job.bootsAgain ? initClosingLines(sandbox) : [])}`;
+    const [before, after] = [openingLines(sandbox, job), closingLines(sandbox, job, outcome, time)];
+    const tail = Buffer.from(`${init}${asText(before)}${written?.event ?? ""}${asText(after)}`);
     headers[H.LOG_RESULT] = tail.subarray(-TAIL_BYTES).toString("base64");
   }
   return headers;

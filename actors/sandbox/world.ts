@@ -29,8 +29,11 @@ export interface SandboxWorld {
   readonly driver: SandboxDriver;
   /** Sandboxes that are booted before they are needed, where there are any. */
   readonly stems?: Pick<StemCells, "take">;
-  /** Fetches code, resolves the runtime. Rejects with an Error whose `name` becomes the error type. */
-  furnish(spec: FunctionSpec, sandboxId: string): Promise<Furnishing>;
+  /**
+   * Fetches code, resolves the runtime. Rejects with an Error whose `name` becomes the error type. `wantsHost`: the function
+   * was seen to ask for what only a host serves.
+   */
+  furnish(spec: FunctionSpec, sandboxId: string, wantsHost: boolean): Promise<Furnishing>;
   /** One line of function output. */
   log(sandbox: SandboxInput, text: string): void;
   /** Resolves when the lines so far have left this process; rejects when they can't. */

@@ -73,7 +73,8 @@ export async function prepareHome(home: Home): Promise<Home> {
     if ((mode & 0o022) !== 0) {
       throw new HomeUnusable(`${home.root} may be written by other users`, `chmod go-w ${home.root}`);
     }
-    for (const folder of [home.tools, home.nats, home.jetstream, home.code, home.sandboxes, home.run, home.logs]) {
+    const { tools, nats, jetstream, code, bytecode, sandboxes, run, logs } = home;
+    for (const folder of [tools, nats, jetstream, code, bytecode, sandboxes, run, logs]) {
       await mkdir(folder, { recursive: true, mode: 0o700 });
       await chmod(folder, 0o700);
     }

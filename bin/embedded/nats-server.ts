@@ -9,7 +9,7 @@ import type { Stamp } from "../../config/nats/stamping.ts";
 import { type Claim, claim } from "./claim.ts";
 import { type Credentials, credentialsOf } from "./credentials.ts";
 import type { Home } from "./home.ts";
-import { choosePort, rememberPort } from "./port.ts";
+import { choosePort, findFreePort, type PortChoice, rememberPort } from "./port.ts";
 import { awaitPortsFile } from "./ports-file.ts";
 import { writePrivately } from "./private-file.ts";
 import { programVersion } from "./program.ts";
@@ -22,6 +22,8 @@ export interface NatsServerOptions {
   readonly home: Home;
   /** The port people know; another is taken, and told in `notes`, when it isn't free. Default 4222. */
   readonly port?: number;
+  /** That port or none: it is known to others already. */
+  readonly samePort?: boolean;
   /** Default 127.0.0.1: the network sees nothing of it. */
   readonly host?: string;
   readonly property: PlatformProperty;
@@ -51,7 +53,12 @@ export interface NatsServer {
 
 /** It ended or stayed silent before it was ready; the message carries the end of its own log. */
 export class NatsServerFailed extends Error {
-  override readonly name = "NatsServerFailed";
+  override readonly name: string = "NatsServerFailed";
+}
+
+/** The port the server must have is somebody else's at the moment. */
+export class PortTaken extends NatsServerFailed {
+  override readonly name = "PortTaken";
 }
 
 const gracefulStopMs = 1500;
@@ -60,6 +67,7 @@ const gracefulStopMs = 1500;
  * Starts the server and resolves once it accepts connections. A server that an earlier, killed run
  * left behind is ended first.
  * @throws AlreadyClaimed when another living process uses this home
+ * @throws PortTaken only with `samePort`
  * @throws NatsServerFailed
  */
 export async function startNatsServer(options: NatsServerOptions): Promise<NatsServer> {
@@ -79,20 +87,22 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
       options.port ?? 4222,
       join(home.nats, "port.json"),
     ];
-    const choice = await choosePort(host, preferred, portFile);
+    const choice: PortChoice = options.samePort ? { port: preferred } : await choosePort(host, preferred, portFile);
     if (choice.note) notes.push(choice.note);
     const launch = (port: number) =>
       launchServer({ ...options, host, port, confFile, pidFile, version, credentials, held });
     // Between our look and the server's, another program may take the port: then any will do.
-    const server = await launch(choice.port).catch((error: unknown) => {
-      if (choice.port === -1 || !String(error).includes("address already in use")) throw error;
+    const server = await launch(choice.port).catch(async (error: unknown) => {
+      if (!String(error).includes("address already in use")) throw error;
+      if (options.samePort) throw new PortTaken(`port ${preferred} is taken by another program`, { cause: error });
       notes.push(`port ${choice.port} was taken a moment ago, so a free one is used`);
-      return launch(-1);
+      return launch(await findFreePort(host));
     });
-    await rememberPort(portFile, preferred, server.port).catch(async (error: unknown) => {
-      await server.stop();
-      throw error;
-    });
+    if (!options.samePort)
+      await rememberPort(portFile, preferred, server.port).catch(async (error: unknown) => {
+        await server.stop();
+        throw error;
+      });
     return { ...server, version, credentials, notes, confFile };
   } catch (error) {
     await held.release();

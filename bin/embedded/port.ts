@@ -1,13 +1,16 @@
 /**
  * Choosing the server's TCP port: the one it had last time, so that what people configured still fits;
  * else the one people know; else any.
+ *
+ * Any, but none of those the kernel lends to outgoing connections: while a crashed server is on its way back, whoever
+ * looks for it may be lent its very port, be connected to itself, and keep the server out.
  */
+import { randomInt } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { writePrivately } from "./private-file.ts";
 
 export interface PortChoice {
-  /** -1: whichever the server finds free. */
   readonly port: number;
   /** Set when the preferred port isn't the one: a line for the person who started it. */
   readonly note?: string;
@@ -32,7 +35,27 @@ export async function choosePort(host: string, preferred: number, file: string):
     return { port: last, note: `listening on port ${last}, as last time, because ${preferred} was taken then` };
   }
   if (await isPortFree(host, preferred)) return { port: preferred };
-  return { port: -1, note: `port ${preferred} is taken by another program, so a free one is used` };
+  return {
+    port: await findFreePort(host),
+    note: `port ${preferred} is taken by another program, so a free one is used`,
+  };
+}
+
+/** What Linux begins to lend at where it isn't asked, and the least that anybody may listen on. */
+const LENT_FROM = 32_768;
+const LOWEST = 1024;
+const LOOKS = 200;
+
+/** @throws Error when none was found */
+export async function findFreePort(host: string): Promise<number> {
+  const range = await readFile("/proc/sys/net/ipv4/ip_local_port_range", "utf8").catch(() => "");
+  const lentFrom = Number.parseInt(range, 10) || LENT_FROM;
+  const [from, to] = lentFrom > LOWEST * 2 ? [Math.max(LOWEST, lentFrom - 20_000), lentFrom] : [LOWEST, 65_536];
+  for (let look = 0; look < LOOKS; look++) {
+    const port = randomInt(from, to);
+    if (await isPortFree(host, port)) return port;
+  }
+  throw new Error(`no free port was found between ${from} and ${to}`);
 }
 
 export async function rememberPort(file: string, preferred: number, port: number): Promise<void> {

@@ -11,6 +11,7 @@ import {
   hostArchitecture,
   listRuntimes,
   resolveRuntime,
+  runtimeVersion,
   WrongArchitecture,
   withLibraries,
 } from "../../actors/sandbox/runtimes/catalogue.ts";
@@ -22,6 +23,7 @@ import { BytecodeStore } from "../../actors/worker/bytecode-store.ts";
 import { CodeCache } from "../../actors/worker/code-cache.ts";
 import { startWorker } from "../../actors/worker/index.ts";
 import type { Config } from "../../config/config.ts";
+import { poolId } from "../../subjects/function.ts";
 import { bytecodeFor } from "./bytecode.ts";
 import type { Process, Started } from "./context.ts";
 import { inWords, openDriver } from "./isolation.ts";
@@ -29,6 +31,8 @@ import { serverAddressesOf } from "./server-addresses.ts";
 
 const CODE_CACHE_BYTES = 10 * 1024 * 1024 * 1024;
 const MIB = 1024 * 1024;
+/** Remembered at a time; who is forgotten is noticed again. */
+const HOSTED_POOLS = 1000;
 const STOP_MS = 1000;
 /** Within about so long a stem cell that was taken is replaced. */
 const STEM_BURST_MS = 500;
@@ -159,7 +163,13 @@ function furnishing(
   region: string,
   { ownRoot }: Isolation,
 ): SandboxWorld["furnish"] {
-  return async (spec, sandboxId) => {
+  /** Pools whose functions were seen to ask for the host. */
+  const hosted = new Set<string>();
+  return async (spec, sandboxId, wantsHost) => {
+    if (wantsHost) {
+      if (hosted.size >= HOSTED_POOLS) hosted.clear();
+      hosted.add(poolId(spec));
+    }
     const inUse = new DisposableStack();
     try {
       const code = inUse.use(await cache.use(spec.codeSha256));
@@ -174,7 +184,7 @@ function furnishing(
       const runtime = await resolveRuntime(spec.runtime, {
         home,
         memoryMiB: spec.memoryMiB,
-        ...(lingers || asksForFreshProcess(spec.environment)
+        ...(lingers || asksForFreshProcess(spec.environment) || hosted.has(poolId(spec))
           ? { host: { isWrapped: isWrapped(spec.environment) } }
           : {}),
       });
@@ -206,6 +216,7 @@ function furnishing(
           }),
           handler: spec.handler,
           runtime: spec.runtime,
+          runtimeVersion: runtimeVersion(spec.runtime, runtime),
           taskRoot: "/var/task",
           functionName: spec.fn,
           functionVersion: spec.version,

@@ -3,6 +3,7 @@
  * zone, each in a process of its own, supervised.
  */
 import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import type { NatsConnection } from "nats";
 import { connectNats, natsNetwork } from "../../actors/bus/nats.ts";
 import { openStorage } from "../../actors/bus/storage.ts";
@@ -12,7 +13,7 @@ import { featuresOff } from "../../config/nats/features.ts";
 import { writeCliContext } from "../embedded/cli-context.ts";
 import { externalServer, findNatsServer } from "../embedded/find-nats-server.ts";
 import type { Home } from "../embedded/home.ts";
-import { startNatsServer } from "../embedded/nats-server.ts";
+import { type NatsServer, PortTaken, startNatsServer } from "../embedded/nats-server.ts";
 import { identify } from "../embedded/process-identity.ts";
 import { packageRoot } from "../package-root.ts";
 import { PLANE } from "../run/components.ts";
@@ -147,6 +148,10 @@ export const mayfly = (...args: readonly string[]): string[] => [
 
 const contextOf = ({ url, user = "", password = "" }: NatsLogin) => ({ url, user: { user, password } });
 
+/** How long a port that was lost to another program is waited for, and how often it is tried, in ms. */
+const PORT_WAIT_MS = 30_000;
+const PORT_LOOK_MS = 200;
+
 async function openServer(home: Home, tell: (line: string) => void): Promise<Server> {
   const external = externalServer();
   if (external !== undefined) {
@@ -160,31 +165,46 @@ async function openServer(home: Home, tell: (line: string) => void): Promise<Ser
     return { login, address: external, person: login, lost: new Promise(() => {}), stop: async () => {} };
   }
   const found = await findNatsServer({ tools: home.tools, onProgress: progressOf(tell) });
-  const launch = () => startNatsServer({ binary: found.path, home, property: platformProperty, stamp: embeddedStamp });
-  let server = await launch();
+  const options = { binary: found.path, home, property: platformProperty, stamp: embeddedStamp };
+  let server = await startNatsServer(options);
   for (const note of server.notes) tell(note);
   tell(`nats-server ${found.version} (${found.how}) on ${server.url}, data in ${home.root}`);
   const { url, port, credentials } = server;
   const lost = Promise.withResolvers<string>();
   let stopping = false;
-  /** Its data is on disk and everybody reconnects, so one that ends is started again, on the port that people know. */
+  /** On the port that everybody knows, once whoever was quicker has left it. */
+  const again = async (): Promise<NatsServer> => {
+    const until = performance.now() + PORT_WAIT_MS;
+    for (let told = false; ; told = true) {
+      try {
+        return await startNatsServer({ ...options, port, samePort: true });
+      } catch (error) {
+        if (!(error instanceof PortTaken) || stopping || performance.now() > until) throw error;
+        if (!told) tell(`${error.message}; nats-server waits for it`);
+        await wait(PORT_LOOK_MS);
+      }
+    }
+  };
+  /** Its data is on disk and everybody reconnects, so one that ends is started again. */
   const watch = async (): Promise<void> => {
     const { code, signal } = await server.exited;
     if (stopping) return;
     tell(`nats-server ended (${signal ?? `exit status ${code}`}); starting it again`);
-    server = await launch();
-    if (server.port !== port) return lost.resolve(`nats-server lost its port ${port}`);
-    return watch();
+    server = await again();
+    return stopping ? server.stop() : watch();
   };
-  watch().catch((error: Error) => lost.resolve(`nats-server can't be started again: ${error.message}`));
+  const watching = watch().catch((error: Error) =>
+    lost.resolve(`nats-server can't be started again: ${error.message}`),
+  );
   return {
     login: { url, ...credentials.platform },
     address: url,
     person: { url, ...credentials.mayfly },
     lost: lost.promise,
-    stop: () => {
+    async stop() {
       stopping = true;
-      return server.stop();
+      await server.stop();
+      await watching;
     },
   };
 }

@@ -60,7 +60,7 @@ interface Row<L extends AnyStateMachine, Told = never> {
 const no = refusal("NoRoom", "no");
 const invoke = (requestId: string) =>
   ({ type: "sandbox.invoke", call: call(requestId), payload: new Uint8Array(), us: 0, at: 0 }) as const;
-const booted = { type: "process.booted", createUs: 1 } as const;
+const booted = { type: "process.booted", createUs: 1, us: 0, at: 0, runtimeVersion: "nodejs:24" } as const;
 const ready = { type: "process.ready", initUs: 1 } as const;
 const died = {
   type: "process.exited",
@@ -88,8 +88,8 @@ const sandbox: Row<typeof sandboxMachine, unknown> = {
     "idle.ready": idle,
     "idle.frozen": () => idle().after(100),
     "idle.reset": () => idle().when(died),
-    "busy.booting": () => idle().when(died, invoke("q0")),
-    "busy.starting": () => idle().when(died, invoke("q0"), booted),
+    "busy.init.booting": () => idle().when(died, invoke("q0")),
+    "busy.init.starting": () => idle().when(died, invoke("q0"), booted),
     "busy.running": () => idle().when(invoke("q0")),
     "busy.settling": () => lingering().when(invoke("q0"), responded("q0")),
     "busy.ending": () => lingering().when(invoke("q0"), { ...died, lingers: true }),
@@ -436,17 +436,17 @@ chart("sandbox", sandbox, (cells) =>
     "init.booting × sandbox.invoke: says refused; refused: SandboxBusy",
     "init.booting × sandbox.stop: → dead; says reported",
     "init.starting × sandbox.invoke: says refused; refused: SandboxBusy",
-    "init.starting × sandbox.stop: → dead; says reported",
+    "init.starting × sandbox.stop: → dead; says initEnded, reported",
     "idle.ready × sandbox.invoke: → busy.running; says started; later finished: timeout",
     "idle.ready × sandbox.stop: → dead; says reported",
     "idle.frozen × sandbox.invoke: → busy.running; says started; later finished: timeout",
     "idle.frozen × sandbox.stop: → dead; says reported",
-    "idle.reset × sandbox.invoke: → busy.booting; says started; later finished: timeout",
+    "idle.reset × sandbox.invoke: → busy.init.booting; later finished: timeout",
     "idle.reset × sandbox.stop: → dead; says reported",
-    "busy.booting × sandbox.invoke: says refused; refused: SandboxBusy",
-    "busy.booting × sandbox.stop: noted",
-    "busy.starting × sandbox.invoke: says refused; refused: SandboxBusy",
-    "busy.starting × sandbox.stop: noted",
+    "busy.init.booting × sandbox.invoke: says refused; refused: SandboxBusy",
+    "busy.init.booting × sandbox.stop: noted",
+    "busy.init.starting × sandbox.invoke: says refused; refused: SandboxBusy",
+    "busy.init.starting × sandbox.stop: noted",
     "busy.running × sandbox.invoke: says refused; refused: SandboxBusy",
     "busy.running × sandbox.stop: noted",
     "busy.settling × sandbox.invoke: says refused; refused: SandboxBusy",

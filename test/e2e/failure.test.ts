@@ -1,7 +1,10 @@
 /** Whatever is killed, the system returns to serving by itself, and nobody is left without an answer. */
+import { once } from "node:events";
 import { readFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import type { NatsConnection } from "nats";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readRunning } from "../../bin/running.ts";
 import { configure, deploy } from "../support/functions.ts";
 import { descendantsOf, kill, pidsOf } from "../support/processes.ts";
 import { type RunningSystem, startMayfly } from "../support/system.ts";
@@ -43,6 +46,23 @@ describe("after kill -9", () => {
       .toBeDefined();
     await kill(system.home, "worker", "--zone", zone ?? "");
     expect(await running).toMatch(/^ServiceException: worker \S+ was lost while it ran the function$/);
+    await serves();
+  });
+
+  test("of nats-server, whose port somebody else is then given for a moment, it comes back on that port", async () => {
+    await serves();
+    const { port } = new URL((await readRunning(system.home))?.url ?? "");
+    const [server = 0] = await pidsOf(system.home, "-c", "nats-server.conf");
+    process.kill(system.pid, "SIGSTOP");
+    process.kill(server, "SIGKILL");
+    const thief = createServer((socket) => socket.destroy());
+    // Its own port is free only once it is quite dead.
+    thief.on("error", () => setImmediate(() => thief.listen(Number(port), "127.0.0.1")));
+    thief.listen(Number(port), "127.0.0.1");
+    await once(thief, "listening");
+    process.kill(system.pid, "SIGCONT");
+    await expect.poll(() => system.output(), { timeout: 20_000 }).toContain(`port ${port} is taken by another program`);
+    thief.close();
     await serves();
   });
 

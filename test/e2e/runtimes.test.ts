@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import type { Msg, NatsConnection } from "nats";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { findPython } from "../../actors/sandbox/runtimes/python-interpreter.ts";
-import { goFunction, nodeClient } from "../sandbox/runtimes/aws-clients.ts";
+import { goFunction, nodeClient, pythonClient } from "../sandbox/runtimes/aws-clients.ts";
 import { deploy } from "../support/functions.ts";
 import { type RunningSystem, startMayfly } from "../support/system.ts";
 
@@ -163,6 +163,77 @@ describe("provided.al2023", () => {
     expect(deployed).toMatchObject({ code: 0 });
     expect((await invoke("ric", { n: 1 })).json()).toEqual({ by: "aws-lambda-ric", event: { n: 1 } });
     expect((await invoke("ric", { n: 2 })).headers?.get("Mayfly-Start")).toBe("warm");
+  });
+});
+
+describe("a runtime that was added", () => {
+  test("AWS's own client for Python, from pip, in the function's package, on a Python of any place", {
+    timeout: 240_000,
+  }, async (context) => {
+    const client = await pythonClient();
+    if ("missing" in client) return context.skip(`awslambdaric can't be had here: ${client.missing}`);
+    const [, packages = ""] = /PYTHONPATH='([^']+)'/.exec(client.command) ?? [];
+    const asked = "import json, sys; print(json.dumps([sys.base_prefix, sys.version.split()[0]]))";
+    const [lang, version] = JSON.parse((await run(join(packages, "python"), ["-c", asked])).stdout) as [string, string];
+    const runtime = join(folder, "snakes");
+    await mkdir(runtime);
+    await writeFile(join(runtime, "runtime.json"), JSON.stringify({ name: "snakes3", version, lang }));
+    const start = '#!/bin/sh\nexec /var/lang/bin/python3 -m awslambdaric "$_HANDLER"\n';
+    await writeFile(join(runtime, "bootstrap"), start, { mode: 0o755 });
+    expect(await system.mayfly("runtime", "install", runtime)).toMatchObject({ code: 0 });
+
+    const app = join(folder, "snake-app");
+    await run("cp", ["-r", packages, app]);
+    await writeFile(
+      join(app, "index.py"),
+      `import awslambdaric, os
+served = 0
+def handler(event, context):
+    global served
+    served += 1
+    if "fail" in event:
+        raise KeyError(event["fail"])
+    left = context.get_remaining_time_in_millis()
+    return {"by": os.path.dirname(awslambdaric.__file__), "event": event, "served": served,
+            "fn": context.function_name, "arn": context.invoked_function_arn, "left": 0 < left <= 20000}
+`,
+    );
+    const deploy = (name: string, handler: string) =>
+      system.mayfly(
+        ...["deploy", app, "--name", name, "--runtime", "snakes3", "--handler", handler],
+        ...["--memory", "256", "--timeout", "20"],
+      );
+    // The worker tells of the runtime with its next beat.
+    await expect.poll(() => deploy("rattler", "index.handler"), { timeout: 20_000 }).toMatchObject({ code: 0 });
+    const answer = (n: number) => ({
+      by: "/var/task/awslambdaric",
+      event: { n },
+      served: n,
+      fn: "rattler",
+      arn: expect.stringMatching(/:function:rattler$/),
+      left: true,
+    });
+    expect((await invoke("rattler", { n: 1 })).json()).toEqual(answer(1));
+    const warm = await invoke("rattler", { n: 2 });
+    expect([warm.headers?.get("Mayfly-Start"), warm.json()]).toEqual(["warm", answer(2)]);
+    const failed = await invoke("rattler", { fail: "key" });
+    const requestId = failed.headers?.get("X-Amzn-RequestId");
+    expect(failed.headers?.get("X-Amz-Function-Error")).toBe("Unhandled");
+    expect(failed.json()).toEqual({
+      errorType: "KeyError",
+      errorMessage: "'key'",
+      requestId,
+      stackTrace: [expect.stringContaining("index.py")],
+    });
+    expect((await invoke("rattler", { n: 4 })).json()).toMatchObject({ served: 4 });
+
+    expect(await deploy("lost", "nowhere.handler")).toMatchObject({ code: 0 });
+    const lost = await invoke("lost", {});
+    expect(lost.headers?.get("X-Amz-Function-Error")).toBe("Unhandled");
+    expect(lost.json()).toMatchObject({
+      errorType: "Runtime.ImportModuleError",
+      errorMessage: expect.stringContaining("No module named 'nowhere'"),
+    });
   });
 });
 

@@ -2,12 +2,12 @@
  * The nats-server that tests run: found as `npm start` finds it, except that what must be fetched
  * stays with the installed packages, for the next test run.
  */
-import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
 import { type FoundServer, findNatsServer } from "../../bin/embedded/find-nats-server.ts";
 import type { Home } from "../../bin/embedded/home.ts";
 import { type NatsServer, type NatsServerOptions, startNatsServer } from "../../bin/embedded/nats-server.ts";
+import { findFreePort } from "../../bin/embedded/port.ts";
 
 const tools = fileURLToPath(new URL("../../node_modules/.cache/mayfly/tools", import.meta.url));
 
@@ -36,10 +36,4 @@ export async function started(
 }
 
 /** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => probe.once("listening", resolve));
-  const { port } = probe.address() as { port: number };
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
-}
+export const freePort = (): Promise<number> => findFreePort("127.0.0.1");

@@ -1,6 +1,6 @@
 /** When a sandbox is asked for its bytecode, and what becomes of the answer. */
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { BytecodeOfLife, type KeptBytecode } from "../../actors/sandbox/bytecode.ts";
+import { type BytecodeOfLife, beginWithBytecode, type KeptBytecode } from "../../actors/sandbox/bytecode.ts";
 import { handOverAfterMs } from "../../actors/sandbox/policy.ts";
 
 beforeEach(() => void vi.useFakeTimers());
@@ -15,8 +15,8 @@ function life(bytes?: Buffer, isWanted = true) {
     failed: vi.fn(),
   } satisfies KeptBytecode;
   const written: number[] = [];
-  const of = new BytecodeOfLife(kept, bytes, (frame) => void written.push(frame[4] ?? 0));
-  of.begin();
+  const write = (frame: Buffer) => written.push(frame[4] ?? 0) > 0;
+  const of = beginWithBytecode(kept, bytes, { write }) as BytecodeOfLife;
   return { of, claim, kept, written };
 }
 const [BEGINS, ASKED] = [0x04, 0x05];

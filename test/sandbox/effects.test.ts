@@ -1,12 +1,13 @@
 /** A sandbox and its process on a driver that boots when the test says so. */
 import { Duplex, PassThrough } from "node:stream";
-import { expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { createActor, SimulatedClock } from "xstate";
 import type { Booted, Enclosure, EnclosureSpec, SandboxDriver } from "../../actors/sandbox/drivers/driver.ts";
 import { sandboxLogic } from "../../actors/sandbox/effects.ts";
 import type { StemCells } from "../../actors/sandbox/stem-cells/pool.ts";
 import { type FunctionSpec, poolId } from "../../subjects/function.ts";
 import { call, spec } from "../support/machines.ts";
+import { encodeRuntimeFrame } from "./runtime-frames.ts";
 
 /** A life that ends when it is killed. */
 function life() {
@@ -22,14 +23,16 @@ function sandboxOf(
   clock: SimulatedClock,
   driver: Pick<SandboxDriver, "create">,
   stems?: Pick<StemCells, "take">,
+  release = () => {},
 ) {
   const logic = sandboxLogic({
     driver: driver as SandboxDriver,
     ...(stems === undefined ? {} : { stems: stems as StemCells }),
-    furnish: async () => ({
+    furnish: async (_spec, _id, wantsHost) => ({
       command: [],
       mounts: [],
       init: {
+        ...(wantsHost ? { client: ["node"] } : {}),
         env: {},
         handler: "",
         runtime: "",
@@ -40,7 +43,7 @@ function sandboxOf(
         logFormat: "Text",
       },
       overheadMiB: 0,
-      release: () => {},
+      release,
     }),
     log: () => {},
     logged: async () => {},
@@ -96,7 +99,7 @@ test("a process that is killed while it boots is killed when it has booted, and 
   await vi.waitUntil(() => boots.length === 3);
   expect(second.kill).toHaveBeenCalled();
   boots[2]?.resolve(life());
-  await vi.waitUntil(() => sandbox.getSnapshot().matches({ busy: "starting" }));
+  await vi.waitUntil(() => sandbox.getSnapshot().matches({ busy: { init: "starting" } }));
   sandbox.stop();
 });
 
@@ -115,4 +118,86 @@ test.each([
   expect(made.map(({ egress }) => egress)).toEqual([fn.egress]);
   expect(take).toHaveBeenCalledTimes(asked);
   sandbox.stop();
+});
+
+/** A sandbox that has begun its init. Its places and lives are counted as they come. */
+async function initialising() {
+  let places = 0;
+  const lives: ReturnType<typeof life>[] = [];
+  const destroyed: number[] = [];
+  const create = async () => {
+    const place = places++;
+    let latest: ReturnType<typeof life> | undefined;
+    return {
+      boot: async () => {
+        latest = life();
+        lives.push(latest);
+        return latest;
+      },
+      destroy: async () => {
+        if (!destroyed.includes(place)) destroyed.push(place);
+        await latest?.kill();
+      },
+      stats: async () => ({ memoryBytes: 0, peakMemoryBytes: 0 }),
+    } as unknown as Enclosure;
+  };
+  const clock = new SimulatedClock();
+  const release = vi.fn();
+  const sandbox = sandboxOf(spec(), clock, { create }, undefined, release);
+  const says = (nth: number, type: "hostWanted" | "ready") => lives[nth]?.channel.push(encodeRuntimeFrame({ type }));
+  const is = (state: Parameters<ReturnType<typeof sandbox.getSnapshot>["matches"]>[0]) =>
+    vi.waitUntil(() => sandbox.getSnapshot().matches(state));
+  await is({ init: "starting" });
+  return { sandbox, clock, lives, destroyed, release, says, is, places: () => places };
+}
+
+describe("a runtime that asks for a host while it initialises", () => {
+  test("is begun anew with one, in another place, as part of the same init", async () => {
+    const { sandbox, lives, destroyed, release, says, is } = await initialising();
+    says(0, "hostWanted");
+    await vi.waitUntil(() => lives.length === 2);
+    expect([destroyed, release.mock.calls.length]).toEqual([[0], 1]);
+    expect(sandbox.getSnapshot().matches({ init: "starting" })).toBe(true);
+    says(1, "hostWanted");
+    says(1, "ready");
+    await is({ idle: "ready" });
+    expect(lives).toHaveLength(2);
+    sandbox.stop();
+    await vi.waitUntil(() => destroyed.length === 2);
+  });
+
+  test("has no longer than others for it all, and has its host from the beginning the next time", async () => {
+    const { sandbox, clock, lives, places, says, is } = await initialising();
+    says(0, "hostWanted");
+    await vi.waitUntil(() => lives.length === 2);
+    clock.increment(1000);
+    await is({ idle: "reset" });
+    await vi.waitUntil(() => lives[1]?.kill.mock.calls.length === 1);
+    sandbox.send({ type: "sandbox.invoke", call: call("q1"), payload: new Uint8Array(), us: 0, at: 0 });
+    await is({ busy: { init: "starting" } });
+    says(2, "hostWanted");
+    says(2, "ready");
+    await is({ busy: "running" });
+    expect([places(), lives.length]).toEqual([2, 3]);
+    sandbox.stop();
+  });
+
+  test("and is stopped meanwhile leaves nothing behind", async () => {
+    const { sandbox, destroyed, places, says } = await initialising();
+    says(0, "hostWanted");
+    await vi.waitUntil(() => destroyed.length === 1);
+    sandbox.stop();
+    await vi.waitUntil(() => destroyed.length === places());
+  });
+
+  test("only afterwards is not heard", async () => {
+    const { sandbox, lives, destroyed, says, is } = await initialising();
+    says(0, "ready");
+    await is({ idle: "ready" });
+    says(0, "hostWanted");
+    sandbox.send({ type: "sandbox.invoke", call: call("q1"), payload: new Uint8Array(), us: 0, at: 0 });
+    await is({ busy: "running" });
+    expect([lives.length, destroyed]).toEqual([1, []]);
+    sandbox.stop();
+  });
 });

@@ -1,6 +1,13 @@
 /** LogFormat JSON: the platform's lines, and which lines are kept. */
 import { describe, expect, it } from "vitest";
-import { closingLines, droppedLines, openingLines, type Spent } from "../../actors/sandbox/lines.ts";
+import {
+  closingLines,
+  droppedLines,
+  initClosingLines,
+  initOpeningLines,
+  openingLines,
+  type Spent,
+} from "../../actors/sandbox/lines.ts";
 import { isKept } from "../../actors/sandbox/log-format.ts";
 import type { Job, SandboxContext } from "../../actors/sandbox/machine.ts";
 import type { Outcome } from "../../actors/sandbox/outcome.ts";
@@ -94,6 +101,54 @@ describe("the platform's lines", () => {
       "END RequestId: q1",
       "REPORT RequestId: q1\tDuration: 1.50 ms\tBilled Duration: 101 ms\tMemory Size: 128 MB\tMax Memory Used: 57 MB\tInit Duration: 98.77 ms\t",
     ]);
+  });
+});
+
+describe("of an init the platform's lines", () => {
+  const init = (change: Partial<SandboxContext>, how: Partial<FunctionSpec> = {}) => {
+    const bootedAt = Date.UTC(2026, 0, 1);
+    const its = { spec: spec(how), job: null, initEnd: null, runtimeVersion: "nodejs:24.1.0", bootedAt, ...change };
+    return [...initOpeningLines(its as SandboxContext), ...initClosingLines(its as SandboxContext)];
+  };
+  const start = "INIT_START Runtime Version: nodejs:24.1.0";
+
+  it.each<[string, Partial<SandboxContext>, string[]]>([
+    ["that went well say that it began", { initEnd: { status: "success", us: 1234 } }, [start]],
+    [
+      "that took too long say so",
+      { initEnd: { status: "timeout", us: 10_000_000 } },
+      [start, "INIT_REPORT Init Duration: 10000.00 ms\tPhase: init\tStatus: timeout"],
+    ],
+    [
+      "that failed say why",
+      { initEnd: { status: "error", errorType: "Runtime.ExitError", us: 1234 } },
+      [start, "INIT_REPORT Init Duration: 1.23 ms\tPhase: init\tStatus: error\tError Type: Runtime.ExitError"],
+    ],
+    [
+      "that failed by an error of the function's own don't name it",
+      { initEnd: { status: "error", errorType: "TypeError\tStatus: success", us: 1234 } },
+      [start, "INIT_REPORT Init Duration: 1.23 ms\tPhase: init\tStatus: error\tError Type: Runtime.Unknown"],
+    ],
+    ["that nobody waits for any more say no more", { initEnd: { status: "stopped", us: 0 } }, [start]],
+    ["that is repeated and goes well say nothing", { job, initEnd: { status: "success", us: 1234 } }, []],
+    [
+      "that is repeated and fails say so",
+      { job, initEnd: { status: "error", errorType: "Runtime.ExitError", us: 1234 } },
+      ["INIT_REPORT Init Duration: 1.23 ms\tPhase: invoke\tStatus: error\tError Type: Runtime.ExitError"],
+    ],
+  ])("%s", (_, change, lines) => {
+    expect(init(change)).toEqual(lines);
+  });
+
+  it("are fewer the higher the level in JSON: a warning is left only of what went wrong", () => {
+    const types = (change: Partial<SandboxContext>, level: "DEBUG" | "INFO" | "WARN") =>
+      events(init(change, { ...JSON_LOGS, systemLogLevel: level })).map(({ type }) => type);
+    const all = ["platform.initStart", "platform.initRuntimeDone", "platform.initReport"];
+    const well: Partial<SandboxContext> = { initEnd: { status: "success", us: 1 } };
+    const badly: Partial<SandboxContext> = { initEnd: { status: "timeout", us: 1 } };
+    expect([types(well, "DEBUG"), types(well, "INFO"), types(well, "WARN")]).toEqual([all, all.slice(0, 1), []]);
+    expect([types(badly, "INFO"), types(badly, "WARN")]).toEqual([all, all.slice(1)]);
+    expect(types({ ...well, job }, "INFO")).toEqual([]);
   });
 });
 

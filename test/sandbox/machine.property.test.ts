@@ -14,7 +14,11 @@ const happening = fc.oneof(
   { weight: 1, arbitrary: fc.constant<SandboxEvent>({ type: "sandbox.stop", reason: "test" }) },
   {
     weight: 3,
-    arbitrary: fc.boolean().map((lingers): SandboxEvent => ({ type: "process.booted", createUs: 1, lingers })),
+    arbitrary: fc
+      .boolean()
+      .map(
+        (lingers): SandboxEvent => ({ type: "process.booted", createUs: 1, us: 1, at: 1, runtimeVersion: "", lingers }),
+      ),
   },
   {
     weight: 3,
@@ -22,7 +26,7 @@ const happening = fc.oneof(
   },
   { weight: 2, arbitrary: fc.constant<SandboxEvent>({ type: "process.settled", us: 2 }) },
   { weight: 2, arbitrary: fc.constant<SandboxEvent>({ type: "process.gone", us: 2 }) },
-  { weight: 1, arbitrary: fc.constant<SandboxEvent>({ type: "process.initFailed", error }) },
+  { weight: 1, arbitrary: fc.constant<SandboxEvent>({ type: "process.initFailed", error, us: 1, usage }) },
   {
     weight: 4,
     arbitrary: requestId.map(
@@ -71,7 +75,7 @@ test("it runs one invocation at a time, and each is answered exactly once", () =
       const answers = new Map<string, number>();
       let running: string | undefined;
       for (const said of sandbox.saidSoFar) {
-        if (said.type === "reported" || said.type === "returned") continue;
+        if (!("job" in said || "call" in said) || said.type === "returned") continue;
         const { requestId } = said.type === "refused" ? said.call : said.job.call;
         if (said.type === "started") {
           expect(running).toBeUndefined();

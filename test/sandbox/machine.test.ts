@@ -3,7 +3,13 @@ import { call, givenSandbox, spec } from "../support/machines.ts";
 
 const invoke = (requestId: string, us = 0) =>
   ({ type: "sandbox.invoke", call: call(requestId), payload: new TextEncoder().encode("{}"), us, at: 1000 }) as const;
-const booted = { type: "process.booted", createUs: 7 } as const;
+const booted = {
+  type: "process.booted",
+  createUs: 7,
+  us: 2_000_000,
+  at: 3000,
+  runtimeVersion: "nodejs:24.1.0",
+} as const;
 const ready = { type: "process.ready", initUs: 9 } as const;
 const usage = { peakMemoryMiB: 1, tail: undefined };
 const responded = (requestId: string) =>
@@ -15,6 +21,9 @@ const exited = {
   usage,
 } as const;
 const stop = { type: "sandbox.stop", reason: "test" } as const;
+const error = { errorType: "E", payload: "{}" };
+const initFailed = { type: "process.initFailed", error, us: 2_003_000, usage } as const;
+const killFailed = { type: "kill", reason: "failure" } as const;
 
 const idle = () => givenSandbox().when(booted, ready);
 const busy = () => idle().when(invoke("q1"));
@@ -24,12 +33,48 @@ describe("init", () => {
     const sandbox = givenSandbox();
     expect(sandbox.told).toMatchObject([{ type: "boot" }]);
     expect(sandbox.when(booted, ready).state).toBe("idle.ready");
-    expect(sandbox.said).toMatchObject([{ type: "reported", state: "idle" }]);
+    expect(sandbox.said).toMatchObject([
+      { type: "initBegan", sandbox: { runtimeVersion: "nodejs:24.1.0", bootedAt: 3000 } },
+      { type: "initEnded", sandbox: { initEnd: { status: "success", us: 9 } } },
+      { type: "reported", state: "idle" },
+    ]);
   });
 
-  test("a failed init ends it, and the runtime's own error is reported", () => {
-    const error = { errorType: "E", payload: "{}" };
-    const sandbox = givenSandbox().when(booted, { type: "process.initFailed", error });
+  test("that fails costs the process, and the next invocation tries it again and is told what comes of it", () => {
+    const sandbox = givenSandbox().when(booted, initFailed);
+    expect(sandbox.said.slice(1)).toMatchObject([
+      { type: "initEnded", sandbox: { job: null, initEnd: { status: "error", errorType: "E", us: 3000 } } },
+      { type: "reported", state: "idle", reason: "init failed" },
+    ]);
+    expect(sandbox.said.at(-1)).not.toHaveProperty("error");
+    expect(sandbox.told).toEqual([killFailed]);
+    expect(sandbox.state).toBe("idle.reset");
+
+    const again = sandbox.when(invoke("q1", 1_990_000), booted, initFailed);
+    expect(again.told).toEqual([{ type: "boot", spec: spec(), call: call("q1") }, killFailed]);
+    expect(again.said).toMatchObject([
+      { type: "initBegan", sandbox: { job: { call: { requestId: "q1" } } } },
+      { type: "initEnded", sandbox: { initEnd: { status: "error", us: 3000 } } },
+      { type: "started", job: { cold: true, bootsAgain: true } },
+      { type: "finished", outcome: { kind: "error", error, us: 2_003_000 } },
+    ]);
+    expect(again.when(invoke("q2"), booted, ready).state).toBe("busy.running");
+  });
+
+  test("that ends its process is tried again too, and may go well then", () => {
+    const sandbox = givenSandbox().when(booted, exited);
+    expect(sandbox.said.slice(1)).toMatchObject([
+      { type: "initEnded", sandbox: { initEnd: { status: "error", errorType: "Runtime.OutOfMemory" } } },
+      { type: "reported", state: "idle", reason: "exited during init" },
+    ]);
+    expect(sandbox.state).toBe("idle.reset");
+    const again = sandbox.when(invoke("q1"), booted, ready);
+    expect(again.said.map(({ type }) => type)).toEqual(["initBegan", "initEnded", "started"]);
+    expect(again.when(responded("q1")).said).toMatchObject([{ type: "finished", outcome: { kind: "ok" } }]);
+  });
+
+  test("is nothing to try again where the process could not even be made, and the reason is reported", () => {
+    const sandbox = givenSandbox().when(initFailed);
     expect(sandbox.said).toMatchObject([{ type: "reported", state: "failed", error }]);
     expect(sandbox.isOver).toBe(true);
   });
@@ -44,7 +89,10 @@ describe("init", () => {
     const sandbox = givenSandbox().when(booted).after(10_000);
     expect(sandbox.state).toBe("idle.reset");
     expect(sandbox.told).toEqual([{ type: "kill", reason: "timeout" }]);
-    expect(sandbox.said).toMatchObject([{ type: "reported", state: "idle" }]);
+    expect(sandbox.said).toMatchObject([
+      { type: "initEnded", sandbox: { initEnd: { status: "timeout", us: 10_000_000 } } },
+      { type: "reported", state: "idle" },
+    ]);
   });
 });
 
@@ -90,10 +138,26 @@ describe("an invocation", () => {
 
   test("after a reset boots again inside its own time, and is cold", () => {
     const sandbox = busy().when(exited).when(invoke("q2"));
-    expect(sandbox.state).toBe("busy.booting");
+    expect(sandbox.state).toBe("busy.init.booting");
     expect(sandbox.told).toMatchObject([{ type: "boot" }]);
     expect(sandbox.when(booted, ready).told).toMatchObject([{ type: "deliver" }]);
     expect(sandbox.after(spec().timeoutMs).said).toMatchObject([{ type: "finished", job: { cold: true } }]);
+  });
+
+  test("whose repeated init outlasts it says how long that init took, and that it had begun", () => {
+    const sandbox = busy().when(exited, invoke("q2", 1_500_000), booted).after(spec().timeoutMs);
+    expect(sandbox.said).toMatchObject([
+      { type: "initEnded", sandbox: { initEnd: { status: "timeout", us: 2_500_000 } } },
+      { type: "started", job: { call: { requestId: "q2" } } },
+      { type: "finished", outcome: { kind: "timeout" } },
+    ]);
+    expect(sandbox.when(invoke("q3")).after(spec().timeoutMs)).toMatchObject({
+      state: "idle.reset",
+      said: [
+        { type: "started", job: { call: { requestId: "q3" } }, sandbox: { initEnd: null } },
+        { type: "finished", outcome: { kind: "timeout" } },
+      ],
+    });
   });
 });
 

@@ -21,8 +21,10 @@ export function encodeRuntimeFrame(frame: RuntimeFrame): Buffer {
       return rawFrame(0x16, Buffer.from(JSON.stringify({ code: frame.code, signal: frame.signal })));
     case "settled":
       return rawFrame(0x17);
+    case "hostWanted":
+      return rawFrame(0x18);
     case "bytecode":
-      return rawFrame(0x18, frame.payload);
+      return rawFrame(0x19, frame.payload);
   }
 }
 

@@ -166,11 +166,12 @@ export class Fleet {
     );
   }
 
-  /** A function's process: it takes its time to boot, to start and to answer, and dies now and then. */
+  /** A function's process: it takes its time to boot, to start and to answer, and fails or dies now and then. */
   #process(running: Set<string>) {
     const { random, witness } = this.#options;
     return fromCallback<ProcessCommand, SandboxInput, SandboxEvent>(({ input, sendBack, receive }) => {
       const { sandboxId, spec } = input;
+      const usage = { peakMemoryMiB: 1, tail: undefined };
       let timer: NodeJS.Timeout | undefined;
       const later = (ms: number, happen: () => void) => {
         timer = setTimeout(happen, 1 + random() * ms);
@@ -183,8 +184,13 @@ export class Fleet {
         if (command.type === "kill") return end();
         if (command.type === "boot") {
           return later(20, () => {
-            sendBack({ type: "process.booted", createUs: 1 });
-            later(40, () => sendBack({ type: "process.ready", initUs: 1 }));
+            const at = Date.now();
+            sendBack({ type: "process.booted", createUs: 1, us: at * 1000, at, runtimeVersion: "nodejs:24" });
+            later(40, () => {
+              if (random() >= 0.05) return sendBack({ type: "process.ready", initUs: 1 });
+              const error = { errorType: "Runtime.ImportModuleError", payload: "{}" };
+              sendBack({ type: "process.initFailed", error, us: Date.now() * 1000, usage });
+            });
           });
         }
         if (command.type !== "deliver") return;
@@ -194,7 +200,6 @@ export class Fleet {
         later(300, () => {
           end();
           const us = Date.now() * 1000;
-          const usage = { peakMemoryMiB: 1, tail: undefined };
           if (random() < 0.05) {
             return sendBack({ type: "process.exited", exit: { code: 1, signal: null, outOfMemory: false }, us, usage });
           }

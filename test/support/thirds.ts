@@ -1,6 +1,6 @@
 /** Numbered events for a function that fails for every third, and how each of them ended. */
 import { type JetStreamClient, type JsMsg, jetstream, jetstreamManager } from "@nats-io/jetstream";
-import type { NatsConnection } from "nats";
+import { ClosedConnectionError, type NatsConnection } from "nats";
 import { UserAsync } from "../../subjects/async.ts";
 import { Log } from "../../subjects/logs.ts";
 import { DEAD_STREAM, LOGS_STREAM } from "../../subjects/streams.ts";
@@ -32,12 +32,17 @@ export async function deployThirds(nats: NatsConnection, replicas = 1): Promise<
   });
 }
 
-/** Resolves when the event is stored, however often it has to be sent: its id keeps a repetition from counting twice. */
+/**
+ * Resolves when the event is stored, however often it has to be sent: its id keeps a repetition from counting twice.
+ * Rejects once the connection is closed, as it is when the test is over.
+ */
 export async function accepted(client: JetStreamClient, n: number): Promise<void> {
   for (;;) {
     const ack = await client
       .publish(UserAsync.subject({ fn: "thirds" }), JSON.stringify({ n }), { msgID: `event-${n}`, timeout: 1000 })
-      .catch(() => undefined);
+      .catch((error: unknown) => {
+        if (error instanceof ClosedConnectionError) throw error;
+      });
     if (ack !== undefined) return;
   }
 }

@@ -23,7 +23,12 @@ export async function newInstanceName(): Promise<string> {
 export async function isLeftover(name: string): Promise<boolean> {
   const [, namespace, pid, tick] = pattern.exec(name) ?? [];
   if (namespace === undefined || namespace !== (await pidNamespace())) return false;
-  return (await startedAtTick(Number(pid))) !== tick;
+  try {
+    return (await startedAtTick(Number(pid))) !== tick;
+  } catch (error) {
+    // Any other failure, such as want of descriptors, says nothing about the owner.
+    return ["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "");
+  }
 }
 
 /** The number of the pid namespace this process lives in. */
@@ -31,9 +36,14 @@ async function pidNamespace(): Promise<string> {
   return (await readlink("/proc/self/ns/pid")).replace(/\D/g, "");
 }
 
-/** When process `pid` began, in the kernel's ticks since the machine started; undefined when there is none. */
-async function startedAtTick(pid: number): Promise<string | undefined> {
-  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
+/**
+ * When process `pid` began, in the kernel's ticks since the machine started. Rejects with ENOENT or ESRCH when there is
+ * none.
+ */
+async function startedAtTick(pid: number): Promise<string> {
+  const stat = await readFile(`/proc/${pid}/stat`, "utf8");
   // The second field is the program's name and may hold spaces and brackets; the start time is the 20th after it.
-  return stat?.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+  const tick = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+  if (tick === undefined) throw new Error(`/proc/${pid}/stat can't be read: ${JSON.stringify(stat)}`);
+  return tick;
 }

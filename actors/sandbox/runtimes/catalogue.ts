@@ -91,6 +91,12 @@ export async function resolveRuntime(runtime: string, options: RuntimeOptions): 
   return found;
 }
 
+/** A runtime and its version as Lambda's logs tell them: `nodejs:24.1.0`. That of a custom one is the function's own affair. */
+export function runtimeVersion(runtime: string, { version }: Pick<ResolvedRuntime, "version">): string {
+  if (customRuntimes.some((known) => known === runtime)) return runtime.replace(".", ":");
+  return `${runtime.replace(/\d.*$/, "") || runtime}:${version}`;
+}
+
 /** Every runtime Mayfly knows and those that were added, and whether this host can boot it. */
 export async function listRuntimes(
   options: RuntimeOptions,

@@ -1,6 +1,7 @@
 /**
  * When one of our own runtimes, which speak to the worker directly, is started by the host instead: where the function
- * has extensions, or asks for what only a fresh process with its environment can have. Everything else costs nothing.
+ * has extensions, or asks for what only a fresh process with its environment can have. Everything else costs nothing:
+ * whose code turns to Lambda's APIs itself is noticed by doing so, see `hostWanted` in frames.ts.
  */
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";

@@ -97,7 +97,7 @@ test("a file that is compiled for keeping is the same module as one that Node co
     exports.cycle = (() => { try { return require("./cycle.mjs").seen; } catch ({ code }) { return code; } })();
     exports.missing = (() => { try { require("./missing.js"); } catch ({ requireStack }) { return requireStack; } })();
     exports.own = Reflect.ownKeys(module).map(String).filter((name) => name.includes("mayfly"));
-    exports.env = { ...process.env };
+    exports.env = { ...process.env, AWS_LAMBDA_RUNTIME_API: "a port of its own" };
   `;
   await using booted = await boot(nodeBootstrap, {
     "index.js": `const large = require("./large.js"); exports.handler = async () => ({ ...large, later: await large.later() });`,

@@ -1,4 +1,6 @@
 /** The Telemetry API and the Logs API before it: our host, with an extension that listens on a port of its own. */
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { Api, refusal } from "./api.ts";
 import { type Booted, bodyOf, boot, host, nodeBootstrap } from "./booted.ts";
@@ -61,9 +63,10 @@ describe("the telemetry of a life", () => {
     expect(await booted.next()).toEqual(settled);
     await booted.printedLike(/told .+platform\.report/);
     const events = telemetryOf(booted);
-    expect(events.map(({ type }) => type)).toEqual([
+    // The runtime begins when the extension has registered, and may be there before it has subscribed.
+    const inOrder = events.filter(({ type }) => type !== "platform.telemetrySubscription");
+    expect(inOrder.map(({ type }) => type)).toEqual([
       "platform.initStart",
-      "platform.telemetrySubscription",
       "platform.initRuntimeDone",
       "platform.extension",
       "platform.initReport",
@@ -79,7 +82,7 @@ describe("the telemetry of a life", () => {
       telemetrySubscription: { name: "watcher", state: "Subscribed", types: ["platform"] },
       initRuntimeDone: { ...kind, status: "success" },
       extension: { name: "watcher", state: "Ready", events: ["SHUTDOWN"] },
-      initReport: { ...kind, metrics: { durationMs: expect.any(Number) } },
+      initReport: { ...kind, status: "success", metrics: { durationMs: expect.any(Number) } },
       start: { requestId: "request-1", version: "7", tracing },
       runtimeDone: { requestId: "request-1", status: "success", metrics: { producedBytes: 7 }, tracing },
       report: { requestId: "request-1", status: "success", metrics: { memorySizeMB: 128 } },
@@ -123,6 +126,41 @@ describe("the telemetry of a life", () => {
       { type: "platform.runtimeDone", record: { status: "timeout" } },
       { type: "platform.report", record: { status: "timeout" } },
     ]);
+  });
+
+  test("tells how an init ended that failed, and one that ran out of time", async () => {
+    const refusing = `
+      const [hostname, port] = process.env.AWS_LAMBDA_RUNTIME_API.split(":");
+      const headers = { "Lambda-Runtime-Function-Error-Type": "Runtime.NoLuck" };
+      const path = "/2018-06-01/runtime/init/error";
+      require("node:http").request({ hostname, port, method: "POST", path, headers }).end("{}");
+      setInterval(() => {}, 1000);`;
+    const ends = [
+      {
+        does: `exec '${process.execPath}' -e '${refusing}'`,
+        reason: "failure",
+        end: { status: "error", errorType: "Runtime.NoLuck" },
+      },
+      { does: "exit 3", reason: null, end: { status: "error", errorType: "Runtime.ExitError" } },
+      { does: "echo begun; exec sleep 60", reason: "timeout", end: { status: "timeout" } },
+    ] as const;
+    for (const { does, reason, end } of ends) {
+      const bootstrap = `#!/bin/sh\nuntil [ -e go ]; do sleep 0.01; done\n${does}\n`;
+      await using booted = await subscribed("HTTP", ["platform"], { bootstrap });
+      const said = booted.init({ runtimeVersion: "provided:al2023" });
+      await booted.printedLike(/subscribed 200/);
+      await writeFile(join(booted.taskRoot, "go"), "");
+      await (reason === "timeout" ? booted.printedLike(/begun/) : said);
+      if (reason !== null) booted.shutDown(reason);
+      await booted.printedLike(/told .+platform\.initReport/);
+      const events = telemetryOf(booted).filter(({ type }) => type.startsWith("platform.init"));
+      const kind = { initializationType: "on-demand", phase: "init" };
+      expect(events).toMatchObject([
+        { type: "platform.initStart", record: { ...kind, runtimeVersion: "provided:al2023" } },
+        { type: "platform.initRuntimeDone", record: { ...kind, ...end } },
+        { type: "platform.initReport", record: { ...kind, ...end, metrics: { durationMs: expect.any(Number) } } },
+      ]);
+    }
   });
 
   test("has Lambda's older shapes for who uses the Logs API", async () => {

@@ -52,7 +52,8 @@ class V1Cgroup implements Cgroup {
 
   async make(limits: CgroupLimits): Promise<void> {
     const { memory, pids } = this.#folders;
-    for (const folder of Object.values(this.#folders)) await mkdir(folder);
+    // The instance's too: it is empty between two sandboxes, and whoever tidies up on this host may have removed it.
+    for (const folder of Object.values(this.#folders)) await mkdir(folder, { recursive: true });
     if (memory) {
       await put(memory, "memory.limit_in_bytes", limits.memoryBytes);
       // Memory and swap together, after memory alone. Missing where the kernel doesn't count swap.

@@ -25,8 +25,11 @@ export async function openV2(place: string, instance: string): Promise<Cgroups> 
     await handDown(place, controllers);
   });
   const folder = join(place, instance);
-  await mkdir(folder, { recursive: true });
-  await handDown(folder, controllers);
+  const makeOwn = async () => {
+    await mkdir(folder, { recursive: true });
+    await handDown(folder, controllers);
+  };
+  await makeOwn();
   let made = 0;
   return {
     backEnd: "v2",
@@ -40,7 +43,12 @@ export async function openV2(place: string, instance: string): Promise<Cgroups> 
     async create(limits) {
       made += 1;
       const group = new V2Cgroup(join(folder, `${made}`), controllers);
-      await group.make(limits);
+      await group.make(limits).catch(async (error: NodeJS.ErrnoException) => {
+        if (error.code !== "ENOENT") throw error;
+        // It is empty between two sandboxes, and whoever tidies up on this host may have removed it.
+        await makeOwn();
+        await group.make(limits);
+      });
       return group;
     },
     close: () => removeGroup(folder),

@@ -14,7 +14,7 @@ const { ExtensionsApi, maxExtensions } = require("./extensions-api.cjs");
 const { start } = require("./processes.cjs");
 const { bootstrapProgram, extensionEnvironment, extensionPrograms } = require("./programs.cjs");
 const { Reports } = require("./reports.cjs");
-const { RuntimeApi } = require("./runtime-api.cjs");
+const { claimedErrorType, RuntimeApi } = require("./runtime-api.cjs");
 const { listen } = require("./server.cjs");
 const { TelemetryApi } = require("./telemetry-api.cjs");
 
@@ -185,7 +185,7 @@ class Life {
       ...this.#heardOfRuntime(),
       failed: this.#failedToWrap(command[0]),
       ready: () => this.#runtimeIdle(),
-      initError: (type) => this.#reports.initRuntimeDone(type),
+      initError: (type) => this.#reports.initRuntimeDone(claimedErrorType(type)),
       answered: (errorType, bytes) => {
         this.#answered(errorType, bytes);
         this.#runtimeIdle();
@@ -259,7 +259,7 @@ class Life {
   /** The whole sandbox has failed: the caller, if one waits, is told why. */
   #fail(errorType, reason, exitCode = 1) {
     if (this.#phase === "ending") return;
-    const requestId = this.#running?.requestId ?? "";
+    const requestId = this.#running?.requestId ?? this.#init.requestId ?? "";
     const body = JSON.stringify({ errorType, errorMessage: `RequestId: ${requestId} Error: ${reason}` });
     this.#reports.failed(errorType);
     if (this.#phase !== "serving") this.#channel.initError(errorType, body);

@@ -15,7 +15,9 @@ class Reports {
   #telemetry;
   #init;
   #began = performance.now();
-  #isInitDone = false;
+  /** How the runtime's init ended, `{status, errorType}`, and why the sandbox's failed all the same. */
+  #initEnd = null;
+  #initFailure = null;
   #initMs = 0;
   #peakMiB = 0;
   #invocations = 0;
@@ -28,10 +30,10 @@ class Reports {
   }
 
   initStart() {
-    const { env, functionName, functionVersion, memoryMiB, runtime } = this.#init;
+    const { env, functionName, functionVersion, memoryMiB, runtime, runtimeVersion = runtime } = this.#init;
     this.#tell("initStart", {
       ...this.#initKind(),
-      runtimeVersion: runtime,
+      runtimeVersion,
       functionName,
       functionVersion,
       instanceId: env.AWS_LAMBDA_LOG_STREAM_NAME ?? "",
@@ -40,17 +42,14 @@ class Reports {
   }
 
   initRuntimeDone(errorType) {
-    if (this.#isInitDone) return;
-    this.#isInitDone = true;
-    this.#tell("initRuntimeDone", { ...this.#initKind(), ...statusOf(errorType) });
+    this.#runtimeInitEnded(statusOf(errorType));
   }
 
   initReport(extensions) {
     for (const { name, state, subscribed, errorType } of extensions) {
       this.#tell("extension", { name, state, events: subscribed, ...(errorType ? { errorType } : {}) });
     }
-    this.#initMs = performance.now() - this.#began;
-    this.#tell("initReport", { ...this.#initKind(), metrics: { durationMs: round(this.#initMs) } });
+    this.#reportInit(statusOf(null));
   }
 
   start(header) {
@@ -97,17 +96,39 @@ class Reports {
   /** The sandbox has failed, whatever was going on. */
   failed(errorType) {
     if (this.#invocation) this.#invocation.errorType ??= errorType;
-    else this.initRuntimeDone(errorType);
+    else {
+      this.#initFailure ??= statusOf(errorType);
+      this.#runtimeInitEnded(this.#initFailure);
+    }
   }
 
   /** The sandbox ends; what was under way ends with it. */
   cutShort(reason) {
+    if (this.#initMs === 0) return this.#cutInitShort(reason);
     const run = this.#invocation;
     if (!run) return;
     if (reason === "timeout") Object.assign(run, { status: "timeout", errorType: null });
     else if (run.errorType?.startsWith("Extension.")) run.status = "failure";
     this.runtimeDone();
     this.report();
+  }
+
+  #cutInitShort(reason) {
+    if (reason === "spindown") return;
+    if (reason === "timeout") this.#initFailure = { status: "timeout" };
+    this.#runtimeInitEnded(this.#initFailure ?? statusOf("Runtime.Unknown"));
+    this.#reportInit(this.#initFailure ?? this.#initEnd);
+  }
+
+  #runtimeInitEnded(end) {
+    if (this.#initEnd) return;
+    this.#initEnd = end;
+    this.#tell("initRuntimeDone", { ...this.#initKind(), ...end });
+  }
+
+  #reportInit(end) {
+    this.#initMs = performance.now() - this.#began;
+    this.#tell("initReport", { ...this.#initKind(), ...end, metrics: { durationMs: round(this.#initMs) } });
   }
 
   #status({ status, errorType }) {

@@ -155,9 +155,10 @@ function headerText(text) {
   return Buffer.from(text.replace(/[\r\n]/g, " ").replaceAll("\x7f", "\\u007f")).toString("latin1");
 }
 
+const errorTypeOf = (request) => claimedErrorType(request.headers["lambda-runtime-function-error-type"] ?? "");
+
 /** The type a runtime claims, if it has the form of one; the caller sees the body, whatever it says. */
-function errorTypeOf(request) {
-  const type = request.headers["lambda-runtime-function-error-type"] ?? "";
+function claimedErrorType(type) {
   if (knownErrorType.test(type)) return type;
   return type.startsWith("Function.") ? "Function.Unknown" : "Runtime.Unknown";
 }
@@ -187,4 +188,4 @@ function trailingFailure(request) {
   return { type, body: body.length > 0 ? body : Buffer.from(JSON.stringify({ errorType: type, errorMessage: "" })) };
 }
 
-module.exports = { RuntimeApi };
+module.exports = { claimedErrorType, RuntimeApi };

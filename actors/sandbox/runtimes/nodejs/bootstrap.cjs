@@ -9,6 +9,7 @@ const { Bytecode } = require("./bytecode.cjs");
 const { Channel, maxPayloadBytes, parseEvent } = require("./channel.cjs");
 const { patchConsole } = require("./console.cjs");
 const { createContext } = require("./context.cjs");
+const doorbell = require("./doorbell.cjs");
 const { RuntimeError, toErrorBody, toErrorLog } = require("./errors.cjs");
 const { loadHandler } = require("./handler.cjs");
 const { awslambda, isStreaming, runStreaming, tooLarge } = require("./streaming.cjs");
@@ -56,7 +57,8 @@ function onFrame(type, body) {
 async function begin(settings) {
   init = settings;
   phase = "initialising";
-  if (init.env) becomeOf(init.env);
+  const bell = init.env ? doorbell.listen(init.runtimeApi ?? "127.0.0.1:9001", () => channel.hostWanted()) : null;
+  if (init.env) becomeOf(bell ? { ...init.env, AWS_LAMBDA_RUNTIME_API: bell.address } : init.env);
   process.chdir(init.taskRoot);
   const current = () => latest;
   patchConsole(init, current, (level, at, text) => channel.log(level, at, latest?.requestId ?? "", text));
@@ -74,9 +76,17 @@ async function begin(settings) {
     crash("Init Error", error, 129);
   }
   channel.ref();
+  if (bell) {
+    // Who has begun to connect is heard in the turn after the next.
+    await turnOfLoop();
+    await turnOfLoop();
+    bell.close();
+  }
   phase = "serving";
   channel.ready();
 }
+
+const turnOfLoop = () => new Promise((resolve) => setImmediate(resolve));
 
 /** Asked for between two invocations, once at most. */
 function handOverBytecode() {

@@ -106,9 +106,14 @@ class Channel {
     this.#send(0x17, [], "");
   }
 
+  /** Something in here asks for Lambda's APIs. */
+  hostWanted() {
+    this.#send(0x18, [], "");
+  }
+
   /** `piece`: as bytecode.cjs makes it; empty when there is nothing worth keeping. */
   bytecode(piece) {
-    this.#send(0x18, [], piece);
+    this.#send(0x19, [], piece);
   }
 
   /** A frame of another process, as it is. */

@@ -24,7 +24,7 @@ def main():
         os.environ.update(env)
         time.tzset()
     function = Function(channel, settings)
-    function.begin()
+    function.begin(is_hosted=env is None)
     while True:
         frame = channel.read()
         if frame is None:

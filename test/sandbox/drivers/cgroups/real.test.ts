@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import type { Cgroup, Cgroups } from "../../../../actors/sandbox/drivers/cgroups/cgroup.ts";
@@ -44,6 +44,16 @@ describe.skipIf(!available)("groups on this host's kernel", () => {
     child.stdin.write("\n");
     return { child, exit };
   };
+
+  test("are made also when somebody has tidied away the instance's empty folder", async () => {
+    cgroups = await open();
+    for (const folder of cgroups.folders) rmdirSync(folder);
+    cgroup = await cgroups.create({ memoryBytes: 64 << 20, pids: 16, cpus: 0.5 });
+    const { child, exit } = await sleeper("sleep 60");
+    expect((await cgroup.memory()).currentBytes).toBeGreaterThan(0);
+    child.kill("SIGKILL");
+    await exit;
+  });
 
   test("count a process's memory and give it back", async () => {
     const group = await make(64);

@@ -61,6 +61,10 @@ class Channel:
     def error(self, request_id, error_type, body):
         self._send(0x14, _short(request_id) + _short(error_type), body)
 
+    def host_wanted(self):
+        """Something in here asks for Lambda's APIs."""
+        self._write(_HEAD.pack(1, 0x18))
+
     def log(self, level, at_ms, request_id, text):
         """One message; a very long one arrives as several."""
         data = text.encode("utf-8", "replace")

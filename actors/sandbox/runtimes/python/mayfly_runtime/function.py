@@ -10,6 +10,7 @@ import time
 from . import logs
 from .channel import MAX_PAYLOAD_BYTES
 from .context import LambdaContext
+from .doorbell import Doorbell
 from .failures import RuntimeFailure, error_body, error_text
 
 _NAME = "python%d.%d" % sys.version_info[:2]
@@ -24,9 +25,10 @@ class Function:
         self._encode = _make_encoder()
         self._handler = None
 
-    def begin(self):
-        """Loads the handler and says so; ends the process when that fails."""
+    def begin(self, is_hosted):
+        """Loads the handler and says so; ends the process when that fails. A host serves Lambda's APIs itself."""
         settings = self._settings
+        bell = None if is_hosted else self._listen()
         os.chdir(settings["taskRoot"])
         _search_paths(settings["taskRoot"])
         sys.stdout.reconfigure(line_buffering=True)
@@ -39,7 +41,17 @@ class Function:
             self._channel.init_error(body["errorType"], json.dumps(body).encode())
             sys.exit(1)
         _flush()
+        if bell is not None:
+            bell.close()
         self._channel.ready()
+
+    def _listen(self):
+        try:
+            bell = Doorbell(self._settings.get("runtimeApi", "127.0.0.1:9001"), self._channel.host_wanted)
+        except OSError:
+            return None
+        os.environ["AWS_LAMBDA_RUNTIME_API"] = bell.address
+        return bell
 
     def serve(self, frame):
         """Answers one event. What isn't an Exception, such as SystemExit, goes through: it ends the process."""
