@@ -7,7 +7,7 @@
  */
 import type { Writable } from "node:stream";
 import { encodeBytecode, encodeHandOver } from "./frames.ts";
-import { handOverAfterMs } from "./policy.ts";
+import { HAND_OVER_MS, handOverAfterMs } from "./policy.ts";
 
 /** What is kept for one function version on one build of its runtime. Nothing here rejects or throws. */
 export interface KeptBytecode {
@@ -44,6 +44,8 @@ export class BytecodeOfLife {
   readonly #channel: Pick<Writable, "write">;
   #claim: BytecodeClaim | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** What waits for an answer to the question. */
+  #postponed: (() => void) | undefined;
   #firstAnswerMs: number | undefined;
   /** Nothing is to be asked for, or not any more. */
   #isSettled: boolean;
@@ -68,20 +70,45 @@ export class BytecodeOfLife {
     this.#timer = setTimeout(() => this.#ask(), handOverAfterMs(now - this.#firstAnswerMs)).unref();
   }
 
-  /** It has something else to do, or won't do anything for a while. */
+  /** It has something else to do. */
   busy(): void {
     clearTimeout(this.#timer);
+    this.#postponed = undefined;
+  }
+
+  /** Nothing in it is to run any more: `freeze` is called now, or as soon as it has handed over what it was asked for. */
+  rest(freeze: () => void): void {
+    this.busy();
+    if (this.#claim === undefined) return freeze();
+    this.#postponed = freeze;
+    this.#timer = setTimeout(() => this.#giveUp(), HAND_OVER_MS).unref();
+  }
+
+  /** Another may try it. */
+  #giveUp(): void {
+    this.#claim?.giveBack();
+    this.#claim = undefined;
+    this.#restNow();
+  }
+
+  #restNow(): void {
+    const freeze = this.#postponed;
+    this.busy();
+    freeze?.();
   }
 
   /** What wasn't asked for is dropped. */
   heard(bytes: Uint8Array): void {
     this.#claim?.fulfil(bytes);
+    this.#claim = undefined;
+    this.#restNow();
   }
 
   over({ crashed }: { readonly crashed: boolean }): void {
-    clearTimeout(this.#timer);
+    this.busy();
     this.#isSettled = true;
     this.#claim?.giveBack();
+    this.#claim = undefined;
     if (crashed && !this.#isReady && this.#beganWithSome) this.#kept.failed();
   }
 

@@ -156,10 +156,12 @@ class SandboxProcess {
 
   /** One that can't be frozen computes on. */
   freeze(): void {
-    this.#bytecode?.busy();
-    this.#enclosure?.freeze().catch((error: unknown) => {
-      if (!this.#destroyed) this.#world.leftBehind(this.#sandbox, error);
-    });
+    const freeze = () =>
+      this.#enclosure?.freeze().catch((error: unknown) => {
+        if (!this.#destroyed) this.#world.leftBehind(this.#sandbox, error);
+      });
+    if (this.#bytecode === undefined) freeze();
+    else this.#bytecode.rest(freeze);
   }
 
   /** Not waited for: an event that is delivered meanwhile is read as soon as somebody can. */

@@ -83,3 +83,6 @@ const HAND_OVER_PATIENCE_MS = 2000;
 /** How long after an answer a runtime is asked for its bytecode, unless a call comes first, so long after the first answer. */
 export const handOverAfterMs = (sinceFirstAnswerMs: number): number =>
   sinceFirstAnswerMs > HAND_OVER_PATIENCE_MS ? 0 : HAND_OVER_PAUSE_MS;
+
+/** For so long one that was asked isn't frozen: far more than it takes where there are processors to be had. */
+export const HAND_OVER_MS = 5000;

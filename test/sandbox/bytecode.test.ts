@@ -1,7 +1,7 @@
 /** When a sandbox is asked for its bytecode, and what becomes of the answer. */
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { type BytecodeOfLife, beginWithBytecode, type KeptBytecode } from "../../actors/sandbox/bytecode.ts";
-import { handOverAfterMs } from "../../actors/sandbox/policy.ts";
+import { HAND_OVER_MS, handOverAfterMs } from "../../actors/sandbox/policy.ts";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -46,12 +46,36 @@ test("calls that follow each other quickly, or a freeze, put it off; calls that 
     vi.advanceTimersByTime(20);
   }
   expect(written).toEqual([BEGINS]);
-  of.busy();
+  of.rest(() => {});
   vi.advanceTimersByTime(60_000);
   expect(written, "nothing is asked of who is busy or frozen").toEqual([BEGINS]);
   of.answered();
   vi.advanceTimersByTime(0);
   expect(written).toEqual([BEGINS, ASKED]);
+});
+
+test("a freeze waits for what was asked for, not for ever, and not where a call comes first", () => {
+  for (const end of ["answer", "time", "call", "end"] as const) {
+    const { of, claim } = life();
+    const freeze = vi.fn();
+    of.answered();
+    vi.advanceTimersByTime(handOverAfterMs(0));
+    of.rest(freeze);
+    vi.advanceTimersByTime(HAND_OVER_MS - 1);
+    expect(freeze).not.toHaveBeenCalled();
+    if (end === "answer") of.heard(Buffer.from("it"));
+    if (end === "call") of.busy();
+    if (end === "end") of.over({ crashed: false });
+    vi.advanceTimersByTime(end === "answer" ? 0 : 60_000);
+    expect(freeze, end).toHaveBeenCalledTimes(end === "answer" || end === "time" ? 1 : 0);
+    expect(claim.giveBack, end).toHaveBeenCalledTimes(end === "time" || end === "end" ? 1 : 0);
+    of.rest(freeze);
+    expect(freeze.mock.calls.length > 0, "later it is frozen at once").toBe(end !== "call");
+  }
+  const { of } = life();
+  const freeze = vi.fn();
+  of.rest(freeze);
+  expect(freeze).toHaveBeenCalledOnce();
 });
 
 test.each([
