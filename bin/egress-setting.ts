@@ -1,5 +1,7 @@
 /** What of the network a function may reach, as a person says it: `none`, `internet`, or destinations with commas between. */
 import { z } from "zod";
+import { PRIVATE } from "../config/address-ranges.ts";
+import { whyForbidden } from "../config/egress-permission.ts";
 import { INTERNET, placeOf } from "../subjects/egress.ts";
 import { callApi } from "./api.ts";
 import { Misused } from "./failure.ts";
@@ -14,15 +16,24 @@ egress=198.51.100.0/24:443,203.0.113.7:53/udp, or both. A private network must b
 
 const Answer = z.object({ Allow: z.array(z.string()) });
 
-/** Throws `Misused` at the first word that is no destination. */
+/**
+ * Throws `Misused` at the first word that is no destination, or one that nobody permits anywhere. Which private networks
+ * may be reached is the platform's to say.
+ */
 export function egressFrom(text: string): readonly string[] {
   if (text === NONE) return [];
   const destinations = text.split(",").map((each) => each.trim());
-  const wrong = destinations.find((each) => each !== INTERNET && placeOf(each) === undefined);
-  if (wrong === undefined) return destinations;
-  throw new Misused(
-    `"${wrong}" is no destination: egress is none, internet, or IPv4 addresses such as 203.0.113.7, 198.51.100.0/24:443 or 192.0.2.53:53/udp, separated by commas`,
-  );
+  for (const each of destinations.filter((word) => word !== INTERNET)) {
+    const place = placeOf(each);
+    if (place === undefined) {
+      throw new Misused(
+        `"${each}" is no destination: egress is none, internet, or IPv4 addresses such as 203.0.113.7, 198.51.100.0/24:443 or 192.0.2.53:53/udp, separated by commas`,
+      );
+    }
+    const why = whyForbidden(each, place, PRIVATE);
+    if (why !== undefined) throw new Misused(why);
+  }
+  return destinations;
 }
 
 export const egressText = (allow: readonly string[]): string => (allow.length === 0 ? NONE : allow.join(", "));

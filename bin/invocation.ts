@@ -25,25 +25,28 @@ export interface Invoked {
 }
 
 /** A function may run 15 minutes, after waiting for a sandbox. */
-const LONGEST_MS = 16 * 60 * 1000;
+export const LONGEST_MS = 16 * 60 * 1000;
 /** Lambda's limit of a synchronous request. */
 const MAX_PAYLOAD_BYTES = 6_291_556;
 
 /** A function that fails is an answer, see `receipt.functionError`. Throws `Refused`, `Misused`, `NotRunning`. */
 export async function invokeFunction(session: Session, invocation: Invocation): Promise<Invoked> {
-  const { fn, qualifier, payload, tail } = invocation;
-  if (payload.length > MAX_PAYLOAD_BYTES) {
-    const why = `the payload has ${payload.length} bytes, ${MAX_PAYLOAD_BYTES} are allowed`;
-    throw new Refused("RequestTooLargeException", why);
-  }
-  const said = { subject: subjectOf(fn, qualifier), payload, headers: tail ? { [LOG_TYPE]: "Tail" } : {} };
-  const reply = await session.network.request(said, LONGEST_MS).catch((cause: unknown) => {
+  const reply = await session.network.request(requestOf(invocation), LONGEST_MS).catch((cause: unknown) => {
     if (cause instanceof NoAnswer) throw new NotRunning(`no front end answers (${cause.message})`, { cause });
     throw cause;
   });
   const refused = refusalOf(reply);
   if (refused !== undefined) throw new Refused(refused.name, refused.message, refused.reason);
   return { payload: reply.data, receipt: readReceipt(reply) };
+}
+
+/** Throws `Refused` and `Misused`. */
+export function requestOf({ fn, qualifier, payload, tail }: Invocation) {
+  if (payload.length > MAX_PAYLOAD_BYTES) {
+    const why = `the payload has ${payload.length} bytes, ${MAX_PAYLOAD_BYTES} are allowed`;
+    throw new Refused("RequestTooLargeException", why);
+  }
+  return { subject: subjectOf(fn, qualifier), payload, headers: tail ? { [LOG_TYPE]: "Tail" } : {} };
 }
 
 function subjectOf(fn: string, qualifier: string | undefined): string {

@@ -27,6 +27,11 @@ export const RECEIPT = "Mayfly-Receipt";
 /** The sandbox that ran it: `<worker>/<sandbox> <isolation>`. */
 export const RAN_ON = "Mayfly-Sandbox";
 
+/** On the messages of a streamed response, see response-stream.ts: which of its events it is, its number, and of what type the bytes are. */
+export const EVENT_TYPE = "Mayfly-Event-Type";
+export const SEQUENCE = "Mayfly-Sequence";
+export const CONTENT_TYPE = "Content-Type";
+
 /** When a stored message is published again, and as what: the server's own. Source: NATS ADR-51. */
 export const SCHEDULE = "Nats-Schedule";
 export const SCHEDULE_TARGET = "Nats-Schedule-Target";

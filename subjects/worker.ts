@@ -34,6 +34,8 @@ export const Call = z.object({
   /** As the caller sent it: base64 JSON. */
   clientContext: z.string().exactOptional(),
   tail: z.boolean(),
+  /** The caller is answered as it is produced, see response-stream.ts. */
+  streams: z.literal(true).exactOptional(),
 });
 export type Call = Readonly<z.infer<typeof Call>>;
 

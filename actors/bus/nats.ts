@@ -1,5 +1,13 @@
 /** The network port on NATS. The only code, with streams.ts beside it, that touches the client library. */
-import { type ConnectionOptions, connect, headers, type Msg, type NatsConnection, RequestError } from "nats";
+import {
+  type ConnectionOptions,
+  connect,
+  headers,
+  type Msg,
+  type NatsConnection,
+  RequestError,
+  type RequestManyOptions,
+} from "nats";
 import { refusal } from "../../subjects/errors.ts";
 import { type Message, type Network, NoAnswer, type Said, type Subscription } from "./port.ts";
 import { refusalSaid } from "./replies.ts";
@@ -144,4 +152,26 @@ export function natsNetwork(connection: NatsConnection): Network {
       return connection.flush();
     },
   };
+}
+
+/**
+ * All that is answered to a request, until `timeoutMs` have passed or the reader has enough. Throws `NoAnswer` when nobody
+ * listens.
+ */
+export async function* answersTo(connection: NatsConnection, said: Said, timeoutMs: number): AsyncGenerator<Message> {
+  const { headers: sent } = publishOptions(said);
+  const options = {
+    strategy: "timer",
+    maxWait: timeoutMs,
+    noMux: true,
+    ...(sent === undefined ? {} : { headers: sent }),
+  };
+  try {
+    const answers = await connection.requestMany(said.subject, said.payload, options as Partial<RequestManyOptions>);
+    for await (const answer of answers) yield new NatsMessage(answer);
+  } catch (error) {
+    throw new NoAnswer(`${said.subject}: ${error instanceof Error ? error.message : String(error)}`, {
+      isNobody: true,
+    });
+  }
 }

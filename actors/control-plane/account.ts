@@ -8,6 +8,8 @@ export interface AccountOptions {
   /** Concurrent executions of one account. */
   readonly concurrencyLimit: number;
   readonly region: string;
+  /** Private networks, as a.b.c.d/length, that functions may be let into. None unless said. */
+  readonly permittedNetworks?: readonly string[];
   /** Runtimes that workers have now, those beside Lambda's included. None, unless somebody looks. */
   readonly offered?: () => readonly string[];
 }

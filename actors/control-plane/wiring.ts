@@ -52,7 +52,7 @@ const QUEUE = "control-plane";
 /** A group of its own: members of one group share the messages of all its subjects, and this one hears every operation. */
 const QUEUE_OF_THE_UNKNOWN = "control-plane-unknown";
 
-const CHANGES: Readonly<Record<string, (check: Constraints, caller: Caller) => Wish>> = {
+const CHANGES: Readonly<Record<string, (check: Constraints, caller: Caller, account: AccountOptions) => Wish>> = {
   CreateFunction: readCreateFunction,
   UpdateFunctionCode: readUpdateCode,
   UpdateFunctionConfiguration: readUpdateConfiguration,
@@ -122,7 +122,7 @@ export function commandWiring({ account, ids }: Surroundings): Wiring<typeof fun
         key: (_body, _delivery, { acct, fn }) => functionId(acct, fn),
         toEvent: (body, { address, replyTo, at }) => {
           const { check, caller } = readRequest(address.acct, body, account);
-          const wish = read(check, caller);
+          const wish = read(check, caller, account);
           const revisionIds = { latest: ids(), other: ids() };
           return { ...wish, acct: caller.acct, arn: arnOf(caller, wish.fn), to: replyTo, at, revisionIds };
         },

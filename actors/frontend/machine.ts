@@ -19,7 +19,8 @@
 import { and, assign, emit, setup } from "xstate";
 import { type Refusal, refusal } from "../../subjects/errors.ts";
 import { type FunctionSpec, poolId } from "../../subjects/function.ts";
-import { EXECUTED_VERSION, FUNCTION_ERROR, REQUEST_ID, START } from "../../subjects/headers.ts";
+import { EVENT_TYPE, EXECUTED_VERSION, FUNCTION_ERROR, REQUEST_ID, START } from "../../subjects/headers.ts";
+import { INVOKE_COMPLETE } from "../../subjects/response-stream.ts";
 import type { Finished } from "../../subjects/worker.ts";
 import type { Sandbox } from "./leases/policy.ts";
 import { MAX_REFUSED_ATTEMPTS } from "./policy.ts";
@@ -36,6 +37,8 @@ export interface InvocationInput {
   readonly clientContext: string | undefined;
   readonly tail: boolean;
   readonly dryRun: boolean;
+  /** The caller is answered as the response is produced; whatever else he is told is the end of it. */
+  readonly streams: boolean;
   /** To be stored for later. `id`: two events with the same one are stored once. */
   readonly event?: { readonly id: string | undefined } | undefined;
   /** What is wrong with the request itself. */
@@ -132,6 +135,7 @@ export const invocationMachine = setup({
         [EXECUTED_VERSION]: context.spec?.version ?? "",
         [FUNCTION_ERROR]: "Unhandled",
         [START]: "cold",
+        ...ending(context),
       },
     })),
     refuseAsWrong: emit(({ context }) => refuse(context, context.refused as Refusal)),
@@ -235,9 +239,14 @@ export const invocationMachine = setup({
   },
 });
 
-function refuse({ replyTo, requestId }: InvocationContext, refused: Refusal) {
-  return { type: "refuse" as const, to: replyTo, refusal: refused, headers: { [REQUEST_ID]: requestId } };
+function refuse(invocation: InvocationContext, refused: Refusal) {
+  const { replyTo, requestId } = invocation;
+  const headers = { [REQUEST_ID]: requestId, ...ending(invocation) };
+  return { type: "refuse" as const, to: replyTo, refusal: refused, headers };
 }
+
+const ending = ({ streams }: InvocationContext): Record<string, string> =>
+  streams ? { [EVENT_TYPE]: INVOKE_COMPLETE } : {};
 
 function given(): void {
   throw new Error("this is given by effects.ts");

@@ -1,5 +1,6 @@
 /** What the front end decides about a request before it costs anything. Source: Lambda API reference, Invoke. */
 import { type Refusal, refusal } from "../../subjects/errors.ts";
+import { RESPONSE_STREAM } from "../../subjects/response-stream.ts";
 
 /** Bytes of a synchronous request or response: 6 MiB and 100. */
 export const MAX_PAYLOAD_BYTES = 6_291_556;
@@ -41,11 +42,14 @@ export function checkClientContext(encoded: string): Refusal | undefined {
   }
 }
 
+/** Lambda's, and what is an operation of its own there. */
+const INVOCATION_TYPES: readonly string[] = ["Event", "RequestResponse", "DryRun", RESPONSE_STREAM];
+
 export function checkInvocationType(type: string): Refusal | undefined {
-  if (type === "RequestResponse" || type === "DryRun" || type === "Event") return undefined;
+  if (INVOCATION_TYPES.includes(type)) return undefined;
   return refusal(
     "ValidationException",
-    `1 validation error detected: Value '${type}' at 'invocationType' failed to satisfy constraint: Member must satisfy enum value set: [Event, RequestResponse, DryRun]`,
+    `1 validation error detected: Value '${type}' at 'invocationType' failed to satisfy constraint: Member must satisfy enum value set: [${INVOCATION_TYPES.join(", ")}]`,
   );
 }
 

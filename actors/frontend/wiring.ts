@@ -4,6 +4,7 @@ import type { Refusal } from "../../subjects/errors.ts";
 import * as H from "../../subjects/headers.ts";
 import { Invoke, InvokeQualified } from "../../subjects/invoke.ts";
 import { WorkerLost } from "../../subjects/placement.ts";
+import { RESPONSE_STREAM } from "../../subjects/response-stream.ts";
 import { tokenToQualifier } from "../../subjects/tokens.ts";
 import { type Call, Finished, InvokeSandbox } from "../../subjects/worker.ts";
 import { deterministicId } from "../bus/identity.ts";
@@ -81,6 +82,7 @@ function requestOf({ address, message, replyTo, us }: Delivery, newId: () => str
     clientContext,
     tail: message.header(H.LOG_TYPE) === "Tail",
     dryRun: invocationType === "DryRun",
+    streams: invocationType === RESPONSE_STREAM,
     event: isEvent ? { id: eventId } : undefined,
     refused: wrong(message.data, invocationType, clientContext),
   };
@@ -103,6 +105,7 @@ function eventOf({ address, message, replyTo, us }: Delivery): Request {
     clientContext,
     tail: false,
     dryRun: false,
+    streams: false,
     event: undefined,
     refused: wrong(message.data, "RequestResponse", clientContext),
   };
@@ -119,7 +122,7 @@ const wrong = (payload: Uint8Array, invocationType: string, clientContext: strin
   (clientContext === undefined ? undefined : checkClientContext(clientContext));
 
 function invokeSaid(invocation: InvocationContext, frontendId: string, nowUs: number): Said | undefined {
-  const { sandbox, spec, requestId, replyTo, traceId, clientContext, tail, qualifier } = invocation;
+  const { sandbox, spec, requestId, replyTo, traceId, clientContext, tail, streams, qualifier } = invocation;
   if (sandbox === undefined || spec === undefined) return undefined;
   const call: Call = {
     requestId,
@@ -128,6 +131,7 @@ function invokeSaid(invocation: InvocationContext, frontendId: string, nowUs: nu
     queuedUs: Math.round(nowUs - invocation.arrivedUs),
     tail,
     ...(replyTo === undefined ? {} : { replyTo }),
+    ...(streams ? { streams } : {}),
     ...(traceId === undefined ? {} : { traceId }),
     ...(clientContext === undefined ? {} : { clientContext }),
   };

@@ -6,8 +6,12 @@
  * keeper to say.
  */
 import type { Writable } from "node:stream";
-import { encodeBytecode, encodeHandOver } from "./frames.ts";
+import { encode } from "./frames.ts";
 import { HAND_OVER_MS, handOverAfterMs } from "./policy.ts";
+
+export const encodeBytecode = (kept: Uint8Array): Buffer => encode(0x04, kept);
+
+export const encodeHandOver = (): Buffer => encode(0x05, new Uint8Array());
 
 /** What is kept for one function version on one build of its runtime. Nothing here rejects or throws. */
 export interface KeptBytecode {

@@ -7,17 +7,20 @@
 import { fromCallback } from "xstate";
 import type { FunctionSpec } from "../../subjects/function.ts";
 import type { Call } from "../../subjects/worker.ts";
+import { answerOf } from "./answer.ts";
 import { type BytecodeOfLife, beginWithBytecode } from "./bytecode.ts";
 import type { Booted, Enclosure } from "./drivers/driver.ts";
 import { eventHeader } from "./event-header.ts";
-import { encodeEvent, encodeInit, FrameDecoder, type RuntimeFrame } from "./frames.ts";
+import { encodeEvent, encodeInit, FrameDecoder, type FrameError, type RuntimeFrame } from "./frames.ts";
 import { FunctionLog } from "./function-log.ts";
 import { goneSoon, takeLeave } from "./leave-taking.ts";
 import { type ProcessCommand, type SandboxEvent, type SandboxInput, sandboxMachine } from "./machine.ts";
 import { lines } from "./output-lines.ts";
 import { PeakMemory } from "./peak-memory.ts";
-import { bootError, initError, MAX_RESPONSE_BYTES, responseTooLarge } from "./policy.ts";
+import { bootError } from "./policy.ts";
+import { ResponseStream, unwantedChunk } from "./response-stream.ts";
 import type { RuntimeInit, ShutdownReason } from "./runtime-init.ts";
+import { readToItsEnd, Tap } from "./tap.ts";
 import { enclosureFor, type Furnishing, type SandboxWorld } from "./world.ts";
 
 export const sandboxLogic = (world: SandboxWorld) =>
@@ -65,6 +68,9 @@ class SandboxProcess {
   #booting: Promise<void> = Promise.resolve();
   /** How the function's own process ended, when a host process inside reports it before it ends itself. */
   #ownExit: { code: number | null; signal: string | null } | undefined;
+  #tap: Tap | undefined;
+  /** The response that the running invocation streams. */
+  #stream: ResponseStream | undefined;
   #bootedUs = 0;
   readonly #peak = new PeakMemory();
   #destroyed = false;
@@ -78,9 +84,7 @@ class SandboxProcess {
   constructor(world: SandboxWorld, sandbox: SandboxInput, tell: (event: SandboxEvent) => void) {
     this.#world = world;
     this.#sandbox = sandbox;
-    this.#log = new FunctionLog(world, sandbox, () =>
-      this.#booted === undefined ? [] : [this.#booted.channel, this.#booted.stdout, this.#booted.stderr],
-    );
+    this.#log = new FunctionLog(world, sandbox, () => this.#tap);
     this.#tell = (event) => {
       if (!this.#destroyed) tell(event);
     };
@@ -151,6 +155,7 @@ class SandboxProcess {
   deliver(call: Call, payload: Uint8Array, deadlineAt: number): void {
     this.#bytecode?.busy();
     this.#log.tail.event(call.tail);
+    this.#stream = call.streams ? new ResponseStream(call.requestId, this.#world, this.#tell) : undefined;
     this.#booted?.channel.write(encodeEvent(eventHeader(call, deadlineAt), payload));
   }
 
@@ -160,8 +165,7 @@ class SandboxProcess {
       this.#enclosure?.freeze().catch((error: unknown) => {
         if (!this.#destroyed) this.#world.leftBehind(this.#sandbox, error);
       });
-    if (this.#bytecode === undefined) freeze();
-    else this.#bytecode.rest(freeze);
+    this.#bytecode ? this.#bytecode.rest(freeze) : freeze();
   }
 
   /** Not waited for: an event that is delivered meanwhile is read as soon as somebody can. */
@@ -174,7 +178,7 @@ class SandboxProcess {
     const booted = this.#booted;
     this.#booted = undefined;
     this.#bytecode?.over({ crashed: false });
-    const killed = (this.#lingers && booted ? takeLeave(booted, reason) : booted?.kill()) ?? Promise.resolve();
+    const killed = this.#lingers && booted !== undefined ? takeLeave(booted, reason) : Promise.resolve(booted?.kill());
     this.#turn += 1;
     this.#lastLife = Promise.all([killed, this.#booting]);
     return killed.then(() => this.#tell({ type: "process.gone", us: this.#world.us() }));
@@ -198,33 +202,39 @@ class SandboxProcess {
     this.#booted = booted;
     this.#bytecode = beginWithBytecode(this.#furnishing?.bytecode, kept, booted.channel);
     const decoder = new FrameDecoder();
+    const tap = new Tap([booted.channel, booted.stdout, booted.stderr]);
+    this.#tap = tap;
+    this.#stream = undefined;
     booted.channel.on("data", (chunk: Buffer) => {
       const { frames, error } = decoder.push(chunk);
       for (const frame of frames) {
         if (this.#booted === booted) this.#heard(frame, booted);
         else if (frame.type === "log" && this.#lingers) this.#log.add(frame.text, frame.level);
       }
-      if (error === null) return;
-      this.#log.add(`${error.name}: ${error.message}`, "ERROR");
-      void booted.kill();
+      if (this.#booted === booted) this.#stream?.forward(tap);
+      if (error !== null) this.#unreadable(error, booted);
     });
     booted.channel.on("error", () => {});
     lines(booted.stdout, (line) => this.#log.add(line, "NONE"));
     lines(booted.stderr, (line) => this.#log.add(line, "NONE"));
-    void booted.exited.then((exit) => {
+    void booted.exited.then(async (exit) => {
+      if (this.#stream !== undefined && this.#booted === booted) await readToItsEnd(booted.channel);
       if (this.#booted !== booted) return;
       this.#booted = undefined;
       const { code, signal } = this.#ownExit ?? exit;
       this.#ownExit = undefined;
       this.#bytecode?.over({ crashed: signal !== null });
-      this.#tell({
-        type: "process.exited",
-        exit: { code, signal, outOfMemory: exit.outOfMemory },
-        us: this.#world.us(),
-        usage: this.#usage(),
-      });
+      const how = { exit: { code, signal, outOfMemory: exit.outOfMemory }, us: this.#world.us(), usage: this.#usage() };
+      this.#tell({ type: "process.exited", ...how });
     });
     booted.channel.write(encodeInit(init));
+  }
+
+  #unreadable({ name, message }: FrameError, booted: Booted): void {
+    this.#log.add(`${name}: ${message}`, "ERROR");
+    // What else it says isn't listened to.
+    booted.channel.removeAllListeners("data").resume();
+    void booted.kill();
   }
 
   #heard(frame: RuntimeFrame, booted: Booted): void {
@@ -232,8 +242,7 @@ class SandboxProcess {
     switch (frame.type) {
       case "hostWanted": {
         const begun = this.#begun;
-        const isHosted = this.#furnishing?.init.client !== undefined;
-        if (begun !== undefined && !isHosted) this.#booting = this.#bootWithHost(begun);
+        if (begun && !this.#furnishing?.init.client) this.#booting = this.#bootWithHost(begun);
         return;
       }
       case "ready":
@@ -245,25 +254,15 @@ class SandboxProcess {
       case "settled":
         return this.#tell({ type: "process.settled", us });
       case "initError":
-        return this.#tell({
-          type: "process.initFailed",
-          error: initError(frame.errorType, frame.payload.toString("utf8")),
-          us,
-          usage: this.#usage(),
-        });
-      case "response": {
-        const { requestId, payload } = frame;
+        return this.#tell(answerOf(frame, us, this.#usage()));
+      case "chunk":
+        if (this.#stream?.requestId === frame.requestId) return this.#stream.add(frame);
+        return this.#unreadable(unwantedChunk, booted);
+      case "response":
+      case "error":
         this.#bytecode?.answered();
-        const usage = this.#usage();
-        if (payload.length > MAX_RESPONSE_BYTES) {
-          return this.#tell({ type: "process.failed", requestId, error: responseTooLarge(), us, usage });
-        }
-        return this.#tell({ type: "process.responded", requestId, payload, us, usage });
-      }
-      case "error": {
-        const error = { errorType: frame.errorType, payload: frame.payload.toString("utf8") };
-        return this.#tell({ type: "process.failed", requestId: frame.requestId, error, us, usage: this.#usage() });
-      }
+        this.#endStream(frame.requestId);
+        return this.#tell(answerOf(frame, us, this.#usage()));
       case "log":
         return this.#log.add(frame.text, frame.level);
       case "bytecode":
@@ -276,19 +275,20 @@ class SandboxProcess {
     }
   }
 
+  #endStream(requestId: string): void {
+    if (this.#stream?.requestId !== requestId) return;
+    this.#stream.forward();
+    this.#stream = undefined;
+  }
+
   /** The function's own process has ended, and its extensions are being told by their host. */
   #leftOthersBehind(booted: Booted, exit: { code: number | null; signal: string | null }, us: number): void {
     this.#booted = undefined;
     this.#ownExit = undefined;
     const gone = goneSoon(booted);
     this.#lastLife = gone;
-    this.#tell({
-      type: "process.exited",
-      exit: { ...exit, outOfMemory: false },
-      us,
-      usage: this.#usage(),
-      lingers: true,
-    });
+    const how = { exit: { ...exit, outOfMemory: false }, us, usage: this.#usage() };
+    this.#tell({ type: "process.exited", ...how, lingers: true });
     void gone.then(() => this.#tell({ type: "process.gone", us: this.#world.us() }));
   }
 

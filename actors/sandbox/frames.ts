@@ -18,8 +18,10 @@
  * | 0x16 | `exit`       | host    | JSON `{code, signal}`: how the function's own process ended |
  * | 0x17 | `settled`    | host    | empty: the next event is welcome |
  * | 0x18 | `hostWanted` | runtime | empty: while it initialises, something in it asks for the APIs that only a host serves |
- * | 0x19 | `bytecode`   | runtime | what is worth keeping for later lives of this function version; empty when nothing is |
+ * | 0x19 | `chunk`      | runtime | as `response`: a piece of one whose event has `streams`; more follows |
+ * | 0x1a | `bytecode`   | runtime | what is worth keeping for later lives of this function version; empty when nothing is |
  *
+ * Chunks come before the `response` that ends them with the last of the payload, which may be empty, or before an `error`.
  * An empty content type means `application/json`. An empty request id in a log means that no invocation was running.
  * `response` and `error` end the invocation and say that the next event is welcome. A host that lingers has extensions,
  * which are at work longer than the function: there `settled` is what welcomes the next event.
@@ -55,12 +57,15 @@ export interface EventHeader {
   /** JSON text with `cognitoIdentityId` and `cognitoIdentityPoolId`. */
   readonly cognitoIdentity?: string;
   readonly tenantId?: string;
+  /** The response is wanted as it is produced, in chunks. */
+  readonly streams?: true;
 }
 
 export type RuntimeFrame =
   | { readonly type: "ready"; readonly lingers?: true }
   | { readonly type: "initError"; readonly errorType: string; readonly payload: Buffer }
   | { readonly type: "response"; readonly requestId: string; readonly contentType: string; readonly payload: Buffer }
+  | { readonly type: "chunk"; readonly requestId: string; readonly contentType: string; readonly payload: Buffer }
   | { readonly type: "error"; readonly requestId: string; readonly errorType: string; readonly payload: Buffer }
   | {
       readonly type: "log";
@@ -72,7 +77,6 @@ export type RuntimeFrame =
     }
   | { readonly type: "exit"; readonly code: number | null; readonly signal: string | null }
   | { readonly type: "settled" | "hostWanted" }
-  /** Opaque: only a runtime of the same function version may ever read it. */
   | { readonly type: "bytecode"; readonly payload: Buffer };
 
 /** Why the stream can't be read any further. There is no way to find the next frame after one of these. */
@@ -97,7 +101,8 @@ const typeNames: ReadonlyMap<number, RuntimeFrame["type"]> = new Map([
   [0x16, "exit"],
   [0x17, "settled"],
   [0x18, "hostWanted"],
-  [0x19, "bytecode"],
+  [0x19, "chunk"],
+  [0x1a, "bytecode"],
 ]);
 
 /** The frame that turns a booted runtime into a function. */
@@ -105,13 +110,9 @@ export const encodeInit = (init: RuntimeInit): Buffer => encodeJson(0x01, init);
 
 export const encodeShutdown = (shutdown: Shutdown): Buffer => encodeJson(0x03, shutdown);
 
-export const encodeBytecode = (kept: Uint8Array): Buffer => encode(0x04, kept);
-
-export const encodeHandOver = (): Buffer => encode(0x05, new Uint8Array());
-
 const encodeJson = (type: number, value: object): Buffer => encode(type, Buffer.from(JSON.stringify(value)));
 
-function encode(type: number, body: Uint8Array): Buffer {
+export function encode(type: number, body: Uint8Array): Buffer {
   const frame = Buffer.allocUnsafe(lengthBytes + 1 + body.length);
   frame.writeUInt32BE(1 + body.length, 0);
   frame[lengthBytes] = type;
@@ -196,7 +197,7 @@ export class FrameDecoder {
       const what = type === "settled" ? type : "an answer";
       if (this.#saidInPiece.has(what)) throw new FrameError("unexpected", `${what} without an event`);
       this.#saidInPiece.add(what);
-    } else if (type !== undefined && type !== "log") {
+    } else if (type !== undefined && type !== "log" && type !== "chunk") {
       if (this.#saidOnce.has(type)) throw new FrameError("unexpected", `a second ${type}`);
       this.#saidOnce.add(type);
     }
@@ -235,10 +236,12 @@ function parseFrame(frame: Buffer): RuntimeFrame {
       const [errorType, at] = shortText(frame, 1);
       return { type: "initError", errorType, payload: textual(frame.subarray(at)) };
     }
-    case 0x13: {
+    case 0x13:
+    case 0x19: {
       const [requestId, afterId] = shortText(frame, 1);
       const [contentType, at] = shortText(frame, afterId);
-      return { type: "response", requestId, contentType, payload: frame.subarray(at) };
+      const type = frame[0] === 0x13 ? "response" : "chunk";
+      return { type, requestId, contentType, payload: frame.subarray(at) };
     }
     case 0x14: {
       const [requestId, afterId] = shortText(frame, 1);
@@ -255,7 +258,7 @@ function parseFrame(frame: Buffer): RuntimeFrame {
       if (frame.length > 1) throw new FrameError("malformed", `${type} has no body`);
       return { type };
     }
-    case 0x19:
+    case 0x1a:
       return { type: "bytecode", payload: frame.subarray(1) };
     default:
       throw new FrameError("unknown", `type ${frame[0]}`);

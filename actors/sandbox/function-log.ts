@@ -1,5 +1,4 @@
 /** What a sandbox's processes have to say, on its way to the function's log: filtered, limited, and its end remembered. */
-import type { Readable } from "node:stream";
 import { droppedLines } from "./lines.ts";
 import { LogAllowance } from "./log-allowance.ts";
 import { isKept } from "./log-format.ts";
@@ -7,6 +6,7 @@ import { LogTail } from "./log-tail.ts";
 import type { SandboxInput } from "./machine.ts";
 import { MAX_LINE } from "./output-lines.ts";
 import type { LogLevel } from "./runtime-init.ts";
+import type { Tap } from "./tap.ts";
 import type { SandboxWorld } from "./world.ts";
 
 /** Output that may be on its way at a time: who writes faster waits, as for a pipe that is full. */
@@ -17,16 +17,16 @@ const LINE_BYTES = 128;
 export class FunctionLog {
   readonly #world: SandboxWorld;
   readonly #sandbox: SandboxInput;
-  readonly #sources: () => readonly Readable[];
+  readonly #tap: () => Tap | undefined;
   readonly #allowance = new LogAllowance();
   #loggedBytes = 0;
   readonly tail = new LogTail();
 
-  /** `sources` are where the lines come from. */
-  constructor(world: SandboxWorld, sandbox: SandboxInput, sources: () => readonly Readable[]) {
+  /** `tap` is where the lines come from. */
+  constructor(world: SandboxWorld, sandbox: SandboxInput, tap: () => Tap | undefined) {
     this.#world = world;
     this.#sandbox = sandbox;
-    this.#sources = sources;
+    this.#tap = tap;
   }
 
   /** One message; a very long one becomes several. */
@@ -54,10 +54,8 @@ export class FunctionLog {
   /** Reads nothing from the process until what it wrote has left: a flood costs the function time, not the worker memory. */
   async #wait(): Promise<void> {
     this.#loggedBytes = Number.NEGATIVE_INFINITY;
-    const streams = this.#sources();
-    for (const stream of streams) stream.pause();
-    await this.#world.logged().catch(() => {});
+    const sent = this.#world.sent().catch(() => {});
+    await (this.#tap()?.hold(sent) ?? sent);
     this.#loggedBytes = 0;
-    for (const stream of streams) stream.resume();
   }
 }

@@ -35,7 +35,7 @@ export class Sandboxes {
       logic: sandboxLogic({
         ...world,
         log: (sandbox, line) => component.network.publish(logSaid(sandbox, line)),
-        logged: () => component.network.flush(),
+        sent: () => component.network.flush(),
         leftBehind: ({ sandboxId }, error) =>
           component.log.error({ sandboxId, err: error }, "not all of it is stopped or removed"),
         ending: (gone) => {

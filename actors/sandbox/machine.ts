@@ -15,9 +15,9 @@
  *   dead              gone for good
  * Hears  sandbox.invoke · sandbox.stop — from outside
  *        process.booted · process.ready · process.initFailed · process.responded · process.failed · process.settled
- *        process.exited · process.gone
- * Says   initBegan · initEnded · started · returned (the answer, where it comes earlier than the end) · finished (one per
- *        invocation, in every case) · reported (usable, failed, dead)
+ *        process.streamed · process.exited · process.gone
+ * Says   initBegan · initEnded · started · streamed (a piece of the response) · returned (the answer, where it comes earlier
+ *        than the end) · finished (one per invocation, in every case) · reported (usable, failed, dead)
  * Tells its process  boot · deliver · freeze · thaw · kill (and the end of the machine destroys it)
  *
  * Promise: at most one invocation at a time. Whoever invokes a sandbox that is not idle is told so (`finished`, refused).
@@ -35,6 +35,7 @@ import {
   type SandboxEvent,
   type SandboxInput,
 } from "./sandbox.ts";
+import { hasRoom, isWanted, NOTHING_STREAMED, type ProcessStreamed, pieceHeard, withPiece } from "./streamed.ts";
 
 export type { Job, ProcessCommand, SandboxContext, SandboxEmitted, SandboxEvent, SandboxInput };
 
@@ -56,6 +57,9 @@ const answered = [
   { guard: "isItsOwn", target: "#sandbox.idle.ready", actions: "sayResult" },
 ] as const;
 
+const told = <T extends "returned" | "finished">(type: T, sandbox: SandboxContext, outcome: Outcome) =>
+  ({ type, sandbox, job: sandbox.job as Job, outcome }) as const;
+
 const outcomeNow = ({ returned, job, spec }: SandboxContext, event: { type: string }): Outcome =>
   outcomeOf(event, returned, job?.call.requestId ?? "", spec.timeoutMs);
 
@@ -76,6 +80,8 @@ export const sandboxMachine = setup({
   },
   guards: {
     isItsOwn: ({ context, event }) => "requestId" in event && event.requestId === context.job?.call.requestId,
+    isWantedPiece: ({ context: { job }, event }) => isWanted(job?.call, event),
+    hasRoom: ({ context: { streamed }, event }) => hasRoom(streamed, event),
     isFirst: ({ context }) => context.invocations === 0,
     mayFreeze: ({ context }) => context.limits.freezeMs !== undefined,
     mustLeave: ({ context }) => context.leaving !== "",
@@ -106,6 +112,7 @@ export const sandboxMachine = setup({
         job: { call, startedUs: us, startedAt: at, ...params },
         ...(params.bootsAgain ? { createUs: 0, initUs: 0, initEnd: null } : {}),
         payload,
+        streamed: NOTHING_STREAMED,
         invocations: context.invocations + 1,
         lastUsedUs: us,
       };
@@ -132,19 +139,14 @@ export const sandboxMachine = setup({
     sayInitBegan: emit(({ context }) => ({ type: "initBegan" as const, sandbox: context })),
     sayInitEnded: emit(({ context }) => ({ type: "initEnded" as const, sandbox: context })),
     sayStarted: emit(({ context }) => ({ type: "started" as const, sandbox: context, job: context.job as Job })),
+    countStreamed: assign({ streamed: ({ context, event }) => withPiece(context.streamed, event) }),
+    sayStreamed: emit(({ context, event }) => {
+      const { contentType, payload } = event as ProcessStreamed;
+      return { type: "streamed" as const, sandbox: context, job: context.job as Job, contentType, payload };
+    }),
     rememberReturned: assign({ returned: ({ context, event }) => outcomeNow(context, event) }),
-    sayReturned: emit(({ context }) => ({
-      type: "returned" as const,
-      sandbox: context,
-      job: context.job as Job,
-      outcome: context.returned as Outcome,
-    })),
-    sayResult: emit(({ context, event }) => ({
-      type: "finished" as const,
-      sandbox: context,
-      job: context.job as Job,
-      outcome: outcomeNow(context, event),
-    })),
+    sayReturned: emit(({ context }) => told("returned", context, context.returned as Outcome)),
+    sayResult: emit(({ context, event }) => told("finished", context, outcomeNow(context, event))),
     refuse: emit(({ context, event }, params: { why: string }) => ({
       type: "refused" as const,
       sandbox: context,
@@ -273,7 +275,7 @@ export const sandboxMachine = setup({
         },
         running: {
           entry: ["deliver", "dropPayload"],
-          on: { "process.responded": answered, "process.failed": answered },
+          on: { "process.responded": answered, "process.failed": answered, "process.streamed": pieceHeard },
         },
         settling: {
           on: {

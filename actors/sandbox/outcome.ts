@@ -1,5 +1,7 @@
 /** How an invocation ends, read from what its process did. */
-import { exitError, type ProcessExit, type RuntimeError, timedOut } from "./policy.ts";
+import { MAX_STREAM_BYTES } from "../../subjects/response-stream.ts";
+import { exitError, type ProcessExit, type RuntimeError, responseTooLarge, timedOut } from "./policy.ts";
+import type { ProcessStreamed } from "./streamed.ts";
 
 /** What the process knows at the end of an init or an invocation. `tail` is the last of its log, when the caller asked for it. */
 export interface Usage {
@@ -33,7 +35,7 @@ export type Outcome =
  * told, the event only says when all of it was over.
  */
 export function outcomeOf(
-  event: ProcessEnd | { type: string; us?: number },
+  event: ProcessEnd | ProcessStreamed | { type: string; us?: number },
   returned: Outcome | null,
   requestId: string,
   timeoutMs: number,
@@ -44,14 +46,22 @@ export function outcomeOf(
   return isProcessEnd(event) ? endOf(event, requestId) : { kind: "timeout", error: timedOut(requestId, timeoutMs) };
 }
 
-const isProcessEnd = (event: { type: string }): event is ProcessEnd => event.type.startsWith("process.");
+const isProcessEnd = (event: { type: string }): event is ProcessEnd | ProcessStreamed =>
+  event.type.startsWith("process.");
 
-function endOf(event: ProcessEnd, requestId: string): Outcome {
+function endOf(event: ProcessEnd | ProcessStreamed, requestId: string): Outcome {
   switch (event.type) {
     case "process.responded":
       return { kind: "ok", payload: event.payload, us: event.us, usage: event.usage };
     case "process.failed":
       return { kind: "error", error: event.error, us: event.us, usage: event.usage };
+    case "process.streamed":
+      return {
+        kind: "error",
+        error: responseTooLarge(MAX_STREAM_BYTES),
+        us: event.us,
+        usage: { peakMemoryMiB: 0, tail: undefined },
+      };
     case "process.initFailed":
       return { kind: "error", error: event.error, us: event.us, usage: event.usage };
     case "process.exited":

@@ -61,10 +61,10 @@ export const initError = (errorType: string, payload: string): RuntimeError => (
 /** Bytes of a buffered response. */
 export const MAX_RESPONSE_BYTES = 6_291_556;
 
-export const responseTooLarge = (): RuntimeError => ({
+export const responseTooLarge = (allowedBytes: number): RuntimeError => ({
   errorType: "Function.ResponseSizeTooLarge",
   payload: JSON.stringify({
-    errorMessage: `Response payload size exceeded maximum allowed payload size (${MAX_RESPONSE_BYTES} bytes).`,
+    errorMessage: `Response payload size exceeded maximum allowed payload size (${allowedBytes} bytes).`,
     errorType: "Function.ResponseSizeTooLarge",
   }),
 });

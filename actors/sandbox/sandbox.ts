@@ -4,6 +4,7 @@ import type { Call } from "../../subjects/worker.ts";
 import type { InitEnd, Outcome, ProcessEnd } from "./outcome.ts";
 import type { RuntimeError } from "./policy.ts";
 import type { ShutdownReason } from "./runtime-init.ts";
+import { NOTHING_STREAMED, type ProcessStreamed, type Streamed } from "./streamed.ts";
 
 /** One invocation as the sandbox holds it. `startedUs` is monotonic, `startedAt` epoch ms. */
 export interface Job {
@@ -52,6 +53,8 @@ export interface SandboxContext extends SandboxInput {
   readonly lingers: boolean;
   /** What the caller has been told, while the invocation isn't over yet. */
   readonly returned: Outcome | null;
+  /** What the running invocation's caller has got of a streamed response. */
+  readonly streamed: Streamed;
 }
 
 /** What there is to know of a new one. */
@@ -69,6 +72,7 @@ export const BLANK: Omit<SandboxContext, keyof SandboxInput> = {
   leaving: "",
   lingers: false,
   returned: null,
+  streamed: NOTHING_STREAMED,
 };
 
 export type SandboxEvent =
@@ -76,6 +80,7 @@ export type SandboxEvent =
   | { type: "sandbox.stop"; reason: string }
   | Booted
   | { type: "process.ready"; initUs: number; lingers?: boolean }
+  | ProcessStreamed
   | { type: "process.settled"; us: number }
   | { type: "process.gone"; us: number }
   | ProcessEnd;
@@ -95,6 +100,7 @@ export type SandboxEmitted =
   | { type: "initBegan" | "initEnded"; sandbox: SandboxContext }
   | { type: "started"; sandbox: SandboxContext; job: Job }
   | { type: "returned" | "finished"; sandbox: SandboxContext; job: Job; outcome: Outcome }
+  | { type: "streamed"; sandbox: SandboxContext; job: Job; contentType: string; payload: Uint8Array }
   | { type: "refused"; sandbox: SandboxContext; call: Call; why: string }
   | {
       type: "reported";

@@ -1,6 +1,7 @@
 /** A sandbox's relation to the network: who invokes and stops it, and where its answers, reports and log lines go. */
 import * as H from "../../subjects/headers.ts";
 import { Log } from "../../subjects/logs.ts";
+import { chunks, completion } from "../../subjects/response-stream.ts";
 import { Call, Finished, InvokeSandbox, SandboxReport, StopSandbox } from "../../subjects/worker.ts";
 import type { Message, Said } from "../bus/port.ts";
 import { hear, hearRaw, say, type Wiring } from "../bus/wiring.ts";
@@ -37,6 +38,8 @@ export function sandboxWiring(workerId: string): Wiring<typeof sandboxMachine> {
           reason,
           ...(error === undefined ? {} : { functionError: error.payload }),
         }),
+      streamed: ({ sandbox, job, contentType, payload }) =>
+        chunksSaid(job, payload, sandbox.streamed.messages, contentType),
       returned: ({ sandbox, job, outcome }) => returnedSaid(sandbox, job, outcome),
       finished: ({ sandbox, job, outcome }) => finishedSaid(sandbox, job, outcome),
     },
@@ -94,8 +97,22 @@ function returnedSaid(sandbox: SandboxContext, job: Job, outcome: Outcome): read
   const time = spentOn(sandbox, job, outcome);
   const payload = outcome.kind === "ok" ? outcome.payload : outcome.error.payload;
   const headers = replyHeaders(sandbox, job, outcome, time);
-  return [{ subject: job.call.replyTo, payload, headers, isAnswer: true }];
+  const answer = { subject: job.call.replyTo, headers, isAnswer: true };
+  if (!job.call.streams) return [{ ...answer, payload }];
+  const { messages } = sandbox.streamed;
+  const last = outcome.kind === "ok" ? chunksSaid(job, outcome.payload, messages, "") : [];
+  Object.assign(headers, completion(messages + last.length));
+  return [...last, { ...answer, payload: outcome.kind === "ok" ? "" : payload }];
 }
+
+/** A piece of the response, after so many messages. */
+const chunksSaid = ({ call }: Job, piece: Uint8Array, before: number, contentType: string): readonly Said[] =>
+  call.replyTo === undefined
+    ? []
+    : [...chunks(piece, call.requestId, before, contentType)].map((chunk) => ({
+        ...chunk,
+        subject: call.replyTo as string,
+      }));
 
 function spentOn(sandbox: SandboxContext, job: Job, outcome: Outcome): Spent {
   const tookUs = outcome.kind === "timeout" ? sandbox.spec.timeoutMs * 1000 : outcome.us - job.startedUs;

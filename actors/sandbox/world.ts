@@ -36,8 +36,8 @@ export interface SandboxWorld {
   furnish(spec: FunctionSpec, sandboxId: string, wantsHost: boolean): Promise<Furnishing>;
   /** One line of function output. */
   log(sandbox: SandboxInput, text: string): void;
-  /** Resolves when the lines so far have left this process; rejects when they can't. */
-  logged(): Promise<void>;
+  /** Resolves when all that was said so far has left this process; rejects when it can't. */
+  sent(): Promise<void>;
   /** Something of a sandbox could not be stopped or removed. */
   leftBehind(sandbox: SandboxInput, error: unknown): void;
   /** A sandbox goes; `gone` settles when nothing of it is left. */

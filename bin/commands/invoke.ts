@@ -9,6 +9,7 @@ import { parsedOr } from "../payload.ts";
 import { remark, say, sayJson } from "../print.ts";
 import { receiptText } from "../receipt.ts";
 import { openSession } from "../session.ts";
+import { streamFunction } from "../streamed-invocation.ts";
 
 interface Flags {
   readonly qualifier?: string;
@@ -16,12 +17,14 @@ interface Flags {
   readonly quiet?: true;
   readonly json?: true;
   readonly async?: true;
+  readonly stream?: true;
 }
 
 const HELP = `
 The payload is JSON: given as it is, as @file, or - for stdin. Without one the function gets an empty event.
 With --async it is run later, at least once: errors are retried as \`mayfly config set\` says, and an event that is given up
 is kept: \`mayfly async show <function>\`, \`mayfly dead ls <function>\`.
+With --stream the answer is printed as the function produces it, and may be longer than 6 MB; an error is then on stderr.
 Exit codes: 0 it answered, 1 it failed (its error is on stdout), 2 wrong usage, 3 the platform refused, 4 not running.`;
 
 export const invoke = (program: Command): void =>
@@ -34,12 +37,18 @@ export const invoke = (program: Command): void =>
     .option("-l, --log", "also show what the call wrote to its log (last 4 KiB)")
     .option("-q, --quiet", "no receipt on stderr")
     .option("--async", "only put the event into the function's queue, and print its request id")
+    .option("--stream", "print the answer as it is produced")
     .option("--json", "answer and receipt as one JSON object")
     .addHelpText("after", HELP)
     .action(invokeAction);
 
 async function invokeAction(target: string, given: string | undefined, flags: Flags): Promise<void> {
   const [fn = "", named] = target.split(":");
+  if (flags.stream && (flags.async || flags.json)) {
+    throw new Misused(
+      `--stream prints the answer as it comes: --${flags.async ? "async" : "json"} can't be meant with it`,
+    );
+  }
   const sent = await readPayload(given);
   await using session = await openSession();
   if (flags.async) {
@@ -50,17 +59,23 @@ async function invokeAction(target: string, given: string | undefined, flags: Fl
     return;
   }
   const call = { fn, qualifier: flags.qualifier ?? named, payload: sent, tail: flags.log === true };
-  const { payload, receipt } = await invokeFunction(session, call);
+  const { payload, receipt } = flags.stream
+    ? await streamFunction(session, call, written)
+    : await invokeFunction(session, call);
+  if (flags.stream && payload.length > 0) remark(new TextDecoder().decode(payload));
   if (flags.json) {
     sayJson({ payload: parsedOr(new TextDecoder().decode(payload)), ...receipt });
   } else {
-    process.stdout.write(payload);
-    if (process.stdout.isTTY && payload.at(-1) !== NEWLINE) process.stdout.write("\n");
+    if (!flags.stream) process.stdout.write(payload);
+    if (!flags.stream && process.stdout.isTTY && payload.at(-1) !== NEWLINE) process.stdout.write("\n");
     if (receipt.log !== undefined) remark(receipt.log.trimEnd());
     if (!flags.quiet) remark(receiptText(receipt));
   }
   if (receipt.functionError !== undefined) process.exitCode = EXIT.failed;
 }
+
+const written = (piece: Uint8Array): Promise<void> =>
+  new Promise((resolve, reject) => process.stdout.write(piece, (error) => (error ? reject(error) : resolve())));
 
 const NEWLINE = 10;
 

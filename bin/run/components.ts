@@ -29,9 +29,10 @@ const started = (component: Component): Started => ({ component, stop: () => com
 export const COMPONENTS = {
   "control-plane": async (process) => {
     const component = process.component("control-plane", "functions, versions, aliases, concurrency: the Lambda API");
-    const { accounts, concurrency, region } = process.config;
+    const { accounts, concurrency, region, egress } = process.config;
     const offered = followOffers(component, process.config.heartbeatMs);
-    const options = { accounts, concurrencyLimit: concurrency, region, offered };
+    const { permitted: permittedNetworks } = egress;
+    const options = { accounts, concurrencyLimit: concurrency, region, permittedNetworks, offered };
     await startControlPlane({ component, storage: process.storage, account: options, ids: uuid });
     return started(component);
   },

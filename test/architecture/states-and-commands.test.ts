@@ -101,6 +101,7 @@ const sandbox: Row<typeof sandboxMachine, unknown> = {
     "process.ready": "fact",
     "process.initFailed": "fact",
     "process.responded": "fact",
+    "process.streamed": "fact",
     "process.failed": "fact",
     "process.settled": "fact",
     "process.exited": "fact",

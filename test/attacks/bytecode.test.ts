@@ -15,7 +15,7 @@ const MAX_FILE_BYTES = 6_291_560;
 const FORGE = `
   const { writeSync } = require("node:fs");
   const put = (bytes) => { for (let at = 0; at < bytes.length; ) try { at += writeSync(3, bytes, at); } catch (error) { if (error.code !== "EAGAIN") throw error; } };
-  const piece = (bytes) => { const head = Buffer.alloc(5); head.writeUInt32BE(1 + bytes.length); head[4] = 0x19; return Buffer.concat([head, bytes]); };
+  const piece = (bytes) => { const head = Buffer.alloc(5); head.writeUInt32BE(1 + bytes.length); head[4] = 0x1a; return Buffer.concat([head, bytes]); };
 `;
 /** Words before a large module is loaded: \`given\` says whether V8 gets bytecode for it. */
 const SEE = `

@@ -168,6 +168,13 @@ describe.skipIf(!canIsolate)("a function that forges frames", () => {
     }
   });
 
+  test("pieces of a response that nobody asked for cost the function its process, and reach nobody", async () => {
+    const fn = await forger(`put(frame(0x19, short(mine), short(""), '"piece"')); await later(60_000);`);
+    const { error, reply } = await attacked.invoke(fn);
+    expect(error?.errorType).toBe("Runtime.ExitError");
+    expect(reply.headers?.get("Mayfly-Event-Type")).toBe("");
+  });
+
   test("a flood of frames that mean nothing leaves the neighbour served, and ends with the time-out", async () => {
     const flood = (each: string) => `
       const bytes = Buffer.concat(Array(5000).fill(${each}));
@@ -177,6 +184,7 @@ describe.skipIf(!canIsolate)("a function that forges frames", () => {
     for (const each of [
       "frame(0x11)",
       'response("nobody", "1")',
+      'frame(0x19, short(mine), short(""), "x")',
       'frame(0x15, Buffer.alloc(10, 0), short(""), "x")',
       'frame(0x16, "{\\"code\\":0,\\"signal\\":null}")',
     ]) {

@@ -11,6 +11,9 @@ const at = (sorted: readonly number[], share: number): number =>
 
 const ascending = (numbers: readonly number[]): number[] => [...numbers].sort((a, b) => a - b);
 
+/** Of few numbers, a high percentile is the greatest. */
+export const percentile = (numbers: readonly number[], share: number): number => at(ascending(numbers), share);
+
 export const median = (numbers: readonly number[]): number => at(ascending(numbers), 0.5);
 
 export function figures(timesMs: readonly number[], elapsedMs: number, errors: number): Figures {

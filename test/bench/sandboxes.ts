@@ -1,47 +1,26 @@
 /**
- * Sandboxes without a network around them: `node test/bench/sandboxes.ts [driver] [--quick]`. How long one takes to be made, against
- * a bare start of the same interpreter in turn; how many can be made in a second; a round trip to the runtime inside, hot
- * and out of a freeze; and the memory of one that waits.
+ * Sandboxes without a network around them: `node test/bench/sandboxes.ts [driver…] [--quick]`. Every driver this host has,
+ * one after the other, or those that are named; those it hasn't are named with the reason.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout } from "node:timers/promises";
-import { chooseDriver, type DriverRequest } from "../../actors/sandbox/drivers/choose.ts";
-import type { Booted, Enclosure, EnclosureSpec, SandboxDriver } from "../../actors/sandbox/drivers/driver.ts";
+import { chooseDriver, driverNames } from "../../actors/sandbox/drivers/choose.ts";
+import { type DriverName, IsolationUnavailable } from "../../actors/sandbox/drivers/driver.ts";
 import { hasPrivateMounts, privateMountsIfAllowed } from "../../actors/sandbox/drivers/private-mounts.ts";
-import { encodeEvent, encodeInit } from "../../actors/sandbox/frames.ts";
-import type { RuntimeInit } from "../../actors/sandbox/runtime-init.ts";
-import { resolveRuntime } from "../../actors/sandbox/runtimes/catalogue.ts";
-import { enclosureFor } from "../../actors/sandbox/world.ts";
-import { firstByte } from "./cold.ts";
-import { median, ms, times } from "./figures.ts";
+import { median, ms, percentile } from "./figures.ts";
+import { measure, type SandboxFigures } from "./sandbox-figures.ts";
+import { SUBJECTS, type Subject } from "./sandbox-subjects.ts";
 
 const quick = process.argv.includes("--quick");
-const [request = "auto"] = process.argv.slice(2).filter((word) => !word.startsWith("--"));
-const ROUNDS = quick ? 9 : 31;
-const AT_ONCE = 4;
-const CROWD = quick ? 20 : 100;
-const MEMORY_MIB = 128;
-const MIB = 1024 * 1024;
+const named = process.argv.slice(2).filter((word) => !word.startsWith("--"));
+const unknown = named.find((name) => !driverNames.some((each) => each === name));
+if (unknown !== undefined) throw new Error(`"${unknown}" is no driver: ${driverNames.join(", ")}`);
+/** The default is looked at most closely. */
+const plans = { most: { rounds: 31, crowd: 100 }, some: { rounds: 15, crowd: 40 }, quick: { rounds: 5, crowd: 12 } };
 const say = (text: string) => process.stdout.write(`${text}\n`);
-
-interface Subject {
-  readonly name: string;
-  readonly runtime: string;
-  /** Its interpreter, printing one byte. */
-  readonly bare: readonly string[];
-}
-const SUBJECTS: readonly Subject[] = [
-  { name: "Node", runtime: "nodejs24.x", bare: [process.execPath, "-e", "process.stdout.write('x')"] },
-  { name: "Python", runtime: "python3.11", bare: ["/usr/bin/python3", "-c", "print('x', flush=True)"] },
-];
-const HANDLER: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  Node: { "index.js": "exports.handler = async (event) => event;\n" },
-  Python: { "index.py": "def handler(event, context):\n    return event\n" },
-};
 
 if (!hasPrivateMounts()) {
   const [program = process.execPath, ...before] = await privateMountsIfAllowed();
@@ -51,150 +30,83 @@ if (!hasPrivateMounts()) {
   process.exit((await once(child, "exit"))[0] ?? 1);
 }
 
+const HEAD = [
+  "driver",
+  "runtime",
+  "bare",
+  "made for the call",
+  "from a stem cell",
+  "round trip",
+  "freeze; first answer",
+];
+const rows: string[][] = [[...HEAD, "idle (+ beside)", "made a second"]];
+const notes: string[] = [];
 const folder = await mkdtemp(join(tmpdir(), "mayfly-bench-"));
-const { driver, isolation } = await chooseDriver(request as DriverRequest);
-let made = 0;
+await chmod(folder, 0o755);
 try {
-  for (const subject of SUBJECTS) await bench(subject);
-  if (isolation.lacks.length > 0) say(`\n${isolation.driver} lacks: ${isolation.lacks.join(" ")}`);
+  const codes = new Map<Subject, string>();
+  for (const [index, subject] of SUBJECTS.entries()) codes.set(subject, await written(String(index), subject.code));
+  for (const name of driverNames.filter((each) => named.length === 0 || named.includes(each))) await bench(name, codes);
 } finally {
-  await driver.close();
   await rm(folder, { recursive: true, force: true });
 }
-
-async function bench({ name, runtime, bare }: Subject): Promise<void> {
-  const { command, mounts, overheadMiB } = await resolveRuntime(runtime, { home: folder, memoryMiB: MEMORY_MIB });
-  const code = { from: await written(name), to: "/var/task" };
-  const spec = (placed: boolean): EnclosureSpec => {
-    made += 1;
-    const place = placed ? [...mounts, code] : mounts;
-    const of = enclosureFor(
-      `bench-${made}`,
-      { memoryMiB: MEMORY_MIB, tmpMiB: 512 },
-      { mounts: place, command, overheadMiB },
-    );
-    return placed ? of : { ...of, latePlaces: ["/var/task"] };
-  };
-  const init = () => encodeInit(initOf(runtime));
-  const taken: number[] = [];
-  const [bares, mades, hots, frozens] = [[], [], [], []] as [number[], number[], number[], number[]];
-  for (let round = 0; round < ROUNDS; round++) {
-    bares.push(await firstByte(bare));
-    const stem = isolation.latePlacement ? await waiting(spec(false)) : undefined;
-    const fresh = { began: performance.now(), it: await started(spec(true)) };
-    await answered(fresh.it.booted, init());
-    await answered(fresh.it.booted, event());
-    mades.push(performance.now() - fresh.began);
-    for (let call = 0; call < 20; call++) hots.push(await timed(() => answered(fresh.it.booted, event())));
-    if (isolation.freezes) {
-      await fresh.it.enclosure.freeze();
-      frozens.push(
-        await timed(async () => {
-          const answer = answered(fresh.it.booted, event());
-          await fresh.it.enclosure.thaw();
-          await answer;
-        }),
-      );
-    }
-    await fresh.it.enclosure.destroy();
-    if (stem === undefined) continue;
-    taken.push(
-      await timed(async () => {
-        await stem.enclosure.placeCode([code]);
-        await answered(stem.booted, init());
-        await answered(stem.booted, event());
-      }),
-    );
-    await stem.enclosure.destroy();
-  }
-  const [bareMs, madeMs, hotMs] = [median(bares), median(mades), median(hots)];
-  const label = `${isolation.driver}, ${name}`;
+const widths = HEAD.concat("", "").map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+say(
+  "\nSandboxes by driver. Cold: times the bare start of the interpreter, p50/p99 of each, and ms; of few rounds p99 is the",
+);
+say("slowest. Round trip, freeze and the first answer out of it: p50 (p99) where two are given.");
+for (const row of rows)
   say(
-    `${label}: first answer of one made for it ${times(madeMs / bareMs)} a bare start (${ms(madeMs)}; bare ${ms(bareMs)})`,
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join("  ")
+      .trimEnd(),
   );
-  if (taken.length > 0) {
-    const takenMs = median(taken);
-    say(`${label}: first answer from a stem cell ${times(takenMs / bareMs)} a bare start (${ms(takenMs)})`);
-  }
-  say(`${label}: round trip to the runtime ${ms(hotMs)} hot`);
-  if (frozens.length > 0)
-    say(`${label}: out of a freeze ${times(median(frozens) / hotMs)} that (${ms(median(frozens))})`);
-  await benchCrowd(label, () => spec(true), init);
-}
+for (const note of notes) say(note);
 
-async function benchCrowd(label: string, spec: () => EnclosureSpec, init: () => Buffer): Promise<void> {
-  const crowd: Array<{ enclosure: Enclosure; booted: Booted }> = [];
-  const began = performance.now();
-  const make = async () => {
-    while (crowd.length < CROWD) {
-      const place = crowd.push(await started(spec())) - 1;
-      await answered(crowd[place]?.booted as Booted, init());
+async function bench(name: DriverName, codes: ReadonlyMap<Subject, string>): Promise<void> {
+  const chosen = await chooseDriver(name).catch((error: unknown) => {
+    if (!(error instanceof IsolationUnavailable)) throw error;
+    notes.push(`${name}: skipped, ${error.message}. ${error.remedy}`);
+    return undefined;
+  });
+  if (chosen === undefined) return;
+  const { driver, isolation } = chosen;
+  const size = plans[quick ? "quick" : name === "bubblewrap" ? "most" : "some"];
+  try {
+    for (const [subject, code] of codes) {
+      process.stderr.write(`${name}, ${subject.name}…\n`);
+      const figures = await measure({ driver, isolation, subject, code, home: folder, ...size });
+      rows.push([name, subject.name, ...cells(figures)]);
     }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, make));
-  const seconds = (performance.now() - began) / 1000;
-  const used = await Promise.all(crowd.map(({ enclosure }) => enclosure.stats()));
-  const each = used.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0) / crowd.length / MIB;
-  say(`${label}: ${(crowd.length / seconds).toFixed(1)} made in a second, ${AT_ONCE} at a time`);
-  if (each > 0) say(`${label}: ${each.toFixed(1)} MiB each while idle, ${Math.floor(1024 / each)} in a GiB`);
-  await Promise.all(crowd.map(({ enclosure }) => enclosure.destroy()));
-}
-
-async function started(spec: EnclosureSpec): Promise<{ enclosure: Enclosure; booted: Booted }> {
-  const enclosure = await (driver as SandboxDriver).create(spec);
-  const booted = await enclosure.boot();
-  booted.stdout.resume();
-  booted.stderr.resume();
-  return { enclosure, booted };
-}
-
-/** Booted so long ago that its interpreter is up: it has stopped using the processor. */
-async function waiting(spec: EnclosureSpec): Promise<{ enclosure: Enclosure; booted: Booted }> {
-  const stem = await started(spec);
-  let used = -1;
-  for (;;) {
-    const { memoryBytes } = await stem.enclosure.stats();
-    if (memoryBytes > 0 && memoryBytes === used) return stem;
-    used = memoryBytes;
-    await setTimeout(50);
+    if (isolation.lacks.length > 0) notes.push(`${name} lacks: ${isolation.lacks.join(" ")}`);
+  } finally {
+    await driver.close();
   }
 }
 
-async function written(name: string): Promise<string> {
+function cells({ bare, made, stem, hot, freeze, thawed, perSecond, within, beside }: SandboxFigures): string[] {
+  const cold = (all: readonly number[]) => {
+    if (all.length === 0) return "none";
+    const times = [0.5, 0.99].map((share) => (percentile(all, share) / median(bare)).toFixed(2));
+    return `${times.join("/")} × (${ms(median(all))})`;
+  };
+  const micros = (value: number) => `${(value * 1000).toFixed(0)} µs`;
+  return [
+    ms(median(bare)),
+    cold(made),
+    cold(stem),
+    `${micros(median(hot))} (${micros(percentile(hot, 0.99))})`,
+    freeze.length === 0 ? "none" : `${ms(median(freeze))}; ${ms(median(thawed))}`,
+    `${within === 0 ? "not counted" : `${within.toFixed(1)} MiB`} (+ ${beside.toFixed(1)})`,
+    perSecond.toFixed(1),
+  ];
+}
+
+async function written(name: string, files: Readonly<Record<string, string>>): Promise<string> {
   const place = join(folder, name);
   await mkdir(place);
-  for (const each of [folder, place]) await chmod(each, 0o755);
-  for (const [file, text] of Object.entries(HANDLER[name] ?? {})) await writeFile(join(place, file), text);
+  for (const [file, text] of Object.entries(files)) await writeFile(join(place, file), text, { mode: 0o755 });
+  await chmod(place, 0o755);
   return place;
-}
-
-function initOf(runtime: string): RuntimeInit {
-  return {
-    env: { PATH: "/usr/bin:/bin" },
-    handler: "index.handler",
-    runtime,
-    taskRoot: "/var/task",
-    functionName: "bench",
-    functionVersion: "1",
-    memoryMiB: MEMORY_MIB,
-    logFormat: "Text",
-  };
-}
-
-function event(): Buffer {
-  const header = { requestId: "bench", deadlineMs: Date.now() + 60_000, invokedFunctionArn: "arn:bench" };
-  return encodeEvent(header, Buffer.from("{}"));
-}
-
-/** The next thing it says after `frame`. */
-async function answered({ channel }: Booted, frame: Buffer): Promise<void> {
-  const answer = once(channel, "data");
-  channel.write(frame);
-  await answer;
-}
-
-async function timed(step: () => Promise<unknown>): Promise<number> {
-  const began = performance.now();
-  await step();
-  return performance.now() - began;
 }

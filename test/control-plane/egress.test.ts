@@ -22,7 +22,7 @@ let ask: ReturnType<typeof expecting>;
 
 beforeAll(async () => {
   server = await startTestServer();
-  plane = await runControlPlane(server);
+  plane = await runControlPlane(server, { permittedNetworks: ["10.1.0.0/16"] });
   call = caller(await server.connect("mayfly"));
   ask = expecting(call);
   const ZipFile = (await zipOf({ "index.js": HELLO_JS })).toString("base64");
@@ -70,12 +70,27 @@ describe("a function's egress", () => {
     ["198.51.100.7:90-80", "be internet, or"],
     ["198.51.100.7:65536", "be internet, or"],
     ["198.51.100.7/icmp", "be internet, or"],
-    ["127.0.0.1:4222", "not be in 127.0.0.0/8"],
-    ["169.254.169.254:80", "not be in 169.254.0.0/16"],
-    ["224.0.0.0/8", "not be in 224.0.0.0/4"],
-  ])("can't be %s", async (destination, why) => {
+  ])("can't be %s, which is no destination", async (destination, why) => {
     const { error, body } = await call("PutFunctionEgressConfig", { FunctionName, Allow: [destination] });
     expect([error, JSON.stringify(body)]).toEqual(["ValidationException", expect.stringContaining(why)]);
+  });
+
+  it.each([
+    ["127.0.0.1:4222", "no function may reach 127.0.0.1:4222: it is in 127.0.0.0/8"],
+    ["169.254.169.254:80", "no function may reach 169.254.169.254:80: it is in 169.254.0.0/16"],
+    ["224.0.0.0/8", "no function may reach 224.0.0.0/8: it is in 224.0.0.0/4"],
+    ["192.168.99.9:5432", "192.168.99.9:5432 is in the private network 192.168.0.0/16"],
+    ["10.2.0.1", "10.2.0.1 is in the private network 10.0.0.0/8"],
+    ["10.0.0.0/8", "10.0.0.0/8 is in the private network 10.0.0.0/8"],
+    ["100.64.1.1/udp", "100.64.1.1/udp is in the private network 100.64.0.0/10"],
+  ])("isn't set to %s, which may not be reached, and stays what it was", async (destination, why) => {
+    await put(["198.51.100.7"]);
+    const Allow = ["internet", "10.1.2.3", destination];
+    const { error, body } = await call("PutFunctionEgressConfig", { FunctionName, Allow });
+    expect([error, body.message]).toEqual(["InvalidParameterValueException", expect.stringContaining(why)]);
+    expect(body.message).not.toContain("10.1.2.3");
+    expect(await ask("GetFunctionEgressConfig", { FunctionName })).toEqual({ Allow: ["198.51.100.7"] });
+    await put([]);
   });
 
   it("is the function's, not a version's, and must be said", async () => {

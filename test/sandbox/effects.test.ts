@@ -46,7 +46,7 @@ function sandboxOf(
       release,
     }),
     log: () => {},
-    logged: async () => {},
+    sent: async () => {},
     leftBehind: () => {},
     us: () => 0,
   });

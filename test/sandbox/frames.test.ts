@@ -22,6 +22,7 @@ const anyFrame: fc.Arbitrary<RuntimeFrame> = fc.oneof(
   fc.constant({ type: "hostWanted" as const }),
   fc.record({ type: fc.constant("initError" as const), errorType: shortText, payload: text }),
   fc.record({ type: fc.constant("response" as const), requestId: shortText, contentType: shortText, payload }),
+  fc.record({ type: fc.constant("chunk" as const), requestId: shortText, contentType: shortText, payload }),
   fc.record({ type: fc.constant("error" as const), requestId: shortText, errorType: shortText, payload: text }),
   fc.record({
     type: fc.constant("log" as const),
@@ -37,12 +38,12 @@ const anyFrame: fc.Arbitrary<RuntimeFrame> = fc.oneof(
   }),
 );
 
-/** What a runtime may say between two events: logs, and the rest once, in whatever order. */
+/** What a runtime may say between two events: logs and chunks, and the rest once, in whatever order. */
 const turnOf = ({ type }: RuntimeFrame) => (type === "response" || type === "error" ? "answer" : type);
 const conversation = (maxLength: number) =>
   fc.uniqueArray(anyFrame, {
     maxLength,
-    comparator: (one, other) => one.type !== "log" && turnOf(one) === turnOf(other),
+    comparator: (one, other) => one.type !== "log" && one.type !== "chunk" && turnOf(one) === turnOf(other),
   });
 
 /** Cuts bytes at the given places and pushes the pieces. */

@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { SandboxEvent } from "../../actors/sandbox/machine.ts";
+import { MAX_STREAM_BYTES } from "../../subjects/response-stream.ts";
 import { call, givenSandbox } from "../support/machines.ts";
 
 const usage = { peakMemoryMiB: 1, tail: undefined };
@@ -34,6 +35,18 @@ const happening = fc.oneof(
     ),
   },
   {
+    weight: 3,
+    arbitrary: fc.tuple(requestId, fc.constantFrom(10, MAX_STREAM_BYTES + 1)).map(
+      ([id, length]): SandboxEvent => ({
+        type: "process.streamed",
+        requestId: id,
+        contentType: "",
+        payload: { length } as Uint8Array,
+        us: 1,
+      }),
+    ),
+  },
+  {
     weight: 2,
     arbitrary: requestId.map((id): SandboxEvent => ({ type: "process.failed", requestId: id, error, us: 1, usage })),
   },
@@ -61,7 +74,7 @@ test("it runs one invocation at a time, and each is answered exactly once", () =
         else
           sandbox.when({
             type: "sandbox.invoke",
-            call: call(`q${invoked++}`),
+            call: { ...call(`q${invoked}`), ...(invoked++ % 2 === 0 ? { streams: true as const } : {}) },
             payload: new Uint8Array(),
             us: 1,
             at: 1,
@@ -80,6 +93,10 @@ test("it runs one invocation at a time, and each is answered exactly once", () =
         if (said.type === "started") {
           expect(running).toBeUndefined();
           running = requestId;
+          continue;
+        }
+        if (said.type === "streamed") {
+          expect([said.job.call.streams, requestId]).toEqual([true, running]);
           continue;
         }
         if (said.type === "finished") {

@@ -9,6 +9,8 @@ export function encodeRuntimeFrame(frame: RuntimeFrame): Buffer {
       return rawFrame(0x12, short(frame.errorType), frame.payload);
     case "response":
       return rawFrame(0x13, short(frame.requestId), short(frame.contentType), frame.payload);
+    case "chunk":
+      return rawFrame(0x19, short(frame.requestId), short(frame.contentType), frame.payload);
     case "error":
       return rawFrame(0x14, short(frame.requestId), short(frame.errorType), frame.payload);
     case "log": {
@@ -24,7 +26,7 @@ export function encodeRuntimeFrame(frame: RuntimeFrame): Buffer {
     case "hostWanted":
       return rawFrame(0x18);
     case "bytecode":
-      return rawFrame(0x19, frame.payload);
+      return rawFrame(0x1a, frame.payload);
   }
 }
 

@@ -7,7 +7,7 @@ import { connect, createServer } from "node:net";
 
 export type BaitOrder =
   | { readonly listen: { readonly addresses: readonly string[]; readonly ports: readonly number[] } }
-  /** Answers every question for an address, at `address` port 53, with `answer`. */
+  /** Answers every question for an address, at `address` port 53: with `answer`, or for `10-1-2-3.…` with 10.1.2.3. */
   | { readonly nameServer: { readonly address: string; readonly answer: string } }
   /** Leads from a path in the file system to a port of this namespace. */
   | { readonly door: { readonly path: string; readonly port: number } };
@@ -47,13 +47,14 @@ async function nameServer(address: string, answer: string): Promise<void> {
     head.writeUInt16BE(0x8180, 2);
     head.writeUInt16BE(isForIPv4 ? 1 : 0, 6);
     head.writeUInt32BE(0, 8);
-    const record = Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, ...answer.split(".").map(Number)]);
-    tell({
-      caught: `name ${question
-        .subarray(13, end - 5)
-        .toString("latin1")
-        .replace(/[^\w-]/g, ".")}`,
-    });
+    const name = question
+      .subarray(13, end - 5)
+      .toString("latin1")
+      .replace(/[^\w-]/g, ".");
+    tell({ caught: `name ${name}` });
+    const [own] = /^\d+(-\d+){3}(?=\.)/.exec(name) ?? [];
+    const address = (own?.replaceAll("-", ".") ?? answer).split(".").map(Number);
+    const record = Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, ...address]);
     const reply = Buffer.concat([head, question.subarray(12, end), ...(isForIPv4 ? [record] : [])]);
     socket.send(reply, from.port, from.address);
   });

@@ -28,6 +28,7 @@ export async function runControlPlane(
     concurrencyLimit = ACCOUNT.concurrencyLimit,
     changed = (storage: Storage): Storage => storage,
     patienceMs = 5000,
+    permittedNetworks = [] as readonly string[],
   } = {},
 ): Promise<RunningControlPlane> {
   const connection = await server.connect();
@@ -44,7 +45,7 @@ export async function runControlPlane(
   await startControlPlane({
     component,
     storage,
-    account: { ...ACCOUNT, concurrencyLimit },
+    account: { ...ACCOUNT, concurrencyLimit, permittedNetworks },
     ids: randomUUID,
     patienceMs,
   });

@@ -147,6 +147,7 @@ export const givenInvocation = (change: Partial<InvocationInput> = {}) =>
       clientContext: undefined,
       tail: false,
       dryRun: false,
+      streams: false,
       refused: undefined,
       spec: spec(),
       limits: INVOCATION_LIMITS,

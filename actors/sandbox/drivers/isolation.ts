@@ -96,7 +96,7 @@ export function isolationOf(
 }
 
 function lacksOf(
-  { cgroups, uids, tmps }: Premises,
+  { cgroups, limitsRemedy, uids, tmps }: Premises,
   {
     latePlacement,
     unlessPlaced = "No sandbox is booted before it is needed. Start the worker in a mount namespace of its own.",
@@ -106,7 +106,7 @@ function lacksOf(
   return [
     ...(names
       ? [
-          `No limit on ${names}: control groups can't be made here. Run the worker as root, or in a scope of its own: systemd-run --user --scope -p Delegate=yes …`,
+          `No limit on ${names}: ${cgroups.backEnd === "none" ? "control groups can't be made here" : "the control groups here don't have it"}. ${limitsRemedy}`,
         ]
       : []),
     ...(cgroups.freezes

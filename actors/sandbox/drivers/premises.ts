@@ -7,10 +7,12 @@ import { chmod, mkdir, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Cgroups } from "./cgroups/cgroup.ts";
+import { delegationRemedy } from "./cgroups/delegation.ts";
 import { removeGroup } from "./cgroups/files.ts";
 import { hierarchies, openCgroups } from "./cgroups/find.ts";
 import { closeInheritable } from "./descriptors.ts";
 import { IsolationUnavailable } from "./driver.ts";
+import type { EgressOptions } from "./egress/network.ts";
 import { type HostFacts, lookAround } from "./host-facts.ts";
 import { newInstanceName } from "./instance.ts";
 import { LatePlaces } from "./late-places.ts";
@@ -34,6 +36,8 @@ export interface PremisesOptions {
   readonly usualTmpMiB?: number;
   /** How many /tmp's of that size are kept ready; 4 unless said otherwise. */
   readonly readyTmps?: number;
+  /** Of the sandboxes that are to have a network. */
+  readonly egress?: EgressOptions;
 }
 
 export interface Premises {
@@ -43,6 +47,8 @@ export interface Premises {
   readonly architecture: Architecture;
   readonly host: HostFacts;
   readonly cgroups: Cgroups;
+  /** How to get the limits that `cgroups` lacks. */
+  readonly limitsRemedy: string;
   /** Where a program that makes groups of its own makes them: the instance's folder at the top of each hierarchy. */
   readonly tops: readonly string[];
   /** Undefined where the worker can't become other users. */
@@ -89,6 +95,7 @@ export async function openPremises(
   const folder = join(home, name);
   const [mountinfo, membership] = await Promise.all([readOwn("mountinfo"), readOwn("cgroup")]);
   const cgroups = await openCgroups(name, mountinfo, membership);
+  const limitsRemedy = await delegationRemedy(hierarchies(mountinfo, membership), userOnHost() ?? 0);
   const tops = programMakesGroups ? hierarchies(mountinfo, membership).map(({ top }) => join(top, name)) : [];
   const groups = [...new Set([...cgroups.folders, ...tops])];
   const watchdog = setWatchdog({ name, folder, cgroups: groups });
@@ -124,7 +131,7 @@ export async function openPremises(
     }
     places = hasPrivateMounts() ? await LatePlaces.open(join(folder, "late")).catch(() => undefined) : undefined;
     const staging = tmps && new Staging(join(folder, "views"));
-    return { name, folder, architecture, host, cgroups, tops, uids, tmps, staging, places, close };
+    return { name, folder, architecture, host, cgroups, limitsRemedy, tops, uids, tmps, staging, places, close };
   } catch (error) {
     await close();
     throw error;

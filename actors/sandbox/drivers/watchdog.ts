@@ -27,6 +27,8 @@ export interface Estate {
  * end it looks thrice, some time apart: a process that was just being started has its command line a moment later.
  */
 const script = `
+# Whoever ends a service signals each of its processes; this one ends when the worker has.
+trap '' TERM INT HUP
 silences=3
 while read -r word; do [ "$word" = done ] && silences=1; done
 tries=0

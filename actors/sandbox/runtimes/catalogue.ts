@@ -18,10 +18,11 @@ import {
   type RuntimeArch,
 } from "./node-interpreter.ts";
 import { MANIFEST, readRuntimePackage } from "./package.ts";
+import { compiledFor } from "./python-bytecode.ts";
 import { findPython } from "./python-interpreter.ts";
 
 export interface RuntimeOptions {
-  /** Mayfly's folder on this host; installed runtimes lie in its `runtimes/`. */
+  /** Mayfly's folder on this host; installed runtimes lie in its `runtimes/`, what was compiled of ours in `bytecode/`. */
   readonly home: string;
   /** Default: the host's. */
   readonly arch?: RuntimeArch;
@@ -86,7 +87,7 @@ const here = import.meta.dirname;
  * `RuntimePackageUnfit` for one that was added and is broken.
  */
 export async function resolveRuntime(runtime: string, options: RuntimeOptions): Promise<ResolvedRuntime> {
-  const found = await find(runtime, options);
+  const found = await find(runtime, { ...options, isWanted: true });
   if (!found) throw new RuntimeNotInstalled(runtime, await remedyFor(runtime, options));
   return found;
 }
@@ -133,7 +134,10 @@ export function installedFolder(home: string, runtime: string): string {
   return join(home, "runtimes", runtime);
 }
 
-async function find(runtime: string, options: RuntimeOptions): Promise<ResolvedRuntime | null> {
+/** `isWanted`: not only to be told of. */
+type Search = RuntimeOptions & { readonly isWanted?: true };
+
+async function find(runtime: string, options: Search): Promise<ResolvedRuntime | null> {
   if (nodeMajor(runtime) !== null) return findNodeRuntime(runtime, options);
   if (pythonRuntimes.some((known) => known === runtime)) return findPythonRuntime(runtime, options);
   if (customRuntimes.some((known) => known === runtime)) return findCustom(options);
@@ -235,10 +239,12 @@ async function findAdded(runtime: string, options: RuntimeOptions): Promise<Reso
   };
 }
 
-async function findPythonRuntime(runtime: string, options: RuntimeOptions): Promise<ResolvedRuntime | null> {
+async function findPythonRuntime(runtime: string, options: Search): Promise<ResolvedRuntime | null> {
   const python = await findPython(runtime, join(installedFolder(options.home, runtime), "bin"));
   if (!python) return null;
-  const runtimeDir = join(here, "python");
+  const source = join(here, "python");
+  const places = { folder: join(options.home, "bytecode"), seenAt: "/var/runtime" };
+  const runtimeDir = options.isWanted ? await compiledFor(python, source, places) : source;
   const isSystems = python.prefix === "/usr";
   const interpreter = isSystems ? python.path : `/var/lang/bin/${runtime}`;
   const bootstrap = "/var/runtime/bootstrap.py";

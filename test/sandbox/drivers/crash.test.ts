@@ -40,12 +40,26 @@ describe.skipIf(!canIsolate).each(usualSituations)("when a worker that is $title
   });
 });
 
+describe.skipIf(!canIsolate)("the watchdog of a worker", () => {
+  test("stays until the worker has ended, whoever asks all processes of its service to end", async () => {
+    const worker = await Hosted.start({ title: "", driver: "bubblewrap", privateMounts: false });
+    try {
+      await worker.ask("start", enclosure(stubborn));
+      for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) await worker.signalWatchdog(signal);
+      await worker.killHard();
+      await expect.poll(() => worker.traces(), soon).toEqual(noTraces);
+    } finally {
+      await worker.end();
+    }
+  });
+});
+
 describe.skipIf(!canIsolate)("what a worker that died together with its watchdog left", () => {
   test("is reaped when the next one starts", async () => {
     const worker = await Hosted.start({ title: "", driver: "bubblewrap", privateMounts: false });
     try {
       await worker.ask("start", enclosure(stubborn));
-      await worker.killWatchdog();
+      await worker.signalWatchdog("SIGKILL");
       await worker.killHard();
       await expect.poll(() => worker.traces().folders, soon).toBe(1);
       const next = new BubblewrapDriver({ home: worker.home });

@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { DriverName } from "../../../actors/sandbox/drivers/driver.ts";
 import {
   HOST,
   METADATA,
@@ -14,7 +15,7 @@ import {
   type Surroundings,
 } from "../../support/surroundings.ts";
 import { canIsolate, enclosure, Hosted, noTraces } from "./hosted.ts";
-import { answered, knock, networkless, staying } from "./networked.ts";
+import { answered, knock, networking, networkless, staying } from "./networked.ts";
 
 const soon = { timeout: 10_000, interval: 20 };
 const [PORT] = PORTS;
@@ -26,10 +27,15 @@ describe.skipIf(!canIsolate || networkless !== undefined)("a worker whose sandbo
   });
   afterAll(() => around?.[Symbol.asyncDispose]());
 
-  const situation = () => ({ title: "", driver: "bubblewrap" as const, privateMounts: true, enter: around.enter });
+  const situation = (driver: DriverName = "bubblewrap") => ({
+    title: "",
+    driver,
+    privateMounts: true,
+    enter: around.enter,
+  });
 
-  test("leaves nothing of them when it dies by SIGKILL", async () => {
-    const worker = await Hosted.start(situation());
+  test.each(networking)("leaves nothing of them when it dies by SIGKILL, with %s", async (driver) => {
+    const worker = await Hosted.start(situation(driver));
     try {
       await Promise.all([1, 2, 3].map(() => worker.ask("start", staying())));
       expect(around.run("nft", "list", "tables")).toContain("mayfly-");
@@ -42,14 +48,14 @@ describe.skipIf(!canIsolate || networkless !== undefined)("a worker whose sandbo
     }
   });
 
-  test("leaves them to the next one when its watchdog died too", async () => {
-    const worker = await Hosted.start(situation());
+  test.each(networking)("leaves them to the next one when its watchdog died too, with %s", async (driver) => {
+    const worker = await Hosted.start(situation(driver));
     try {
       await worker.ask("start", staying());
-      await worker.killWatchdog();
+      await worker.signalWatchdog("SIGKILL");
       await worker.killHard();
       expect(around.run("nft", "list", "tables")).toContain("mayfly-");
-      const next = await Hosted.start({ ...situation(), home: worker.home });
+      const next = await Hosted.start({ ...situation(driver), home: worker.home });
       await next.end();
       expect(around.run("nft", "list", "ruleset")).toBe("");
       expect(worker.traces()).toEqual(noTraces);
@@ -85,40 +91,49 @@ describe.skipIf(!canIsolate || networkless !== undefined)("a worker whose sandbo
     return ["sh", "-c", `${device} && ${more} && exec "$@"`, folder];
   };
 
-  test("has them too as an ordinary user in private mounts, where he may open the tun device", async () => {
-    const folder = await mkdtemp(join(tmpdir(), "mayfly-tun-"));
-    const enter = [...around.enter, ...openTun(folder)];
-    const worker = await Hosted.start({ ...situation(), uid: 20001, enter });
-    try {
-      const { egress, lacks } = await worker.isolation;
-      expect([egress, lacks.filter((each) => /network/.test(each))]).toEqual(["slirp4netns", []]);
-      const doors = [PUBLIC, ...HOST, ...PRIVATE, ...METADATA].map((host) => `tcp ${host} ${PORT}`);
-      const [life] = await worker.ask("run", enclosure(knock(doors), { egress: ["internet"] }), 1, "");
-      expect(answered(life?.stdout ?? "")).toEqual([`tcp ${PUBLIC} ${PORT}`]);
-      await worker.ask("start", staying());
-      await worker.killHard();
-      await expect.poll(() => worker.traces(), soon).toEqual(noTraces);
-    } finally {
-      await worker.end();
-      await rm(folder, { recursive: true, force: true });
-    }
-  });
+  /** runc makes no sandboxes for them. */
+  const forOrdinaryUsers = networking.filter((driver) => driver !== "oci:runc");
 
-  test("begins no life whose rules can't be set, and leaves nothing of its network", async () => {
-    const folder = await mkdtemp(join(tmpdir(), "mayfly-tun-"));
-    const nft = `printf '#!/bin/sh\\necho no rules today >&2; exit 1' >"$0/nft" && chmod 755 "$0/nft"`;
-    const useIt = `${nft} && mount --bind "$0/nft" "$(command -v nft)"`;
-    const enter = [...around.enter, ...openTun(folder, useIt)];
-    const worker = await Hosted.start({ ...situation(), uid: 20001, enter });
-    try {
-      const refused = { name: "EgressUnavailable", message: expect.stringContaining("no rules today") };
-      await expect(worker.ask("run", staying(), 1, "")).rejects.toMatchObject(refused);
-      expect(worker.traces().processes).toBe(0);
-    } finally {
-      await worker.end();
-      await rm(folder, { recursive: true, force: true });
-    }
-  });
+  test.each(forOrdinaryUsers)(
+    "has them too as an ordinary user who may open the tun device, with %s",
+    async (driver) => {
+      const folder = await mkdtemp(join(tmpdir(), "mayfly-tun-"));
+      const enter = [...around.enter, ...openTun(folder)];
+      const worker = await Hosted.start({ ...situation(driver), uid: 20001, enter });
+      try {
+        const { egress, lacks } = await worker.isolation;
+        expect([egress, lacks.filter((each) => /network/.test(each))]).toEqual(["slirp4netns", []]);
+        const doors = [PUBLIC, ...HOST, ...PRIVATE, ...METADATA].map((host) => `tcp ${host} ${PORT}`);
+        const [life] = await worker.ask("run", enclosure(knock(doors), { egress: ["internet"] }), 1, "");
+        expect(answered(life?.stdout ?? "")).toEqual([`tcp ${PUBLIC} ${PORT}`]);
+        await worker.ask("start", staying());
+        await worker.killHard();
+        await expect.poll(() => worker.traces(), soon).toEqual(noTraces);
+      } finally {
+        await worker.end();
+        await rm(folder, { recursive: true, force: true });
+      }
+    },
+  );
+
+  test.each(forOrdinaryUsers)(
+    "begins no life whose rules can't be set, and leaves nothing of it, with %s",
+    async (driver) => {
+      const folder = await mkdtemp(join(tmpdir(), "mayfly-tun-"));
+      const nft = `printf '#!/bin/sh\\necho no rules today >&2; exit 1' >"$0/nft" && chmod 755 "$0/nft"`;
+      const useIt = `${nft} && mount --bind "$0/nft" "$(command -v nft)"`;
+      const enter = [...around.enter, ...openTun(folder, useIt)];
+      const worker = await Hosted.start({ ...situation(driver), uid: 20001, enter });
+      try {
+        const refused = { name: "EgressUnavailable", message: expect.stringContaining("no rules today") };
+        await expect(worker.ask("run", staying(), 1, "")).rejects.toMatchObject(refused);
+        expect(worker.traces().processes).toBe(0);
+      } finally {
+        await worker.end();
+        await rm(folder, { recursive: true, force: true });
+      }
+    },
+  );
 
   test("has none as an ordinary user without, and says so", async () => {
     const worker = await Hosted.start({ ...situation(), privateMounts: false, uid: 20001 });

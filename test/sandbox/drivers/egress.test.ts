@@ -12,22 +12,26 @@ import {
   PUBLIC_IPV6,
   type Surroundings,
 } from "../../support/surroundings.ts";
-import { canIsolate, enclosure, Hosted, node, noTraces } from "./hosted.ts";
-import { answered, at, knock, networkless, staying } from "./networked.ts";
+import { enclosure, Hosted, node, noTraces } from "./hosted.ts";
+import { answered, at, knock, networking, networkless, staying } from "./networked.ts";
 
 const soon = { timeout: 10_000, interval: 20 };
 const [PORT, OTHER] = PORTS;
 
-describe.skipIf(!canIsolate || networkless !== undefined)(
-  `a sandbox that is to have a network (${networkless ?? "here"})`,
-  () => {
-    let around: Surroundings;
+let around: Surroundings;
+beforeAll(async () => {
+  if (networkless === undefined) around = await makeSurroundings();
+});
+afterAll(() => around?.[Symbol.asyncDispose]());
+
+describe.skipIf(networkless !== undefined).each(networking)(
+  `a sandbox by %s that is to have a network (${networkless ?? "here"})`,
+  (driver) => {
     let worker: Hosted;
     beforeAll(async () => {
-      around = await makeSurroundings();
       worker = await Hosted.start({
         title: "",
-        driver: "bubblewrap",
+        driver,
         privateMounts: true,
         enter: around.enter,
         egress: { permitted: ["10.66.0.0/16", "203.0.113.0/24"], platform: ["203.0.113.1"] },
@@ -36,7 +40,6 @@ describe.skipIf(!canIsolate || networkless !== undefined)(
     afterAll(async () => {
       await worker?.end();
       const left = around?.run("nft", "list", "ruleset");
-      await around?.[Symbol.asyncDispose]();
       expect([left, worker?.traces()]).toEqual(["", noTraces]);
     });
 

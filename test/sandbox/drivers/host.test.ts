@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -8,7 +8,7 @@ import { chooseDriver } from "../../../actors/sandbox/drivers/choose.ts";
 import { examineHost } from "../../../actors/sandbox/drivers/doctor.ts";
 import { isLeftover, newInstanceName } from "../../../actors/sandbox/drivers/instance.ts";
 import { claimUids, covers } from "../../../actors/sandbox/drivers/uids.ts";
-import { canIsolate, enclosure } from "./hosted.ts";
+import { canIsolate, enclosure, Hosted, isolating } from "./hosted.ts";
 
 let home: string;
 beforeEach(async () => {
@@ -130,6 +130,24 @@ describe.skipIf(!canIsolate)("a driver", () => {
       }
     } finally {
       await driver.close();
+    }
+  });
+});
+
+/** gVisor of before 2023 drops such flags from the root it is given. */
+const keepFlags = isolating.filter((driver) => driver !== "oci:runsc");
+
+describe.skipIf(process.geteuid?.() !== 0).each(keepFlags)("%s", (driver) => {
+  test("makes sandboxes also where its things lie on a mount with noexec, as /run does under systemd", async () => {
+    const onNoexec = 'mount -t tmpfs -o nosuid,nodev,noexec,mode=711 tmp "$0" && exec "$@"';
+    const enter = ["unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", onNoexec, home];
+    const worker = await Hosted.start({ title: "", driver, privateMounts: true, enter, home });
+    try {
+      const [life] = await worker.ask("run", enclosure(["/bin/sh", "-c", "exit 3"]), 1, "");
+      expect(life?.exit).toMatchObject({ code: 3, started: true });
+    } finally {
+      await worker.end();
+      await mkdir(home, { recursive: true });
     }
   });
 });

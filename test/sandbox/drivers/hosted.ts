@@ -157,10 +157,10 @@ export class Hosted {
   }
 
   /** The worker's child that isn't a sandbox: a shell with the instance's name in its environment. */
-  async killWatchdog(): Promise<void> {
+  async signalWatchdog(signal: NodeJS.Signals): Promise<void> {
     const children = readQuietly(`/proc/${this.pid}/task/${this.pid}/children`).trim().split(" ");
     const watchdog = children.find((pid) => readQuietly(`/proc/${pid}/environ`).includes("CGROUPS="));
-    process.kill(Number(watchdog), "SIGKILL");
+    process.kill(Number(watchdog), signal);
   }
 
   /** Ends the worker and everything of it, however the test went. */

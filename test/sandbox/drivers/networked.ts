@@ -1,8 +1,8 @@
 /** Sandboxes with a network, for tests: whether there can be any here, and how they find out what they reach. */
-import type { EnclosureSpec } from "../../../actors/sandbox/drivers/driver.ts";
+import type { DriverName, EnclosureSpec } from "../../../actors/sandbox/drivers/driver.ts";
 import { findSlirpTools } from "../../../actors/sandbox/drivers/egress/host.ts";
 import { noSurroundings, PORTS } from "../../support/surroundings.ts";
-import { enclosure, node } from "./hosted.ts";
+import { enclosure, isolating, node } from "./hosted.ts";
 
 /** Why there can be none; undefined where there can. */
 export const networkless: string | undefined =
@@ -11,6 +11,10 @@ export const networkless: string | undefined =
     () => undefined,
     (error: Error) => error.message,
   ));
+
+/** The drivers whose sandboxes must then have one: all that isolate, but gVisor, which has a network stack of its own. */
+export const networking: readonly DriverName[] =
+  networkless === undefined ? isolating.filter((driver) => driver !== "oci:runsc") : [];
 
 /** One that says it is ready and stays. */
 export const staying = (): EnclosureSpec =>

@@ -56,6 +56,14 @@ export class Api implements AsyncDisposable {
     await once(socket.resume(), "close");
   }
 
+  /** Begins a streamed answer; the test writes it. */
+  streamed(id: string, headers: Record<string, string> = {}) {
+    const [host, port] = this.#address.split(":");
+    const path = `/2018-06-01/runtime/invocation/${id}/response`;
+    const mode = { "lambda-runtime-function-response-mode": "streaming", "transfer-encoding": "chunked" };
+    return request({ host, port, method: "POST", path, headers: { ...mode, ...headers }, agent: this.#agent });
+  }
+
   async #call(method: string, path: string, { body, headers = {}, trailers }: Call): Promise<Answer> {
     const [host, port] = this.#address.split(":");
     const sent = request({ host, port, method, path, headers, agent: this.#agent });

@@ -6,11 +6,10 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Duplex } from "node:stream";
+import { encodeBytecode, encodeHandOver } from "../../../actors/sandbox/bytecode.ts";
 import {
   type EventHeader,
-  encodeBytecode,
   encodeEvent,
-  encodeHandOver,
   encodeInit,
   encodeShutdown,
   FrameDecoder,

@@ -6,8 +6,8 @@
  */
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { EgressOptions } from "../egress/network.ts";
-import { Networks } from "../egress/networks.ts";
+import type { Networks } from "../egress/networks.ts";
+import { openNetworks } from "../egress/open.ts";
 import { IsolatingDriver, type Maker } from "../isolating-driver.ts";
 import { isolationOf, tryNetwork, tryOut } from "../isolation.ts";
 import { openPremises, type Premises, type PremisesOptions } from "../premises.ts";
@@ -21,8 +21,6 @@ import { layOut, type Tools } from "./tools.ts";
 export interface BubblewrapOptions extends PremisesOptions {
   /** The `bwrap` to use; by default the first on PATH. */
   readonly bwrapPath?: string;
-  /** Of the sandboxes that are to have a network. */
-  readonly egress?: EgressOptions;
 }
 
 interface Place {
@@ -48,7 +46,8 @@ function maker(given: BubblewrapOptions): Maker<Place> {
       const bwrap = await findBubblewrap(given.bwrapPath);
       const premises = await openPremises(given);
       try {
-        return equip(premises, await layOut(bwrap, premises), given.egress);
+        const tools = await layOut(bwrap, premises);
+        return { tools, ...openNetworks(premises, given.egress, tools.bwrap.path) };
       } catch (error) {
         await premises.close();
         throw error;
@@ -81,19 +80,6 @@ function maker(given: BubblewrapOptions): Maker<Place> {
       return () => beginLife(life);
     },
   };
-}
-
-/** Its networks end before the rest of the premises does. */
-function equip(premises: Premises, tools: Tools, options?: EgressOptions): Place {
-  const { name, folder, host, uids } = premises;
-  const { bwrap, prlimit } = tools;
-  const gids = uids && { first: uids.range.first, last: uids.range.first + uids.range.count - 1 };
-  const networks = new Networks({ name, folder, bwrap: bwrap.path, prlimit, topLevel: host.topLevel, gids }, options);
-  const close = async () => {
-    await networks.close().catch(() => {});
-    await premises.close();
-  };
-  return { premises: { ...premises, close }, tools, networks };
 }
 
 function lacksOf({ prlimit, bwrap }: Tools): string[] {

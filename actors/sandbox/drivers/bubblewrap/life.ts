@@ -9,15 +9,15 @@ import { closeSync, openSync } from "node:fs";
 import { constants } from "node:os";
 import { type Duplex, PassThrough, type Readable, type Writable } from "node:stream";
 import { text } from "node:stream/consumers";
-import type { Cgroup } from "../cgroups/cgroup.ts";
 import { killQuietly } from "../cgroups/files.ts";
 import { type Booted, BootFailed, type Exit } from "../driver.ts";
-import { type Attachment, EgressUnavailable, type NetworkPlan } from "../egress/network.ts";
+import { type Attachment, EgressUnavailable } from "../egress/network.ts";
+import { endWithNetwork, type Settling, settle } from "../settle.ts";
 
 /** The descriptors bubblewrap is given; only the channel is left for the program. */
 export const descriptors = { channel: 3, args: 4, seccomp: 5, status: 6, block: 7 } as const;
 
-export interface LifeSpec {
+export interface LifeSpec extends Settling {
   /** Program and arguments up to and including `--`, the wrapper that sets limits before it included. */
   readonly launcher: readonly string[];
   readonly command: readonly string[];
@@ -26,9 +26,6 @@ export interface LifeSpec {
   /** Files read by bubblewrap: its options, separated by NUL, and the filter. */
   readonly argsFile: string;
   readonly seccompFile: string;
-  readonly cgroup: Cgroup;
-  /** Undefined for none. */
-  readonly network: NetworkPlan | undefined;
 }
 
 /** Begins a life. Rejects with `BootFailed`, leaving nothing behind, when bubblewrap can't build the sandbox. */
@@ -77,12 +74,8 @@ export async function beginLife(spec: LifeSpec): Promise<Booted> {
   block.end("1");
 
   let killing = false;
-  void attachment?.lost.then((why) => {
-    if (killing || child.exitCode !== null || child.signalCode !== null) return;
-    // Without its network it isn't what was asked for: it ends, and the next life gets another.
-    if (stderr.writable) stderr.write(`${why}: the sandbox ends, because its network is gone\n`);
-    killQuietly(innerPid);
-  });
+  const isOver = () => killing || child.exitCode !== null || child.signalCode !== null;
+  endWithNetwork(attachment, { firstPid: innerPid, stderr, isOver });
   const exited = gone.then(async (outer): Promise<Exit> => {
     await attachment?.detach();
     const inner = await reports.exitCode;
@@ -108,19 +101,6 @@ export async function beginLife(spec: LifeSpec): Promise<Booted> {
       await exited;
     },
   };
-}
-
-/** Its group, and its network if it is to have one, whose own processes are counted with it. */
-async function settle({ cgroup, network }: LifeSpec, pid: number): Promise<Attachment | undefined> {
-  await cgroup.join(pid);
-  const attachment = await network?.attach(pid);
-  try {
-    for (const each of attachment?.pids ?? []) await cgroup.join(each);
-  } catch (error) {
-    await attachment?.detach();
-    throw error;
-  }
-  return attachment;
 }
 
 function spawnBubblewrap(spec: LifeSpec): ChildProcess {

@@ -15,15 +15,19 @@ type Controller = (typeof wanted)[number];
 /** Where processes that stand in the way move to: a child of the group they were in. */
 export const WORKERS = "mayfly-workers";
 
+/** How often processes are moved out of the way: while they start others, as a whole system does at first, once isn't enough. */
+const ATTEMPTS = 50;
+
 /** Makes the instance's folder below `place`, with every wanted controller that `place` can give. Rejects when it may not. */
 export async function openV2(place: string, instance: string): Promise<Cgroups> {
   const given = (await readFile(join(place, "cgroup.controllers"), "utf8")).trim().split(/\s+/);
   const controllers = wanted.filter((each) => given.includes(each));
-  await handDown(place, controllers).catch(async (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EBUSY") throw error;
+  for (let tried = 0; ; tried++) {
+    const obstacle = await handDown(place, controllers).catch((error: NodeJS.ErrnoException) => error);
+    if (!obstacle) break;
+    if (obstacle.code !== "EBUSY" || tried === ATTEMPTS) throw obstacle;
     await makeWay(place);
-    await handDown(place, controllers);
-  });
+  }
   const folder = join(place, instance);
   const makeOwn = async () => {
     await mkdir(folder, { recursive: true });
@@ -65,7 +69,7 @@ async function handDown(folder: string, controllers: readonly Controller[]): Pro
 async function makeWay(place: string): Promise<void> {
   const aside = join(place, WORKERS);
   await mkdir(aside, { recursive: true });
-  // A process may end while we look; one that can't be moved shows in the second attempt.
+  // One that has ended meanwhile is out of the way too; one that can't be moved, or was born after we looked, is met again.
   for (const pid of await processesIn(place)) await put(aside, "cgroup.procs", pid).catch(() => {});
 }
 

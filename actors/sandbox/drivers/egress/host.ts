@@ -8,12 +8,16 @@ import type { NetTools } from "./nft.ts";
 
 export interface SlirpTools extends NetTools {
   readonly slirp4netns: string;
+  /** What slirp4netns is shut in with. */
+  readonly bwrap: string;
+  /** Undefined where it is missing. */
+  readonly prlimit: string | undefined;
 }
 
 const TUN = "/dev/net/tun";
 
-/** Throws `EgressUnavailable` naming the first thing that is missing. */
-export async function findSlirpTools(): Promise<SlirpTools> {
+/** Throws `EgressUnavailable` naming the first thing that is missing. Bubblewrap is looked for where it isn't given. */
+export async function findSlirpTools(bwrap?: string): Promise<SlirpTools> {
   if (process.geteuid?.() !== 0) {
     throw new EgressUnavailable(
       "an ordinary user's worker may not enter its sandboxes' networks",
@@ -24,6 +28,8 @@ export async function findSlirpTools(): Promise<SlirpTools> {
     slirp4netns: await needed("slirp4netns", "slirp4netns"),
     nft: await needed("nft", "nftables"),
     nsenter: await needed("nsenter", "util-linux"),
+    bwrap: bwrap ?? (await needed("bwrap", "bubblewrap")),
+    prlimit: await findProgram("prlimit"),
   };
   const closed = await access(TUN, constants.R_OK | constants.W_OK).then(
     () => false,

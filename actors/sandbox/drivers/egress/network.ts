@@ -57,8 +57,11 @@ export class EgressUnavailable extends Error {
 }
 
 /** What a driver whose sandboxes can have no network says to whoever asks for one. */
-export const noNetworksBy = (driver: DriverName): EgressUnavailable =>
-  new EgressUnavailable(`the driver ${driver} makes none`, "Choose bubblewrap (MAYFLY_SANDBOX=bubblewrap).");
+export const noNetworksBy = (driver: DriverName, because = ""): EgressUnavailable =>
+  new EgressUnavailable(
+    `the driver ${driver} makes none${because}`,
+    "Choose one that does (MAYFLY_SANDBOX=bubblewrap, oci:crun or oci:runc).",
+  );
 
 /** Among what an isolation lacks, the reason why no sandbox has a network. */
 export const isAboutEgress = (lack: string): boolean => lack.startsWith(NONE_HERE);

@@ -10,7 +10,9 @@ import { type Allowed, allowedOf, hostRules, insideRules, LINK } from "./rules.t
 import { type SlirpSpec, startSlirp } from "./slirp.ts";
 
 /** Of the driver that has them. */
-export interface NetworksPlace extends Pick<SlirpSpec, "name" | "bwrap" | "prlimit" | "topLevel"> {
+export interface NetworksPlace extends Pick<SlirpSpec, "name" | "topLevel"> {
+  /** Undefined to look for it. */
+  readonly bwrap: string | undefined;
   /** Where sandboxes' users may read. */
   readonly folder: string;
   /** The groups its sandboxes run as, one each; undefined where all are the worker's own. */
@@ -85,7 +87,7 @@ export class Networks {
       );
     }
     // What is missing may be installed at any time.
-    this.#tools ??= findSlirpTools().catch((error: unknown) => {
+    this.#tools ??= findSlirpTools(this.#place.bwrap).catch((error: unknown) => {
       this.#tools = undefined;
       throw error;
     });
@@ -99,10 +101,10 @@ export class Networks {
       await this.#guardHost(tools, platform);
       living = { namespace: openSync(`/proc/${pid}/ns/net`, "r"), allowed, rules: "" };
       // Side by side, because nobody inside is let go before both stand.
-      const { slirp4netns } = tools;
+      const { slirp4netns, bwrap, prlimit } = tools;
       const [ruled, started] = await Promise.allSettled([
         keepTo(tools, living, platform),
-        startSlirp({ ...this.#place, slirp4netns, namespace: living.namespace, gid }),
+        startSlirp({ ...this.#place, slirp4netns, bwrap, prlimit, namespace: living.namespace, gid }),
       ]);
       if (started.status === "rejected") throw started.reason;
       if (ruled.status === "fulfilled") return this.#watched(tools, living, started.value);

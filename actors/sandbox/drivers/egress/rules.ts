@@ -5,15 +5,8 @@
  * worker is the host's root, one on the host over whatever leaves in a sandbox's name.
  */
 import { NEVER, PRIVATE } from "../../../../config/address-ranges.ts";
-import {
-  type Egress,
-  INTERNET,
-  isWithin,
-  type Place,
-  placeOf,
-  type Range,
-  rangeOf,
-} from "../../../../subjects/egress.ts";
+import { isPrivatePlace, whyForbidden } from "../../../../config/egress-permission.ts";
+import { type Egress, INTERNET, type Place, placeOf, type Range, rangeOf } from "../../../../subjects/egress.ts";
 import { EgressForbidden } from "./network.ts";
 
 /** The sandbox's side of its network: on the link, so that no network a function may name can have these addresses. */
@@ -32,11 +25,6 @@ export interface Allowed {
   readonly publicly: readonly Place[];
 }
 
-const ranges = (cidrs: readonly string[]): Range[] =>
-  cidrs.map(rangeOf).filter((range): range is Range => range !== undefined);
-const isIn = (cidrs: readonly string[], { addresses }: Place): boolean =>
-  ranges(cidrs).some((range) => isWithin(addresses, range));
-
 /** Throws `EgressForbidden` for what is never reachable, or isn't permitted here. */
 export function allowedOf(egress: Egress, permitted: readonly string[]): Allowed {
   const places = egress.filter((each) => each !== INTERNET).map((text) => ({ text, place: placeOf(text) }));
@@ -44,14 +32,9 @@ export function allowedOf(egress: Egress, permitted: readonly string[]): Allowed
   const privately: Place[] = [];
   for (const { text, place } of places) {
     if (place === undefined) throw new EgressForbidden(`"${text}" is no destination`);
-    if (isIn(NEVER, place)) throw new EgressForbidden(`no function may reach ${text}`);
-    if (!isIn(PRIVATE, place)) publicly.push(place);
-    else if (isIn(permitted, place)) privately.push(place);
-    else {
-      throw new EgressForbidden(
-        `${text} is in a private network, and the owner of this machine doesn't permit it (MAYFLY_EGRESS_PRIVATE)`,
-      );
-    }
+    const why = whyForbidden(text, place, permitted);
+    if (why !== undefined) throw new EgressForbidden(why);
+    (isPrivatePlace(place) ? privately : publicly).push(place);
   }
   return { internet: egress.includes(INTERNET), privately, publicly };
 }

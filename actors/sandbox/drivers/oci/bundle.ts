@@ -31,6 +31,8 @@ export interface BundleFacts {
   readonly tmp: Tmp;
   readonly mounts: readonly Mount[];
   readonly spec: EnclosureSpec;
+  /** The host's paths to be shown that lie on mounts with `noexec`, where the runtime must be told so. */
+  readonly noexec: ReadonlySet<string>;
   /** The path of the group the runtime makes for itself, where it does. */
   readonly cgroupsPath: string | undefined;
 }
@@ -40,10 +42,17 @@ export const namespaces = ["user", "pid", "mount", "net", "ipc", "uts", "cgroup"
 const ociNames: Partial<Record<string, string>> = { net: "network" };
 
 /** Every mount in its order, what is mounted later covering what came before. */
-export function mountsOf({ host, tmp, mounts, runtime }: Pick<BundleFacts, "host" | "tmp" | "mounts" | "runtime">) {
+export function mountsOf({
+  host,
+  tmp,
+  mounts,
+  runtime,
+  noexec,
+}: Pick<BundleFacts, "host" | "tmp" | "mounts" | "runtime" | "noexec">) {
   const isGvisor = runtime.name === "runsc";
   const ownUsr = mounts.some(({ to }) => to === "/usr");
-  const view = (from: string, to: string) => bind(from, to, ["ro", "nosuid", "nodev", "rslave"]);
+  const view = (from: string, to: string) =>
+    bind(from, to, ["ro", "nosuid", "nodev", ...(noexec.has(from) ? ["noexec"] : []), "rslave"]);
   const shared = SHARED_MEMORY_MIB * MiB;
   return [
     ...(ownUsr ? [] : [view("/usr", "/usr")]),

@@ -1,7 +1,8 @@
 /**
  * One life of a sandbox made by an OCI runtime: from `run` to the last of its processes gone.
  *
- * The runtime stays as the parent of the sandbox's first process, which waits on the channel until it is in its group.
+ * The runtime stays as the parent of the sandbox's first process, which waits on the channel until it is in its group and
+ * has the network it is to have.
  * Where the runtime is itself a part of the sandbox, a shell joins the group first and then becomes the runtime.
  */
 import { type ChildProcess, spawn } from "node:child_process";
@@ -11,15 +12,16 @@ import { join } from "node:path";
 import { type Duplex, PassThrough, type Readable, type Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { setTimeout as wait } from "node:timers/promises";
-import type { Cgroup } from "../cgroups/cgroup.ts";
 import { killQuietly } from "../cgroups/files.ts";
 import { type Booted, BootFailed, type Exit } from "../driver.ts";
+import { type Attachment, EgressUnavailable } from "../egress/network.ts";
 import { GATE, OPEN } from "../gate.ts";
+import { endWithNetwork, type Settling, settle } from "../settle.ts";
 import { GO, STANDS } from "./first-process.ts";
 import type { FoundRuntime } from "./runtimes.ts";
 import { endStragglers } from "./stragglers.ts";
 
-export interface LifeSpec {
+export interface LifeSpec extends Settling {
   /** The driver instance's name, by which its watchdog finds processes. */
   readonly instance: string;
   /** What the runtime calls the sandbox: the same, so that the watchdog finds the runtime, or one that no other has. */
@@ -27,10 +29,12 @@ export interface LifeSpec {
   readonly runtime: FoundRuntime;
   /** Holds `config.json`. */
   readonly bundle: string;
-  readonly cgroup: Cgroup;
 }
 
-/** Begins a life. Rejects with `BootFailed`, leaving nothing, when the runtime can't make the sandbox. */
+/**
+ * Begins a life. Rejects, leaving nothing, with `BootFailed` when the runtime can't make the sandbox, with
+ * `EgressUnavailable` when it can't have its network.
+ */
 export async function beginLife(spec: LifeSpec): Promise<Booted> {
   const { cgroup, runtime } = spec;
   const register = join(spec.bundle, "register");
@@ -53,26 +57,33 @@ export async function beginLife(spec: LifeSpec): Promise<Booted> {
   });
 
   let firstPid: number | undefined;
+  let attachment: Attachment | undefined;
   const stands = async () => {
     if (runtime.channel === "input") await cgroup.join(child.pid ?? 0);
     gate.end(OPEN);
     const stood = await firstByte(channel);
     firstPid = stood ? await pidIn(join(register, "pid"), gone) : undefined;
     if (firstPid === undefined) return false;
-    if (runtime.channel === "descriptor") await cgroup.join(firstPid);
+    if (runtime.channel === "descriptor") attachment = await settle(spec, firstPid);
     return true;
   };
   const standing = await stands().catch((error: Error) => error);
   if (standing !== true) {
-    for (const pid of [firstPid, child.pid]) if (pid !== undefined) killQuietly(pid);
+    // The runtime ends by itself once the first process, and with it all others, is gone: killed, it might be gone sooner.
+    const pid = firstPid ?? child.pid;
+    if (pid !== undefined) killQuietly(pid);
     const { spawnError } = await cleared;
+    if (standing instanceof EgressUnavailable) throw standing;
     const reasons = [spawnError?.message, (await text(stderr)).trim(), standing === false ? "" : standing.message];
     throw new BootFailed(reasons.filter(Boolean).join("; ") || `${runtime.name} ended without a word`);
   }
   channel.write(GO);
 
   let killing = false;
+  const isOver = () => killing || child.exitCode !== null || child.signalCode !== null;
+  if (firstPid !== undefined) endWithNetwork(attachment, { firstPid, stderr, isOver });
   const exited = cleared.then(async ({ code, signal }): Promise<Exit> => {
+    await attachment?.detach();
     const outOfMemory = !killing && (await cgroup.oomKills()) > oomKillsBefore;
     // A kernel in user space that was killed tells nothing of what ran in it.
     const killed = killing || (outOfMemory && runtime.channel === "input");

@@ -9,12 +9,15 @@ import { join } from "node:path";
 import { removeGroup } from "../cgroups/files.ts";
 import { IsolationUnavailable } from "../driver.ts";
 import { noNetworksBy } from "../egress/network.ts";
+import type { Networks } from "../egress/networks.ts";
+import { openNetworks } from "../egress/open.ts";
 import { IsolatingDriver, type Maker } from "../isolating-driver.ts";
-import { isolationOf, tryOut } from "../isolation.ts";
+import { isolationOf, tryNetwork, tryOut } from "../isolation.ts";
 import { openPremises, type Premises, type PremisesOptions } from "../premises.ts";
 import { namespacesRemedy } from "../remedies.ts";
 import { configOf, mountsOf, namespaces } from "./bundle.ts";
 import { beginLife } from "./life.ts";
+import { onNoexec } from "./noexec.ts";
 import { RootFolders } from "./rootfs.ts";
 import { type FoundRuntime, findRuntime, type OciRuntime } from "./runtimes.ts";
 
@@ -22,6 +25,8 @@ interface Place {
   readonly premises: Premises;
   readonly runtime: FoundRuntime;
   readonly roots: RootFolders;
+  /** Undefined for a runtime whose sandboxes can have none. */
+  readonly networks: Networks | undefined;
 }
 
 export class OciDriver extends IsolatingDriver<Place> {
@@ -29,6 +34,9 @@ export class OciDriver extends IsolatingDriver<Place> {
     super(maker(runtime, options));
   }
 }
+
+/** It writes frames to the device by itself, where the kernel's rules for what leaves a namespace aren't asked. */
+const PASSES_RULES_BY = ", because gVisor's own network stack would pass by the rules inside";
 
 function maker(name: OciRuntime, given: PremisesOptions): Maker<Place> {
   let made = 0;
@@ -52,11 +60,12 @@ function maker(name: OciRuntime, given: PremisesOptions): Maker<Place> {
         );
       }
       const roots = new RootFolders(join(premises.folder, "own"), premises.host);
-      if (runtime.channel === "descriptor") return { premises, runtime, roots };
-      return { premises: { ...premises, places: undefined }, runtime, roots };
+      if (runtime.channel === "descriptor") return { runtime, roots, ...openNetworks(premises, given.egress) };
+      return { premises: { ...premises, places: undefined }, runtime, roots, networks: undefined };
     },
-    async examine({ premises, runtime }, driver) {
+    async examine({ premises, runtime, networks }, driver) {
       const { latePlacement } = await tryOut(driver, premises, namespacesRemedy);
+      const networkless = await tryNetwork(driver);
       return isolationOf(premises, {
         driver: `oci:${name}`,
         namespaces,
@@ -65,12 +74,16 @@ function maker(name: OciRuntime, given: PremisesOptions): Maker<Place> {
           ? { unlessPlaced: "No sandbox is booted before it is needed: gVisor doesn't see what is mounted later." }
           : {}),
         pidsOtherwise: "rlimit",
-        lacks: [noNetworksBy(`oci:${name}`).message],
+        ...(networks !== undefined && networkless === undefined ? { egress: networks.way } : {}),
+        lacks: networkless === undefined ? [] : [networkless.message],
       });
     },
     overhead: ({ runtime }) => runtime.overhead,
-    planNetwork: () => Promise.reject(noNetworksBy(`oci:${name}`)),
-    async prepare({ premises, runtime, roots }, spec, { uids, tmp, mounts, cgroup, onRelease }) {
+    async planNetwork({ networks }, egress, gid) {
+      if (networks === undefined) throw noNetworksBy(`oci:${name}`, PASSES_RULES_BY);
+      return networks.plan(egress, gid);
+    },
+    async prepare({ premises, runtime, roots }, spec, { uids, tmp, mounts, cgroup, network, onRelease }) {
       const { name: instance, architecture, host, folder } = premises;
       made += 1;
       const number = made;
@@ -79,7 +92,9 @@ function maker(name: OciRuntime, given: PremisesOptions): Maker<Place> {
       await mkdir(bundle, { mode: 0o711 });
       const group = runtime.ownCgroup ? `own-${number}` : undefined;
       if (group !== undefined) onRelease(() => removeGroups(premises, group));
-      const facts = { instance, architecture, runtime, host, tmp, mounts, spec };
+      const shown = [...host.topLevel.keys(), "/usr", host.etc, ...host.etcFromHost, ...mounts.map(({ from }) => from)];
+      const noexec = runtime.setsFlagsAnew ? await onNoexec(shown) : new Set<string>();
+      const facts = { instance, architecture, runtime, host, tmp, mounts, spec, noexec };
       const config = configOf({
         ...facts,
         uids: uids.length > 0 ? uids : [runtime.ownUser],
@@ -94,6 +109,7 @@ function maker(name: OciRuntime, given: PremisesOptions): Maker<Place> {
           runtime,
           bundle,
           cgroup,
+          network,
         });
     },
   };

@@ -28,6 +28,8 @@ export interface FoundRuntime {
   readonly ownUser: number;
   /** It makes groups of its own beside ours. */
   readonly ownCgroup: boolean;
+  /** Of what it shows it keeps none of the host's mount flags but those it is asked for. */
+  readonly setsFlagsAnew: boolean;
   /** How the filter is given to it. "words without numbers": whatever it refuses it answers with EPERM (see `ociSeccomp`). */
   readonly filter: "instructions" | "words" | "words without numbers";
   readonly overhead: Overhead;
@@ -41,16 +43,24 @@ const peculiarities: Record<OciRuntime, Omit<FoundRuntime, "version" | "command"
   crun: {
     channel: "descriptor",
     ownCgroup: false,
+    setsFlagsAnew: false,
     filter: "instructions",
     overhead: { pids: 1, memoryMiB: 0, users: 2 },
   },
   runc: {
     channel: "descriptor",
     ownCgroup: true,
+    setsFlagsAnew: true,
     filter: "words",
     overhead: { pids: 1, memoryMiB: 0, users: 2 },
   },
-  runsc: { channel: "input", ownCgroup: false, filter: "words", overhead: { ...GVISOR, users: 2 } },
+  runsc: {
+    channel: "input",
+    ownCgroup: false,
+    setsFlagsAnew: false,
+    filter: "words",
+    overhead: { ...GVISOR, users: 2 },
+  },
 };
 
 const INSTALL: Record<OciRuntime, string> = {

@@ -8,7 +8,7 @@ const { FrameReader } = require("../nodejs/channel.cjs");
 const { start } = require("./processes.cjs");
 
 /**
- * `heard`: that of `start`, and `{ready(), initError(type), answered(errorType, bytes), log(text)}`. `channel` is the
+ * `heard`: that of `start`, and `{ready(), initError(type), streamed(bytes), answered(errorType, bytes), log(text)}`. `channel` is the
  * worker's.
  */
 function startClient(command, options, init, channel, heard) {
@@ -16,6 +16,7 @@ function startClient(command, options, init, channel, heard) {
   const reader = new FrameReader((type, body) => {
     if (type === 0x11) return heard.ready();
     if (type === 0x15) heard.log(body.toString("utf8", 10 + body[9]));
+    if (type === 0x19) return relayChunk(body);
     channel.relay(type, body);
     if (type === 0x12) heard.initError(body.toString("utf8", 1, 1 + body[0]));
     if (type === 0x13 || type === 0x14) {
@@ -23,6 +24,13 @@ function startClient(command, options, init, channel, heard) {
       heard.answered(type === 0x14 ? second : null, body.length - at);
     }
   });
+  /** Held back as long as the worker holds back this host. */
+  const relayChunk = (body) => {
+    const [, at] = textAfter(body, 1 + body[0]);
+    heard.streamed(body.length - at);
+    process.channel.pause();
+    channel.relayChunk(body, () => process.channel.resume());
+  };
   process.channel.on("data", (chunk) => reader.read(chunk));
   process.channel.on("error", () => {});
   const send = (type, body) => process.channel.write(frame(type, body));

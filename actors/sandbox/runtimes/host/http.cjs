@@ -18,6 +18,18 @@ function readBody(request) {
   });
 }
 
+/** Gives `taken(bytes, done)` what comes, and reads on when it's done; resolves with whether it was cut short. */
+function readPieces(request, taken) {
+  return new Promise((resolve) => {
+    request.on("data", (chunk) => {
+      request.pause();
+      taken(chunk, () => request.resume());
+    });
+    request.once("close", () => resolve({ isTruncated: !request.complete }));
+    request.once("error", () => {});
+  });
+}
+
 function reply(response, status, body, headers = {}) {
   const text = JSON.stringify(body);
   const length = Buffer.byteLength(text);
@@ -40,4 +52,4 @@ function outOfOrder(from, to, whom) {
   return `State transition from ${from} to ${to} failed for ${whom}. Error: State transition is not allowed`;
 }
 
-module.exports = { outOfOrder, readBody, refuse, refuseUnread, reply };
+module.exports = { outOfOrder, readBody, readPieces, refuse, refuseUnread, reply };

@@ -135,15 +135,10 @@ class Life {
 
   /** Goes on where nothing is waited for any more. */
   #progress() {
+    const isOver = this.#running && this.#isAnswered && this.#isIdle && this.#extensions.allReady;
     if (this.#phase === "starting" && this.#extensions.allRegistered) this.#startRuntime();
     else if (this.#phase === "initialising" && this.#isIdle && this.#extensions.allReady) this.#serve();
-    else if (
-      this.#phase === "serving" &&
-      this.#running &&
-      this.#isIdle &&
-      this.#isAnswered &&
-      this.#extensions.allReady
-    ) {
+    else if (this.#phase === "serving" && isOver) {
       this.#running = null;
       this.#reports.report();
       if (this.#extensions.all().length > 0) this.#channel.settled();
@@ -186,6 +181,7 @@ class Life {
       failed: this.#failedToWrap(command[0]),
       ready: () => this.#runtimeIdle(),
       initError: (type) => this.#reports.initRuntimeDone(claimedErrorType(type)),
+      streamed: (bytes) => this.#reports.streamed(bytes),
       answered: (errorType, bytes) => {
         this.#answered(errorType, bytes);
         this.#runtimeIdle();
@@ -221,6 +217,11 @@ class Life {
           this.#reports.initRuntimeDone(type);
           this.#channel.initError(type, body);
         }),
+      chunk: (id, contentType, bytes, done) => {
+        if (this.#phase === "ending") return done();
+        this.#reports.streamed(bytes.length);
+        this.#channel.chunk(id, contentType, bytes, done);
+      },
       response: (id, contentType, bytes) =>
         afterOutput(() => {
           this.#answered(null, bytes.length);

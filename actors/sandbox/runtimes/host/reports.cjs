@@ -59,8 +59,14 @@ class Reports {
     this.#tell("start", { requestId: header.requestId, version: this.#init.functionVersion, ...tracing(header) });
   }
 
+  /** Some of the response, before its end. */
+  streamed(bytes) {
+    if (this.#invocation) this.#invocation.bytes += bytes;
+  }
+
   answered(errorType, bytes) {
-    Object.assign(this.#invocation ?? {}, { answered: performance.now(), bytes, errorType });
+    this.streamed(bytes);
+    Object.assign(this.#invocation ?? {}, { answered: performance.now(), errorType });
   }
 
   /** The runtime has asked for the next event. */

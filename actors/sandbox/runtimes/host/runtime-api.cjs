@@ -8,7 +8,7 @@
 "use strict";
 
 const { maxPayloadBytes } = require("../nodejs/channel.cjs");
-const { outOfOrder, readBody, refuse, refuseUnread, reply } = require("./http.cjs");
+const { outOfOrder, readBody, readPieces, refuse, refuseUnread, reply } = require("./http.cjs");
 
 const base = "/2018-06-01";
 const ok = { status: "OK" };
@@ -25,7 +25,10 @@ class RuntimeApi {
   /** The request id of the latest delivered event; its answers are judged by state. */
   #requestId = null;
 
-  /** `heard`: `{next(), initError(type, body), response(id, contentType, bytes), error(id, type, bytes)}`. */
+  /** The caller of that event wants the response as it is produced. */
+  #streams = false;
+
+  /** `heard`: `{next(), initError(type, body), chunk(id, contentType, bytes, done), response(id, contentType, bytes), error(id, type, bytes)}`. */
   constructor(heard) {
     this.#heard = heard;
   }
@@ -69,6 +72,7 @@ class RuntimeApi {
     this.#waiting = null;
     this.#state = "Running";
     this.#requestId = header.requestId;
+    this.#streams = header.streams === true;
     response.writeHead(200, eventHeaders(header, payload));
     response.end(payload);
   }
@@ -89,7 +93,8 @@ class RuntimeApi {
     if (!this.#mayMoveTo(name, ["Running"], response)) return request.resume();
     this.#state = name;
     const mode = request.headers["lambda-runtime-function-response-mode"];
-    const body = await readBody(request);
+    const isStreamed = this.#streams && kind === "response" && mode === "streaming";
+    const body = await (isStreamed ? this.#stream(request) : readBody(request));
     this.#state = "ResponseSent";
     if (body.isTruncated) {
       this.#fail("Runtime.TruncatedResponse", "The response ended before its end.");
@@ -109,6 +114,15 @@ class RuntimeApi {
     else if (failure) this.#heard.error(requestId, failure.type, failure.body);
     else this.#heard.response(requestId, contentTypeOf(request), body.bytes);
     reply(response, 202, ok);
+  }
+
+  /** What is left at the end of it is nothing. */
+  async #stream(request) {
+    const contentType = contentTypeOf(request);
+    const read = await readPieces(request, (bytes, done) =>
+      this.#heard.chunk(this.#requestId, contentType, bytes, done),
+    );
+    return { ...read, bytes: Buffer.alloc(0) };
   }
 
   /** Ends the invocation with an error of the platform. */

@@ -9,7 +9,6 @@ const { Bytecode } = require("./bytecode.cjs");
 const { Channel, maxPayloadBytes, parseEvent } = require("./channel.cjs");
 const { patchConsole } = require("./console.cjs");
 const { createContext } = require("./context.cjs");
-const doorbell = require("./doorbell.cjs");
 const { RuntimeError, toErrorBody, toErrorLog } = require("./errors.cjs");
 const { loadHandler } = require("./handler.cjs");
 const { awslambda, isStreaming, runStreaming, tooLarge } = require("./streaming.cjs");
@@ -57,7 +56,7 @@ function onFrame(type, body) {
 async function begin(settings) {
   init = settings;
   phase = "initialising";
-  const bell = init.env ? doorbell.listen(init.runtimeApi ?? "127.0.0.1:9001", () => channel.hostWanted()) : null;
+  const bell = init.env ? listenAt(init.runtimeApi ?? "127.0.0.1:9001", () => channel.hostWanted()) : null;
   if (init.env) becomeOf(bell ? { ...init.env, AWS_LAMBDA_RUNTIME_API: bell.address } : init.env);
   process.chdir(init.taskRoot);
   const current = () => latest;
@@ -84,6 +83,41 @@ async function begin(settings) {
   }
   phase = "serving";
   channel.ready();
+}
+
+/**
+ * Listens where Lambda's APIs are promised, while the function initialises, and answers nobody: that something connects is
+ * told, so that a host can be started that does. `rung` is called at most once. Gives where it listens, and how it ends;
+ * null where nothing can be listened to.
+ *
+ * Of `net` only what is beneath it is used: a server of its own takes milliseconds, most of them for clusters. And this is
+ * here because a module of its own takes 50 KiB of every sandbox.
+ */
+function listenAt(address, rung) {
+  const colon = address.lastIndexOf(":");
+  let handle;
+  try {
+    const { TCP, constants } = process.binding("tcp_wrap");
+    handle = new TCP(constants.SERVER);
+  } catch {
+    return null;
+  }
+  // Whoever connects waits, as for a server that is slow.
+  const waiting = [];
+  handle.onconnection = (_, client) => {
+    waiting.push(client);
+    if (waiting.length === 1) rung();
+  };
+  handle.unref();
+  const close = () => handle.close();
+  const name = {};
+  const failed =
+    handle.bind(address.slice(0, colon), Number(address.slice(colon + 1))) ||
+    handle.listen(16) ||
+    handle.getsockname(name);
+  if (!failed) return { address: `${name.address}:${name.port}`, close };
+  close();
+  return null;
 }
 
 const turnOfLoop = () => new Promise((resolve) => setImmediate(resolve));
@@ -124,7 +158,7 @@ function invoke({ header, payload }) {
     const event = JSON.parse(payload.toString("utf8"));
     run.context = createContext(init, header, settle);
     if (streams) {
-      runStreaming(handler, event, run.context).then((response) => finish(run, null, null, response), settle);
+      runStreaming(handler, event, run, channel).then((response) => finish(run, null, null, response), settle);
       return;
     }
     const returned = handler(event, run.context, (error, result) => {

@@ -3,7 +3,7 @@
  * for Node 20 and later: it runs where only this folder is mounted.
  *
  * Writing is synchronous: what was logged before a crash or `process.exit` has left the process, in order, and a reader
- * that lags slows the writer down instead of filling its memory.
+ * that lags slows the writer down instead of filling its memory. Only chunks wait without stopping everything else.
  */
 "use strict";
 
@@ -14,12 +14,16 @@ const maxPayloadBytes = 6_291_556;
 const maxLogBytes = 256 * 1024;
 
 const headBytes = 5;
+/** How long a lagging reader is left alone: a fraction of the time that the pace of a stream gives one piece. */
+const chunkPauseMs = 2;
 const pause = new Int32Array(new SharedArrayBuffer(4));
 
 class Channel {
   #fd;
   #socket;
   #small = Buffer.allocUnsafeSlow(64 * 1024);
+  /** What is left of a chunk, as long as the reader lags: nothing else may come in between. */
+  #unsent = null;
 
   /**
    * `onFrame(type, body)` is called for each frame; the body is only valid during the call. `onEnd` is called when the
@@ -97,6 +101,16 @@ class Channel {
     } while (from < bytes.length);
   }
 
+  /** A piece of a response of which more follows; `done` is called when it has left, and there is one at a time. */
+  chunk(requestId, contentType, payload, done) {
+    this.#writeLater(frameOf(0x19, [requestId, contentType], payload), done);
+  }
+
+  /** A chunk of another process, as it is. */
+  relayChunk(body, done) {
+    this.#writeLater(frameOf(0x19, [], body), done);
+  }
+
   exit(code, signal) {
     this.#send(0x16, [], JSON.stringify({ code, signal }));
   }
@@ -113,7 +127,7 @@ class Channel {
 
   /** `piece`: as bytecode.cjs makes it; empty when there is nothing worth keeping. */
   bytecode(piece) {
-    this.#send(0x19, [], piece);
+    this.#send(0x1a, [], piece);
   }
 
   /** A frame of another process, as it is. */
@@ -126,31 +140,69 @@ class Channel {
     const payloadBytes = typeof payload === "string" ? Buffer.byteLength(payload) : payload.length;
     const upTo = headBytes + 256 * texts.length + payloadBytes;
     const frame = upTo <= this.#small.length ? this.#small : Buffer.allocUnsafe(upTo);
-    let at = headBytes;
-    for (const text of texts) {
-      const length = frame.write(text, at + 1, 255);
-      frame[at] = length;
-      at += 1 + length;
-    }
-    if (typeof payload === "string") frame.write(payload, at);
-    else frame.set(payload, at);
-    at += payloadBytes;
-    frame.writeUInt32BE(at - 4, 0);
-    frame[4] = type;
-    this.#write(frame, at);
+    this.#write(frame, fill(frame, type, texts, payload, payloadBytes));
   }
 
   #write(frame, length) {
+    if (this.#unsent) {
+      const unsent = this.#unsent;
+      this.#unsent = null;
+      this.#write(unsent, unsent.length);
+    }
     let sent = 0;
     while (sent < length) {
-      try {
-        sent += writeSync(this.#fd, frame, sent, length - sent);
-      } catch (error) {
-        if (error.code !== "EAGAIN") throw error;
-        Atomics.wait(pause, 0, 0, 0.05);
-      }
+      const more = this.#offer(frame, sent, length);
+      if (more === 0) Atomics.wait(pause, 0, 0, 0.05);
+      sent += more;
     }
   }
+
+  #writeLater(frame, done) {
+    if (this.#unsent) this.#write(frame, 0);
+    this.#unsent = frame;
+    const goOn = () => {
+      // What was written since then has taken it along.
+      let rest = this.#unsent;
+      if (rest?.buffer !== frame.buffer) return done();
+      for (let more = 1; more > 0 && rest.length > 0; rest = rest.subarray(more))
+        more = this.#offer(rest, 0, rest.length);
+      this.#unsent = rest.length > 0 ? rest : null;
+      if (rest.length > 0) setTimeout(goOn, chunkPauseMs);
+      else done();
+    };
+    goOn();
+  }
+
+  /** How many of the bytes were taken; 0 when none can be at the moment. */
+  #offer(frame, from, to) {
+    try {
+      return writeSync(this.#fd, frame, from, to - from);
+    } catch (error) {
+      if (error.code !== "EAGAIN") throw error;
+      return 0;
+    }
+  }
+}
+
+function frameOf(type, texts, payload) {
+  const frame = Buffer.allocUnsafeSlow(headBytes + 256 * texts.length + payload.length);
+  return frame.subarray(0, fill(frame, type, texts, payload, payload.length));
+}
+
+/** Gives the frame's length. */
+function fill(frame, type, texts, payload, payloadBytes) {
+  let at = headBytes;
+  for (const text of texts) {
+    const length = frame.write(text, at + 1, 255);
+    frame[at] = length;
+    at += 1 + length;
+  }
+  if (typeof payload === "string") frame.write(payload, at);
+  else frame.set(payload, at);
+  at += payloadBytes;
+  frame.writeUInt32BE(at - 4, 0);
+  frame[4] = type;
+  return at;
 }
 
 /** Cuts what arrives in pieces of any size into frames: `onFrame(type, body)`, the body only valid during the call. */

@@ -1,6 +1,6 @@
 /**
- * Response streams, gathered: a streaming handler writes to a stream as it does on Lambda, and the whole response leaves
- * when it ends. That's also what Lambda does with a streaming function invoked in the plain way.
+ * Response streams: a streaming handler writes to a stream as it does on Lambda. What it writes leaves at once where the
+ * caller wants it so; else it's gathered, and the whole response leaves when it ends, as on Lambda.
  */
 "use strict";
 
@@ -9,12 +9,16 @@ const { maxPayloadBytes } = require("./channel.cjs");
 const { RuntimeError } = require("./errors.cjs");
 
 const streamingMark = Symbol.for("aws.lambda.runtime.handler.streaming");
+const highWaterMark = Symbol.for("aws.lambda.runtime.handler.streaming.highWaterMark");
+/** What leaves at a time: who reads slower holds back no more than this. */
+const maxChunkBytes = 64 * 1024;
 const preludeContentType = "application/vnd.awslambda.http-integration-response";
 
 /** The global `awslambda`: marks handlers as streaming, and puts status and headers before a streamed body. */
 const awslambda = {
-  streamifyResponse(handler) {
+  streamifyResponse(handler, options) {
     handler[streamingMark] = "response";
+    if (typeof options?.highWaterMark === "number") handler[highWaterMark] = Math.trunc(options.highWaterMark);
     return handler;
   },
   HttpResponseStream: {
@@ -39,13 +43,19 @@ function isStreaming(handler) {
 }
 
 class ResponseStream extends Writable {
-  #chunks = [];
-  #bytes = 0;
+  #sink;
+  #begun = false;
   contentType = "application/octet-stream";
   _onBeforeFirstWrite = null;
 
+  /** `sink(contentType, bytes, done)` takes what is written, one piece after the other. */
+  constructor(sink, options) {
+    super(options);
+    this.#sink = sink;
+  }
+
   setContentType(contentType) {
-    if (this.#bytes > 0) {
+    if (this.#begun) {
       throw new RuntimeError("Runtime.InvalidStreamingOperation", "Cannot set content-type, too late.");
     }
     this.contentType = contentType;
@@ -58,43 +68,65 @@ class ResponseStream extends Writable {
   }
 
   _write(chunk, _encoding, done) {
-    this.#begin();
-    this.#keep(chunk);
-    done(this.#bytes > maxPayloadBytes ? tooLarge() : null);
+    const prelude = this.#prelude();
+    this.#begun ||= chunk.length > 0;
+    this.#sink(this.contentType, prelude.length > 0 ? Buffer.concat([...prelude, chunk]) : chunk, done);
   }
 
   _final(done) {
-    this.#begin();
-    done();
+    const prelude = this.#prelude();
+    if (prelude.length > 0) this.#sink(this.contentType, Buffer.concat(prelude), done);
+    else done();
   }
 
-  content() {
-    return Buffer.concat(this.#chunks);
-  }
-
-  #begin() {
+  #prelude() {
     const before = this._onBeforeFirstWrite;
     this._onBeforeFirstWrite = null;
-    before?.((chunk) => this.#keep(Buffer.from(chunk)));
-  }
-
-  #keep(chunk) {
-    this.#bytes += chunk.length;
-    this.#chunks.push(chunk);
+    const written = [];
+    before?.((chunk) => written.push(Buffer.from(chunk)));
+    this.#begun ||= written.length > 0;
+    return written;
   }
 }
 
-/** Runs a streaming handler to the end of its stream; gives `{contentType, payload}`. */
-async function runStreaming(handler, event, context) {
-  const stream = new ResponseStream();
+/** Keeps what it is given, as far as a response may be that leaves in one piece. */
+function gathering() {
+  const chunks = [];
+  let bytes = 0;
+  const sink = (_contentType, chunk, done) => {
+    bytes += chunk.length;
+    chunks.push(chunk);
+    done(bytes > maxPayloadBytes ? tooLarge() : null);
+  };
+  return { sink, content: () => Buffer.concat(chunks) };
+}
+
+/** Sends what it is given in chunks, each when the one before has left; nothing any more when the run has ended. */
+function sending(channel, run) {
+  const sink = (contentType, chunk, done, at = 0) => {
+    if (run.settled || at >= chunk.length) return done();
+    const end = at + maxChunkBytes;
+    channel.chunk(run.header.requestId, contentType, chunk.subarray(at, end), () =>
+      sink(contentType, chunk, done, end),
+    );
+  };
+  return { sink, content: () => "" };
+}
+
+/** Runs a streaming handler to the end of its stream; gives `{contentType, payload}`, the payload as far as it isn't sent. */
+async function runStreaming(handler, event, run, channel) {
+  const { context } = run;
+  const { sink, content } = run.header.streams ? sending(channel, run) : gathering();
+  const limit = handler[highWaterMark];
+  const stream = new ResponseStream(sink, limit === undefined ? {} : { highWaterMark: limit });
   const finished = new Promise((resolve, reject) => stream.once("finish", resolve).once("error", reject));
-  // A stream that breaks while the handler still runs is told by `finished` below, not as an unhandled rejection.
-  finished.catch(() => {});
   const returned = handler(event, stream, context);
   if (typeof returned?.then !== "function") throw new Error("Streaming does not support non-async handlers.");
-  if ((await returned) !== undefined) console.warn("Streaming handlers ignore return values.");
+  // A stream that breaks ends the run, also when the handler waits for it to take more.
+  const result = await Promise.race([returned, finished.then(() => returned)]);
+  if (result !== undefined) console.warn("Streaming handlers ignore return values.");
   await finished;
-  return { contentType: stream.contentType, payload: stream.content() };
+  return { contentType: stream.contentType, payload: content() };
 }
 
 function tooLarge() {

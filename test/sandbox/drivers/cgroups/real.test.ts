@@ -1,10 +1,11 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync, rmdirSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import type { Cgroup, Cgroups } from "../../../../actors/sandbox/drivers/cgroups/cgroup.ts";
-import { openCgroups } from "../../../../actors/sandbox/drivers/cgroups/find.ts";
+import { hierarchies, openCgroups } from "../../../../actors/sandbox/drivers/cgroups/find.ts";
+import { openV2, WORKERS } from "../../../../actors/sandbox/drivers/cgroups/v2.ts";
 
 const own = (file: string) => readFileSync(`/proc/self/${file}`, "utf8");
 const open = (mountinfo = own("mountinfo")) => openCgroups(`mayfly-test-${process.pid}`, mountinfo, own("cgroup"));
@@ -50,7 +51,7 @@ describe.skipIf(!available)("groups on this host's kernel", () => {
     for (const folder of cgroups.folders) rmdirSync(folder);
     cgroup = await cgroups.create({ memoryBytes: 64 << 20, pids: 16, cpus: 0.5 });
     const { child, exit } = await sleeper("sleep 60");
-    expect((await cgroup.memory()).currentBytes).toBeGreaterThan(0);
+    await expect.poll(async () => (await cgroup?.memory())?.currentBytes).toBeGreaterThan(0);
     child.kill("SIGKILL");
     await exit;
   });
@@ -131,5 +132,33 @@ describe.skipIf(!available)("groups on this host's kernel", () => {
     expect(read(), "never less than one whole processor").toEqual([100_000]);
     await group.setCpus(1.5);
     expect(read()).toEqual([150_000]);
+  });
+});
+
+/** The second generation's top, where this process may make groups with controllers there. */
+const top = hierarchies(own("mountinfo"), own("cgroup")).find(({ version }) => version === 2)?.top ?? "";
+const delegates = available && (await open()).backEnd === "v2" && !existsSync(join(top, "cgroup.type"));
+
+describe.skipIf(!delegates)("a delegated group of the second generation", () => {
+  test("hands its controllers on while processes are being started in it", async () => {
+    const place = join(top, `mayfly-delegated-${process.pid}`);
+    mkdirSync(place);
+    const busy = spawn("/bin/sh", ["-c", "read -r _; echo begun; while :; do /bin/true & done"], {
+      stdio: ["pipe", "pipe", "ignore"],
+    });
+    try {
+      writeFileSync(join(place, "cgroup.procs"), String(busy.pid));
+      const begun = once(busy.stdout, "data");
+      busy.stdin.write("\n");
+      await begun;
+      const cgroups = await openV2(place, "instance");
+      expect(cgroups.limits).toEqual({ memory: true, pids: true, cpu: true });
+      expect(readFileSync(join(place, WORKERS, "cgroup.procs"), "utf8")).toContain(`${busy.pid}\n`);
+      await cgroups.close();
+    } finally {
+      writeFileSync(join(place, "cgroup.kill"), "1");
+      await expect.poll(() => readFileSync(join(place, "cgroup.events"), "utf8")).toContain("populated 0");
+      for (const folder of [join(place, WORKERS), place]) if (existsSync(folder)) rmdirSync(folder);
+    }
   });
 });
