@@ -40,6 +40,9 @@ const FREEZE_AFTER_MS = 100;
  */
 const STEM_CELLS = { perKind: 4, kindsAtFull: 2 } as const;
 
+/** Of disk, for each worker: a large bundle's takes one and a half. */
+const BYTECODE_MIB = 256;
+
 const Environment = z.object({
   MAYFLY_REGION: z
     .string()
@@ -52,6 +55,7 @@ const Environment = z.object({
   MAYFLY_IDLE_TIMEOUT: ms(300_000),
   MAYFLY_FREEZE_AFTER: z.coerce.number().int().nonnegative().default(FREEZE_AFTER_MS),
   MAYFLY_STEM_CELLS: z.coerce.number().int().nonnegative().default(STEM_CELLS.perKind),
+  MAYFLY_BYTECODE: z.coerce.number().int().nonnegative().default(BYTECODE_MIB),
   MAYFLY_INIT_TIMEOUT: ms(INIT_LIMIT_MS),
   MAYFLY_RESERVE_TIMEOUT: ms(60_000),
   MAYFLY_HEARTBEAT: ms(1_000),
@@ -89,6 +93,8 @@ export type Config = Readonly<{
   freezeMs: number;
   /** Sandboxes of each worker that are booted before they are needed: of one runtime and size, and in all; 0 for none. */
   stemCells: Readonly<{ perKind: number; total: number }>;
+  /** What a worker keeps of functions' bytecode, so that the next sandbox needn't compile; 0: nothing. */
+  bytecodeMiB: number;
   initMs: number;
   /** An invocation that has found no sandbox for so long is refused. */
   reserveMs: number;
@@ -154,6 +160,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
       perKind: e.MAYFLY_STEM_CELLS,
       total: STEM_CELLS.kindsAtFull * e.MAYFLY_STEM_CELLS,
     }),
+    bytecodeMiB: e.MAYFLY_BYTECODE,
     initMs: e.MAYFLY_INIT_TIMEOUT,
     reserveMs: e.MAYFLY_RESERVE_TIMEOUT,
     heartbeatMs: e.MAYFLY_HEARTBEAT,

@@ -8,6 +8,7 @@ import { fromCallback } from "xstate";
 import type { FunctionSpec } from "../../subjects/function.ts";
 import type { Call } from "../../subjects/worker.ts";
 import { answerOf } from "./answer.ts";
+import { type BytecodeOfLife, beginWithBytecode } from "./bytecode.ts";
 import type { Booted, Enclosure } from "./drivers/driver.ts";
 import { eventHeader } from "./event-header.ts";
 import { encodeEvent, encodeInit, FrameDecoder, type FrameError, type RuntimeFrame } from "./frames.ts";
@@ -16,6 +17,7 @@ import { goneSoon, takeLeave } from "./leave-taking.ts";
 import { type ProcessCommand, type SandboxEvent, type SandboxInput, sandboxMachine } from "./machine.ts";
 import { lines } from "./output-lines.ts";
 import { PeakMemory } from "./peak-memory.ts";
+import { bootError } from "./policy.ts";
 import { ResponseStream, unwantedChunk } from "./response-stream.ts";
 import type { RuntimeInit, ShutdownReason } from "./runtime-init.ts";
 import { readToItsEnd, Tap } from "./tap.ts";
@@ -57,6 +59,8 @@ class SandboxProcess {
   #enclosure: Enclosure | undefined;
   #furnishing: Furnishing | undefined;
   #booted: Booted | undefined;
+  /** Of the latest life, where its runtime has any. */
+  #bytecode: BytecodeOfLife | undefined;
   /** Settles when the last life is over, so that the next one never meets it. */
   #lastLife: Promise<unknown> = Promise.resolve();
   /** Counts boots and kills: a boot that is no longer the latest was killed while it was under way. */
@@ -98,6 +102,7 @@ class SandboxProcess {
       await this.#lastLife;
       this.#furnishing ??= await this.#world.furnish(spec, this.#sandbox.sandboxId, this.#wantsHost);
       if (this.#destroyed) return await this.destroy();
+      const kept = this.#furnishing.bytecode?.read();
       const place = enclosureFor(this.#sandbox.sandboxId, spec, this.#furnishing);
       // A network is made for one that needs it, not kept for one that may.
       const isSought = this.#enclosure === undefined && place.egress === undefined;
@@ -105,6 +110,7 @@ class SandboxProcess {
       this.#enclosure ??= stem?.enclosure ?? (await this.#world.driver.create(place));
       if (this.#destroyed) return await this.destroy();
       const booted = stem?.booted ?? (await this.#enclosure.boot());
+      const bytecode = await kept;
       if (this.#destroyed) return await this.destroy();
       if (turn !== this.#turn) return await booted.kill();
       this.#lingers = this.#furnishing.lingers === true;
@@ -112,7 +118,7 @@ class SandboxProcess {
       const again = call === null ? {} : { phase: "invoke" as const, requestId: call.requestId };
       const { init } = this.#furnishing;
       this.#begun = begun;
-      this.#live(booted, { ...init, ...again });
+      this.#live(booted, { ...init, ...again }, bytecode);
       const us = this.#world.us();
       if (begun.isSecond) return;
       this.#bootedUs = us;
@@ -127,13 +133,7 @@ class SandboxProcess {
       });
     } catch (error) {
       if (turn !== this.#turn) return;
-      const { name, message } = error instanceof Error ? error : new Error(String(error));
-      this.#tell({
-        type: "process.initFailed",
-        error: { errorType: name, payload: JSON.stringify({ errorType: name, errorMessage: message }) },
-        us: this.#world.us(),
-        usage: this.#usage(),
-      });
+      this.#tell({ type: "process.initFailed", error: bootError(error), us: this.#world.us(), usage: this.#usage() });
     }
   }
 
@@ -153,6 +153,7 @@ class SandboxProcess {
   }
 
   deliver(call: Call, payload: Uint8Array, deadlineAt: number): void {
+    this.#bytecode?.busy();
     this.#log.tail.event(call.tail);
     this.#stream = call.streams ? new ResponseStream(call.requestId, this.#world, this.#tell) : undefined;
     this.#booted?.channel.write(encodeEvent(eventHeader(call, deadlineAt), payload));
@@ -160,9 +161,11 @@ class SandboxProcess {
 
   /** One that can't be frozen computes on. */
   freeze(): void {
-    this.#enclosure?.freeze().catch((error: unknown) => {
-      if (!this.#destroyed) this.#world.leftBehind(this.#sandbox, error);
-    });
+    const freeze = () =>
+      this.#enclosure?.freeze().catch((error: unknown) => {
+        if (!this.#destroyed) this.#world.leftBehind(this.#sandbox, error);
+      });
+    this.#bytecode ? this.#bytecode.rest(freeze) : freeze();
   }
 
   /** Not waited for: an event that is delivered meanwhile is read as soon as somebody can. */
@@ -174,6 +177,7 @@ class SandboxProcess {
   kill(reason: ShutdownReason): Promise<void> {
     const booted = this.#booted;
     this.#booted = undefined;
+    this.#bytecode?.over({ crashed: false });
     const killed = this.#lingers && booted !== undefined ? takeLeave(booted, reason) : Promise.resolve(booted?.kill());
     this.#turn += 1;
     this.#lastLife = Promise.all([killed, this.#booting]);
@@ -182,6 +186,7 @@ class SandboxProcess {
 
   async destroy(): Promise<void> {
     this.#destroyed = true;
+    this.#bytecode?.over({ crashed: false });
     try {
       if (this.#booted !== undefined && this.#lingers) {
         await this.#enclosure?.thaw();
@@ -193,8 +198,9 @@ class SandboxProcess {
     }
   }
 
-  #live(booted: Booted, init: RuntimeInit): void {
+  #live(booted: Booted, init: RuntimeInit, kept: Buffer | undefined): void {
     this.#booted = booted;
+    this.#bytecode = beginWithBytecode(this.#furnishing?.bytecode, kept, booted.channel);
     const decoder = new FrameDecoder();
     const tap = new Tap([booted.channel, booted.stdout, booted.stderr]);
     this.#tap = tap;
@@ -217,12 +223,9 @@ class SandboxProcess {
       this.#booted = undefined;
       const { code, signal } = this.#ownExit ?? exit;
       this.#ownExit = undefined;
-      this.#tell({
-        type: "process.exited",
-        exit: { code, signal, outOfMemory: exit.outOfMemory },
-        us: this.#world.us(),
-        usage: this.#usage(),
-      });
+      this.#bytecode?.over({ crashed: signal !== null });
+      const how = { exit: { code, signal, outOfMemory: exit.outOfMemory }, us: this.#world.us(), usage: this.#usage() };
+      this.#tell({ type: "process.exited", ...how });
     });
     booted.channel.write(encodeInit(init));
   }
@@ -239,11 +242,11 @@ class SandboxProcess {
     switch (frame.type) {
       case "hostWanted": {
         const begun = this.#begun;
-        const isHosted = this.#furnishing?.init.client !== undefined;
-        if (begun !== undefined && !isHosted) this.#booting = this.#bootWithHost(begun);
+        if (begun && !this.#furnishing?.init.client) this.#booting = this.#bootWithHost(begun);
         return;
       }
       case "ready":
+        this.#bytecode?.ready();
         this.#begun = undefined;
         this.#peak.sample(this.#enclosure);
         this.#lingers = frame.lingers === true;
@@ -257,10 +260,13 @@ class SandboxProcess {
         return this.#unreadable(unwantedChunk, booted);
       case "response":
       case "error":
+        this.#bytecode?.answered();
         this.#endStream(frame.requestId);
         return this.#tell(answerOf(frame, us, this.#usage()));
       case "log":
         return this.#log.add(frame.text, frame.level);
+      case "bytecode":
+        return this.#bytecode?.heard(frame.payload);
       case "exit":
         this.#ownExit = { code: frame.code, signal: frame.signal };
         // Whether a kill was for its memory is known at the end only.
@@ -281,13 +287,8 @@ class SandboxProcess {
     this.#ownExit = undefined;
     const gone = goneSoon(booted);
     this.#lastLife = gone;
-    this.#tell({
-      type: "process.exited",
-      exit: { ...exit, outOfMemory: false },
-      us,
-      usage: this.#usage(),
-      lingers: true,
-    });
+    const how = { exit: { ...exit, outOfMemory: false }, us, usage: this.#usage() };
+    this.#tell({ type: "process.exited", ...how, lingers: true });
     void gone.then(() => this.#tell({ type: "process.gone", us: this.#world.us() }));
   }
 

@@ -8,6 +8,8 @@
  * | 0x01 | `init`       | worker  | JSON {@link RuntimeInit}; the first frame, sent once |
  * | 0x02 | `event`      | worker  | u32 header length, JSON {@link EventHeader}, payload |
  * | 0x03 | `shutdown`   | worker  | JSON {@link Shutdown}: to a host that lingers, which ends by itself then |
+ * | 0x04 | `bytecode`   | worker  | what was kept of an earlier life, or nothing; before `init`, to our Node.js runtimes |
+ * | 0x05 | `handOver`   | worker  | empty: asks for `bytecode`, once, of a runtime that was sent that frame |
  * | 0x11 | `ready`      | runtime | empty, or u8 1 of a host that lingers: init is done, events are welcome; sent once |
  * | 0x12 | `initError`  | runtime | u8 length and error type, error JSON; the runtime exits afterwards |
  * | 0x13 | `response`   | runtime | u8 length and request id, u8 length and content type, payload |
@@ -17,6 +19,7 @@
  * | 0x17 | `settled`    | host    | empty: the next event is welcome |
  * | 0x18 | `hostWanted` | runtime | empty: while it initialises, something in it asks for the APIs that only a host serves |
  * | 0x19 | `chunk`      | runtime | as `response`: a piece of one whose event has `streams`; more follows |
+ * | 0x1a | `bytecode`   | runtime | what is worth keeping for later lives of this function version; empty when nothing is |
  *
  * Chunks come before the `response` that ends them with the last of the payload, which may be empty, or before an `error`.
  * An empty content type means `application/json`. An empty request id in a log means that no invocation was running.
@@ -24,10 +27,10 @@
  * which are at work longer than the function: there `settled` is what welcomes the next event.
  *
  * The other end is code of a stranger: the decoder promises bounded memory, few frames to act on and a named error,
- * whatever arrives. `ready`, `initError`, `exit` and `hostWanted` are sent once at most. No event is sent before the last
- * one's answer was heard, so a second answer in the same piece can only be forged, and a flood of them ends with it. What
- * the decoder can't judge is left to the reader: whether a request id is the one that runs, whether a payload is JSON or
- * too large.
+ * whatever arrives. `ready`, `initError`, `exit`, `hostWanted` and `bytecode` are sent once at most. No event is sent before
+ * the last one's answer was heard, so a second answer in the same piece can only be forged, and a flood of them ends with
+ * it. What the decoder can't judge is left to the reader: whether a request id is the one that runs, whether a payload is
+ * JSON or too large.
  */
 
 import { isUtf8 } from "node:buffer";
@@ -73,7 +76,8 @@ export type RuntimeFrame =
       readonly text: string;
     }
   | { readonly type: "exit"; readonly code: number | null; readonly signal: string | null }
-  | { readonly type: "settled" | "hostWanted" };
+  | { readonly type: "settled" | "hostWanted" }
+  | { readonly type: "bytecode"; readonly payload: Buffer };
 
 /** Why the stream can't be read any further. There is no way to find the next frame after one of these. */
 export class FrameError extends Error {
@@ -98,6 +102,7 @@ const typeNames: ReadonlyMap<number, RuntimeFrame["type"]> = new Map([
   [0x17, "settled"],
   [0x18, "hostWanted"],
   [0x19, "chunk"],
+  [0x1a, "bytecode"],
 ]);
 
 /** The frame that turns a booted runtime into a function. */
@@ -105,12 +110,13 @@ export const encodeInit = (init: RuntimeInit): Buffer => encodeJson(0x01, init);
 
 export const encodeShutdown = (shutdown: Shutdown): Buffer => encodeJson(0x03, shutdown);
 
-function encodeJson(type: number, value: object): Buffer {
-  const body = Buffer.from(JSON.stringify(value));
+const encodeJson = (type: number, value: object): Buffer => encode(type, Buffer.from(JSON.stringify(value)));
+
+export function encode(type: number, body: Uint8Array): Buffer {
   const frame = Buffer.allocUnsafe(lengthBytes + 1 + body.length);
   frame.writeUInt32BE(1 + body.length, 0);
   frame[lengthBytes] = type;
-  body.copy(frame, lengthBytes + 1);
+  frame.set(body, lengthBytes + 1);
   return frame;
 }
 
@@ -252,6 +258,8 @@ function parseFrame(frame: Buffer): RuntimeFrame {
       if (frame.length > 1) throw new FrameError("malformed", `${type} has no body`);
       return { type };
     }
+    case 0x1a:
+      return { type: "bytecode", payload: frame.subarray(1) };
     default:
       throw new FrameError("unknown", `type ${frame[0]}`);
   }

@@ -1,5 +1,6 @@
 /** What a sandbox takes from the worker it lives on. */
 import type { FunctionSpec } from "../../subjects/function.ts";
+import type { KeptBytecode } from "./bytecode.ts";
 import type { EnclosureSpec, SandboxDriver } from "./drivers/driver.ts";
 import type { SandboxInput } from "./machine.ts";
 import type { RuntimeInit } from "./runtime-init.ts";
@@ -18,6 +19,8 @@ export interface Furnishing {
   readonly overheadMiB: number;
   /** It has extensions of the function's layers. A function may also bring some of its own, which its host tells then. */
   readonly lingers?: boolean;
+  /** Where the runtime is one that begins with it and hands it over, and it may be kept. */
+  readonly bytecode?: KeptBytecode;
   /** The code isn't needed any more. */
   release(): void;
 }

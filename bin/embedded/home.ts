@@ -19,6 +19,8 @@ export interface Home {
   readonly jetstream: string;
   /** Unpacked code packages, keyed by SHA-256; may be deleted whenever nothing runs. */
   readonly code: string;
+  /** What functions compile to, per function version; may be deleted whenever nothing runs. */
+  readonly bytecode: string;
   /** What sandboxes need on the host while they live: their /tmp, their generated /etc. */
   readonly sandboxes: string;
   /** Process ids, locks, ports files: meaningless after a reboot. */
@@ -52,6 +54,7 @@ export function homeAt(root: string): Home {
     nats,
     jetstream: join(nats, "jetstream"),
     code: join(root, "code"),
+    bytecode: join(root, "bytecode"),
     sandboxes: join(root, "sandboxes"),
     run: join(root, "run"),
     logs: join(root, "logs"),
@@ -70,7 +73,8 @@ export async function prepareHome(home: Home): Promise<Home> {
     if ((mode & 0o022) !== 0) {
       throw new HomeUnusable(`${home.root} may be written by other users`, `chmod go-w ${home.root}`);
     }
-    for (const folder of [home.tools, home.nats, home.jetstream, home.code, home.sandboxes, home.run, home.logs]) {
+    const { tools, nats, jetstream, code, bytecode, sandboxes, run, logs } = home;
+    for (const folder of [tools, nats, jetstream, code, bytecode, sandboxes, run, logs]) {
       await mkdir(folder, { recursive: true, mode: 0o700 });
       await chmod(folder, 0o700);
     }

@@ -18,15 +18,18 @@ import { asksForFreshProcess, bringsExtensions, isWrapped } from "../../actors/s
 import { RememberedRuntimes } from "../../actors/sandbox/runtimes/remembered.ts";
 import { StemCells } from "../../actors/sandbox/stem-cells/pool.ts";
 import { enclosureFor, type SandboxWorld } from "../../actors/sandbox/world.ts";
+import { BytecodeStore } from "../../actors/worker/bytecode-store.ts";
 import { CodeCache } from "../../actors/worker/code-cache.ts";
 import { startWorker } from "../../actors/worker/index.ts";
 import type { Config } from "../../config/config.ts";
 import { poolId } from "../../subjects/function.ts";
+import { bytecodeFor } from "./bytecode.ts";
 import type { Process, Started } from "./context.ts";
 import { inWords, openDriver } from "./isolation.ts";
 import { serverAddressesOf } from "./server-addresses.ts";
 
 const CODE_CACHE_BYTES = 10 * 1024 * 1024 * 1024;
+const MIB = 1024 * 1024;
 /** Remembered at a time; who is forgotten is noticed again. */
 const HOSTED_POOLS = 1000;
 const STOP_MS = 1000;
@@ -41,6 +44,7 @@ export async function runWorker(process: Process, { zone }: { readonly zone: str
   const freezes = isolation.freezes && config.freezeMs > 0;
   const component = process.component("worker", "hosts sandboxes", { zone, isolation: inWords(isolation) });
   const cache = new CodeCache({ folder: join(home.code, zone), store: storage.code, maxBytes: CODE_CACHE_BYTES });
+  const bytecode = bytecodeStore(component, join(home.bytecode, zone), config);
   const workerId = component.id;
   const known = new RememberedRuntimes(home.root);
   const stems = stemCells(component, driver, isolation, config);
@@ -50,7 +54,11 @@ export async function runWorker(process: Process, { zone }: { readonly zone: str
     isolation: isolation.driver,
     limits: { initMs: config.initMs, idleMs: config.idleMs, ...(freezes ? { freezeMs: config.freezeMs } : {}) },
     gone: (sandboxId) => worker.send(workerId, { type: "sandbox.reported", sandboxId, state: "dead" }),
-    world: { driver, furnish: furnishing(cache, known, config.region, isolation), ...(stems ? { stems } : {}) },
+    world: {
+      driver,
+      furnish: furnishing({ cache, bytecode }, known, config.region, isolation),
+      ...(stems ? { stems } : {}),
+    },
   });
   const runtimes = await followRuntimes(home.root, known);
   await keepStandardStem(stems, known);
@@ -88,6 +96,7 @@ export async function runWorker(process: Process, { zone }: { readonly zone: str
       await stems?.close();
       await driver.close();
       await cache.close();
+      await bytecode?.close();
     },
   };
 }
@@ -102,6 +111,22 @@ function stemCells(component: Component, driver: SandboxDriver, { latePlacement 
     nowMs: () => component.clock.us() / 1000,
     failed: (err) => component.log.warn({ err }, "a stem cell is lost"),
   });
+}
+
+/** Undefined where none is to be kept. */
+function bytecodeStore(component: Component, folder: string, { bytecodeMiB }: Config): BytecodeStore | undefined {
+  if (bytecodeMiB === 0) return undefined;
+  return new BytecodeStore({
+    folder,
+    maxBytes: bytecodeMiB * MIB,
+    nowMs: () => component.clock.us() / 1000,
+    failed: (err) => component.log.warn({ err }, "bytecode is lost"),
+  });
+}
+
+interface Kept {
+  readonly cache: CodeCache;
+  readonly bytecode: BytecodeStore | undefined;
 }
 
 /** What most functions are, so that the first of all finds one ready. */
@@ -133,7 +158,7 @@ async function followRuntimes(
 
 /** Code and layers, the runtime, and the environment a function finds. */
 function furnishing(
-  cache: CodeCache,
+  { cache, bytecode: store }: Kept,
   known: RememberedRuntimes,
   region: string,
   { ownRoot }: Isolation,
@@ -162,6 +187,7 @@ function furnishing(
           ? { host: { isWrapped: isWrapped(spec.environment) } }
           : {}),
       });
+      const bytecode = store && (await bytecodeFor(store, spec, runtime));
       const logLevel = spec.applicationLogLevel === undefined ? {} : { logLevel: spec.applicationLogLevel };
       const day = new Date().toISOString().slice(0, 10).replaceAll("-", "/");
       mounts.unshift(...runtime.mounts);
@@ -172,6 +198,7 @@ function furnishing(
         mounts,
         overheadMiB: runtime.overheadMiB,
         lingers,
+        ...(bytecode === undefined ? {} : { bytecode }),
         release: () => inUse.dispose(),
         init: seen({
           env: lambdaEnvironment({

@@ -111,7 +111,7 @@ for (const each of cold) say(coldAbsolutes(each));
 say(`\n${SANDBOXES} sandboxes; ${/isolation: .*/.exec(system.output())?.[0] ?? ""}`);
 echo.stdin.end();
 
-const alone = spawn(process.execPath, [new URL("sandboxes.ts", import.meta.url).pathname, ...process.argv.slice(2)], {
-  stdio: "inherit",
-});
-await new Promise((resolve) => alone.once("exit", resolve));
+for (const each of [new URL("init.ts", import.meta.url), new URL("sandboxes.ts", import.meta.url)]) {
+  const alone = spawn(process.execPath, [each.pathname, ...process.argv.slice(2)], { stdio: "inherit" });
+  await new Promise((resolve) => alone.once("exit", resolve));
+}

@@ -18,6 +18,7 @@ const anyFrame: fc.Arbitrary<RuntimeFrame> = fc.oneof(
   fc.constant({ type: "ready" as const }),
   fc.constant({ type: "ready" as const, lingers: true as const }),
   fc.constant({ type: "settled" as const }),
+  fc.record({ type: fc.constant("bytecode" as const), payload }),
   fc.constant({ type: "hostWanted" as const }),
   fc.record({ type: fc.constant("initError" as const), errorType: shortText, payload: text }),
   fc.record({ type: fc.constant("response" as const), requestId: shortText, contentType: shortText, payload }),

@@ -25,6 +25,8 @@ export function encodeRuntimeFrame(frame: RuntimeFrame): Buffer {
       return rawFrame(0x17);
     case "hostWanted":
       return rawFrame(0x18);
+    case "bytecode":
+      return rawFrame(0x1a, frame.payload);
   }
 }
 

@@ -6,6 +6,7 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Duplex } from "node:stream";
+import { encodeBytecode, encodeHandOver } from "../../../actors/sandbox/bytecode.ts";
 import {
   type EventHeader,
   encodeEvent,
@@ -38,6 +39,10 @@ export interface Booted extends AsyncDisposable {
   readonly printed: () => string;
   /** Sends the init frame; gives what the runtime answers to it. */
   init(changes?: Partial<RuntimeInit>): Promise<Said>;
+  /** Sends what was kept of another life, or that there is nothing yet; to be followed by `init`. */
+  keep(bytecode: Uint8Array): void;
+  /** Asks for what is worth keeping. */
+  handOver(): Promise<Said>;
   /** Sends an event; gives the answer. */
   invoke(payload: unknown, changes?: Partial<EventHeader>): Promise<Said>;
   /** Sends an event as it is, also what is not JSON. */
@@ -113,6 +118,11 @@ export async function boot(command: readonly string[], files: Readonly<Record<st
     next,
     send,
     shutDown: (reason) => void channel.write(encodeShutdown({ reason, graceMs: 2000 })),
+    keep: (bytecode) => void channel.write(encodeBytecode(bytecode)),
+    handOver() {
+      channel.write(encodeHandOver());
+      return next();
+    },
     invoke: (payload, changes) => send(Buffer.from(JSON.stringify(payload)), changes),
     init(changes = {}) {
       const init = { ...settings(taskRoot), ...changes };

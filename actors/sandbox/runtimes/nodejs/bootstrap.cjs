@@ -5,6 +5,7 @@
  */
 "use strict";
 
+const { Bytecode } = require("./bytecode.cjs");
 const { Channel, maxPayloadBytes, parseEvent } = require("./channel.cjs");
 const { patchConsole } = require("./console.cjs");
 const { createContext } = require("./context.cjs");
@@ -18,6 +19,10 @@ const neverSettled =
 /** @type {"booted" | "initialising" | "serving"} */
 let phase = "booted";
 let init;
+/** A copy of what came before the init frame: the worker keeps bytecode for this function. */
+let keptBytecode;
+/** @type {Bytecode | undefined} */
+let bytecode;
 let handler;
 let streams = false;
 let logError = (_title, error) => console.error(error);
@@ -43,6 +48,8 @@ process.on("beforeExit", () => {
 function onFrame(type, body) {
   if (type === 0x02) invoke(parseEvent(body));
   else if (type === 0x01) begin(JSON.parse(body));
+  else if (type === 0x04) keptBytecode = Buffer.from(body);
+  else if (type === 0x05) handOverBytecode();
   else throw new Error(`unknown frame type ${type}`);
 }
 
@@ -59,6 +66,8 @@ async function begin(settings) {
     init.logFormat === "JSON" ? consoleError(error) : consoleError(title, `\t${toErrorLog(error)}`);
   globalThis.awslambda = awslambda;
   channel.unref();
+  if (keptBytecode) bytecode = new Bytecode(keptBytecode, [init.taskRoot, init.layersRoot ?? "/opt"], maxPayloadBytes);
+  keptBytecode = undefined;
   try {
     handler = await loadHandler(init.taskRoot, init.handler);
     streams = isStreaming(handler);
@@ -112,6 +121,18 @@ function listenAt(address, rung) {
 }
 
 const turnOfLoop = () => new Promise((resolve) => setImmediate(resolve));
+
+/** Asked for between two invocations, once at most. */
+function handOverBytecode() {
+  let piece = Buffer.alloc(0);
+  try {
+    piece = bytecode?.collect() ?? piece;
+  } catch {
+    // Then there is none: nobody depends on it.
+  }
+  bytecode = undefined;
+  channel.bytecode(piece);
+}
 
 /** Where a host started this process, it has its environment already: a wrapper may have changed it. */
 function becomeOf(env) {

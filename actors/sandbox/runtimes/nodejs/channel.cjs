@@ -125,6 +125,11 @@ class Channel {
     this.#send(0x18, [], "");
   }
 
+  /** `piece`: as bytecode.cjs makes it; empty when there is nothing worth keeping. */
+  bytecode(piece) {
+    this.#send(0x1a, [], piece);
+  }
+
   /** A frame of another process, as it is. */
   relay(type, body) {
     this.#send(type, [], body);

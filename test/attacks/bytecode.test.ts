@@ -1,0 +1,119 @@
+/**
+ * Attacks by way of bytecode: what a function hands over is kept by its worker and given to later sandboxes of that
+ * function version. It may harm those, which are its own; the worker, its disk and everybody else go on.
+ */
+import { lstat, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { canIsolate } from "../sandbox/drivers/hosted.ts";
+import { large } from "../sandbox/runtimes/large-module.ts";
+import { configure } from "../support/functions.ts";
+import { type Attacked, startAttacked } from "./attacked.ts";
+
+const MAX_FILE_BYTES = 6_291_560;
+/** Writes frames past the runtime. */
+const FORGE = `
+  const { writeSync } = require("node:fs");
+  const put = (bytes) => { for (let at = 0; at < bytes.length; ) try { at += writeSync(3, bytes, at); } catch (error) { if (error.code !== "EAGAIN") throw error; } };
+  const piece = (bytes) => { const head = Buffer.alloc(5); head.writeUInt32BE(1 + bytes.length); head[4] = 0x1a; return Buffer.concat([head, bytes]); };
+`;
+/** Words before a large module is loaded: \`given\` says whether V8 gets bytecode for it. */
+const SEE = `
+  const vm = require("node:vm");
+  let given = false;
+  vm.Script = class extends vm.Script { constructor(code, options) { super(code, options); given ||= options?.cachedData !== undefined; } };
+`;
+
+const MAKE = "const { Script } = vm; const make = Object.getPrototypeOf(Script.prototype).createCachedData;";
+
+describe.skipIf(!canIsolate)("a function that abuses its bytecode", () => {
+  let attacked: Attacked;
+  beforeAll(async () => {
+    attacked = await startAttacked();
+  });
+  afterAll(() => attacked?.[Symbol.asyncDispose]());
+  afterEach(async () => {
+    await attacked.isUnharmed();
+    const folder = join(attacked.system.home.bytecode, "a");
+    for (const name of await readdir(folder)) {
+      const facts = await lstat(join(folder, name));
+      expect([facts.isFile(), facts.size <= MAX_FILE_BYTES, facts.mode & 0o777]).toEqual([true, true, 0o600]);
+    }
+  });
+
+  const kept = async () => (await readdir(join(attacked.system.home.bytecode, "a"))).length;
+  let revision = 0;
+  const again = async (fn: string, event: unknown = {}) => {
+    const platform = await attacked.system.connect("platform");
+    await configure(platform, fn, { Environment: { Variables: { REVISION: `${revision++}` } } });
+    return attacked.invoke(fn, event);
+  };
+  /** A large module, between words of the attacker's. */
+  const program = (before: string, after = "") => ({
+    "index.js": `${SEE}\n${before}\nconst large = require("./large.js");\n${after}\nexports.handler = async () => given;\n`,
+    "large.js": large("exports.answer = () => 42;"),
+  });
+  const deployed = (files: Readonly<Record<string, string>>) => attacked.node("", { files });
+
+  test("what nobody asked for isn't kept, however large or often it comes", async () => {
+    const before = await kept();
+    const fn = await attacked.node(`${FORGE} put(piece(Buffer.alloc(event.bytes, 1))); return "own";`);
+    expect((await attacked.invoke(fn, { bytes: 6_000_000 })).value).toBe("own");
+    const twice = await attacked.node(
+      `${FORGE} for (let n = 0; n < 50; n++) put(piece(Buffer.alloc(9))); return "own";`,
+    );
+    const { value, error } = await attacked.invoke(twice);
+    expect(value ?? error?.errorType).toMatch(/^(own|Runtime\.ExitError)$/);
+    const giant = await attacked.node(`${FORGE} put(piece(Buffer.alloc(7_000_000))); return "own";`);
+    const refused = await attacked.invoke(giant);
+    expect(refused.value ?? refused.error?.errorType).toMatch(/^(own|Runtime\.ExitError)$/);
+    expect(await kept()).toBe(before);
+  });
+
+  /** Until a sandbox of its own begins with what an earlier one handed over. */
+  const isGivenSome = (fn: string) =>
+    expect.poll(async () => (await again(fn)).value, { timeout: 20_000, interval: 100 }).toBe(true);
+
+  test.each([
+    ["noise", "Buffer.alloc(5000, 0x5a)"],
+    ["the bytecode of another file", "make.call(new Script('0'))"],
+    ["as much as a frame holds", "Buffer.alloc(6_200_000, 1)"],
+  ])("%s handed over is kept for nobody but itself, and V8 refuses it there", async (_, bytes) => {
+    const fn = await deployed(program(`${MAKE} Script.prototype.createCachedData = () => ${bytes};`));
+    const honest = await deployed(program(""));
+    expect((await attacked.invoke(fn)).value).toBe(false);
+    await isGivenSome(fn);
+    expect((await attacked.invoke(honest)).value, "the same large file of another function").toBe(false);
+  });
+
+  test.each(["(() => { throw new Error('no') })()", "Buffer.alloc(50_000_000)", "null", "'text'"])(
+    "%s handed over isn't kept, and its next call is served",
+    async (bytes) => {
+      const make = `() => { console.log("asked"); return ${bytes}; }`;
+      const fn = await deployed(program(`${MAKE} Script.prototype.createCachedData = ${make};`));
+      expect((await attacked.invoke(fn)).value).toBe(false);
+      await attacked.logUntil(fn, /asked/);
+      expect((await attacked.invoke(fn)).value, "its next call").toBe(false);
+      expect((await again(fn)).value, "its next sandbox").toBe(false);
+    },
+  );
+
+  test("one that never ends handing over loses its own time, and its next sandbox serves", async () => {
+    const make = `() => { console.log("asked"); for (;;); }`;
+    const fn = await deployed(program(`${MAKE} Script.prototype.createCachedData = ${make};`));
+    expect((await attacked.invoke(fn)).value).toBe(false);
+    await attacked.logUntil(fn, /asked/);
+    expect((await again(fn)).value).toBe(false);
+  });
+
+  test("one that crashes whenever it begins with some is served all the same, and gets none any more", async () => {
+    const after = `if (given) { console.log("given some"); process.kill(process.pid, "SIGSEGV"); }`;
+    const fn = await deployed(program("", after));
+    const crashes = async () => {
+      expect((await again(fn)).value).toBe(false);
+      return (await attacked.logUntil(fn, /^REPORT/)).filter((line) => line.includes("given some")).length;
+    };
+    for (const count of [1, 2]) await expect.poll(crashes, { timeout: 20_000, interval: 100 }).toBe(count);
+    for (let n = 0; n < 4; n++) expect(await crashes()).toBe(2);
+  });
+});
