@@ -50,7 +50,7 @@ describe.skipIf(!available)("groups on this host's kernel", () => {
     for (const folder of cgroups.folders) rmdirSync(folder);
     cgroup = await cgroups.create({ memoryBytes: 64 << 20, pids: 16, cpus: 0.5 });
     const { child, exit } = await sleeper("sleep 60");
-    expect((await cgroup.memory()).currentBytes).toBeGreaterThan(0);
+    await expect.poll(async () => (await cgroup?.memory())?.currentBytes).toBeGreaterThan(0);
     child.kill("SIGKILL");
     await exit;
   });
