@@ -55,7 +55,7 @@ export class CodeCache {
   readonly #options: CodeCacheOptions;
   readonly #kept = new Map<string, Kept>();
   readonly #coming = new Map<string, Promise<Kept>>();
-  readonly #removals = new Set<Promise<void>>();
+  readonly #background = new Set<Promise<void>>();
   #opened: Promise<string> | undefined;
 
   constructor(options: CodeCacheOptions) {
@@ -89,8 +89,8 @@ export class CodeCache {
     const used = await this.#pinned(name, root, fill);
     this.#evict(root);
     used.usedAt = Date.now();
-    // The order of use outlives the process as the folders' times.
-    await utimes(used.folder, used.usedAt / 1000, used.usedAt / 1000);
+    // The order of use outlives the process as the folders' times; nobody's start waits for that.
+    this.#inBackground(utimes(used.folder, used.usedAt / 1000, used.usedAt / 1000));
     let released = false;
     return {
       folder: used.folder,
@@ -101,9 +101,9 @@ export class CodeCache {
     };
   }
 
-  /** Resolves when what was evicted is off the disk. */
+  /** Resolves when what was evicted is off the disk, and the order of use on it. */
   async close(): Promise<void> {
-    await Promise.all(this.#removals);
+    await Promise.all(this.#background);
   }
 
   async #pinned(name: string, root: string, fill: Fill): Promise<Kept> {
@@ -170,10 +170,14 @@ export class CodeCache {
       const gone = join(root, `${DRAFT}${randomUUID()}`);
       renameSync(folder, gone);
       // What can't be removed now is when the cache is next opened.
-      const removal = rm(gone, { recursive: true, force: true }).catch(() => {});
-      this.#removals.add(removal);
-      void removal.then(() => this.#removals.delete(removal));
+      this.#inBackground(rm(gone, { recursive: true, force: true }));
     }
+  }
+
+  /** Waited for by `close` only; the cache does without what fails. */
+  #inBackground(work: Promise<void>): void {
+    const done = work.catch(() => {}).finally(() => this.#background.delete(done));
+    this.#background.add(done);
   }
 
   /** The folder of this boot, with what is still good in it. */

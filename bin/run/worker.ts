@@ -9,14 +9,13 @@ import { Sandboxes } from "../../actors/sandbox/index.ts";
 import type { RuntimeInit } from "../../actors/sandbox/runtime-init.ts";
 import {
   hostArchitecture,
-  listRuntimes,
-  resolveRuntime,
   runtimeVersion,
   WrongArchitecture,
   withLibraries,
 } from "../../actors/sandbox/runtimes/catalogue.ts";
 import { lambdaEnvironment } from "../../actors/sandbox/runtimes/environment.ts";
 import { asksForFreshProcess, bringsExtensions, isWrapped } from "../../actors/sandbox/runtimes/hosting.ts";
+import { RememberedRuntimes } from "../../actors/sandbox/runtimes/remembered.ts";
 import { StemCells } from "../../actors/sandbox/stem-cells/pool.ts";
 import { enclosureFor, type SandboxWorld } from "../../actors/sandbox/world.ts";
 import { BytecodeStore } from "../../actors/worker/bytecode-store.ts";
@@ -47,6 +46,7 @@ export async function runWorker(process: Process, { zone }: { readonly zone: str
   const cache = new CodeCache({ folder: join(home.code, zone), store: storage.code, maxBytes: CODE_CACHE_BYTES });
   const bytecode = bytecodeStore(component, join(home.bytecode, zone), config);
   const workerId = component.id;
+  const known = new RememberedRuntimes(home.root);
   const stems = stemCells(component, driver, isolation, config);
   const sandboxes = new Sandboxes({
     component,
@@ -56,12 +56,12 @@ export async function runWorker(process: Process, { zone }: { readonly zone: str
     gone: (sandboxId) => worker.send(workerId, { type: "sandbox.reported", sandboxId, state: "dead" }),
     world: {
       driver,
-      furnish: furnishing({ cache, bytecode }, home.root, config.region, isolation),
+      furnish: furnishing({ cache, bytecode }, known, config.region, isolation),
       ...(stems ? { stems } : {}),
     },
   });
-  const runtimes = await followRuntimes(home.root);
-  await keepStandardStem(stems, home.root);
+  const runtimes = await followRuntimes(home.root, known);
+  await keepStandardStem(stems, known);
   const left = Promise.withResolvers<string>();
   const worker = startWorker({
     component,
@@ -130,23 +130,23 @@ interface Kept {
 }
 
 /** What most functions are, so that the first of all finds one ready. */
-async function keepStandardStem(stems: StemCells | undefined, home: string): Promise<void> {
-  const runtime = await resolveRuntime(STANDARD.runtime, { home, memoryMiB: STANDARD.memoryMiB }).catch(
-    () => undefined,
-  );
+async function keepStandardStem(stems: StemCells | undefined, known: RememberedRuntimes): Promise<void> {
+  const runtime = await known.resolve(STANDARD.runtime, { memoryMiB: STANDARD.memoryMiB }).catch(() => undefined);
   if (runtime !== undefined) stems?.keep(enclosureFor("standard", STANDARD, runtime), 1);
 }
 
 /** The runtimes this host can boot, kept current: `mayfly runtime install` adds one to a running worker. */
-async function followRuntimes(home: string): Promise<{ now: () => readonly string[]; stop: () => void }> {
-  const list = async () =>
-    (await listRuntimes({ home })).flatMap(({ runtime, version }) => (version === null ? [] : [runtime]));
-  let known = await list();
+async function followRuntimes(
+  home: string,
+  runtimes: RememberedRuntimes,
+): Promise<{ now: () => readonly string[]; stop: () => void }> {
+  let known = await runtimes.list();
   const folder = join(home, "runtimes");
   await mkdir(folder, { recursive: true });
   const watcher = watch(folder, () => {
+    runtimes.forget();
     // What can't be read now, while it is being installed, is read at its next change.
-    list().then(
+    runtimes.list().then(
       (now) => {
         known = now;
       },
@@ -159,7 +159,7 @@ async function followRuntimes(home: string): Promise<{ now: () => readonly strin
 /** Code and layers, the runtime, and the environment a function finds. */
 function furnishing(
   { cache, bytecode: store }: Kept,
-  home: string,
+  known: RememberedRuntimes,
   region: string,
   { ownRoot }: Isolation,
 ): SandboxWorld["furnish"] {
@@ -181,8 +181,7 @@ function furnishing(
       const hasLibraries = layers !== undefined && existsSync(join(layers, "lib"));
       if (spec.architecture !== hostArchitecture) throw new WrongArchitecture(spec.architecture);
       const lingers = await bringsExtensions(mounts);
-      const runtime = await resolveRuntime(spec.runtime, {
-        home,
+      const runtime = await known.resolve(spec.runtime, {
         memoryMiB: spec.memoryMiB,
         ...(lingers || asksForFreshProcess(spec.environment) || hosted.has(poolId(spec))
           ? { host: { isWrapped: isWrapped(spec.environment) } }

@@ -148,7 +148,7 @@ describe.skipIf(!canIsolate)("a function that forges frames", () => {
     const body = `put(response(mine, Buffer.alloc(event.bytes, 0x01))); await later(1000);`;
     const noise = await attacked.invoke(await forger(body), { bytes: 100 });
     expect([noise.refused, noise.error]).toEqual([undefined, undefined]);
-    const large = await attacked.invoke(await forger(body, { memory: 512 }), { bytes: 6_291_557 });
+    const large = await attacked.invoke(await forger(body, { memory: 512, timeout: 20 }), { bytes: 6_291_557 });
     expect(large.error?.errorType).toBe("Function.ResponseSizeTooLarge");
   });
 

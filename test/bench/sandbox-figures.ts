@@ -3,7 +3,9 @@
  * turn; a round trip to the runtime inside, hot, and what freezing adds; how many can be made in a second; and the memory
  * of one that waits.
  */
+
 import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import type {
   Booted,
@@ -60,7 +62,11 @@ interface Running {
 
 export async function measure(plan: SandboxPlan): Promise<SandboxFigures> {
   const { driver, isolation, subject, home, rounds } = plan;
-  const { command, mounts, overheadMiB } = await resolveRuntime(subject.runtime, { home, memoryMiB: MEMORY_MIB });
+  const { command, mounts, overheadMiB } = await resolveRuntime(subject.runtime, {
+    home,
+    compiled: join(home, "compiled"),
+    memoryMiB: MEMORY_MIB,
+  });
   const code = { from: plan.code, to: "/var/task" };
   const size = { memoryMiB: MEMORY_MIB, tmpMiB: 512 };
   const whole = () => begin(driver, enclosureFor(name(), size, { mounts: [...mounts, code], command, overheadMiB }));

@@ -51,6 +51,23 @@ describe("a request", () => {
   });
 });
 
+describe("whatever a caller who asked for a stream is told by the front end", () => {
+  const streaming = () => givenInvocation({ streams: true });
+  test.each([
+    { what: "a refusal", invocation: () => streaming().when({ type: "lease.refused", refusal: no }) },
+    {
+      what: "the loss of the worker in the middle",
+      invocation: () => streaming().when(admitted, granted, { type: "worker.lost", workerId: sandbox.workerId }),
+    },
+    {
+      what: "a failed init",
+      invocation: () => streaming().when(admitted, { type: "lease.failed", functionError: "{}" }),
+    },
+  ])("is the end: $what", ({ invocation }) => {
+    expect(invocation().said.at(-1)).toMatchObject({ headers: { "Mayfly-Event-Type": "InvokeComplete" } });
+  });
+});
+
 describe("an event for later", () => {
   const event = () => givenInvocation({ event: { id: undefined } });
 

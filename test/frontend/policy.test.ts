@@ -38,6 +38,7 @@ test("a client context is base64 of JSON, of a limited length", () => {
 });
 
 test("only Lambda's invocation types are taken", () => {
-  for (const type of ["RequestResponse", "DryRun", "Event"]) expect(checkInvocationType(type)).toBeUndefined();
+  for (const type of ["RequestResponse", "DryRun", "Event", "ResponseStream"])
+    expect(checkInvocationType(type)).toBeUndefined();
   expect(checkInvocationType("Soon")).toMatchObject({ name: "ValidationException" });
 });

@@ -7,28 +7,32 @@ import type { Booted, DriverName, Enclosure, EnclosureSpec, Isolation, SandboxDr
 import type { NetworkPlan } from "./egress/network.ts";
 import { KeptEnclosure } from "./kept-enclosure.ts";
 import type { Premises } from "./premises.ts";
-import { type Overhead, type Reserved, reserve } from "./reserve.ts";
+import { type Berth, type Overhead, type Reserved, reserve } from "./reserve.ts";
 
-/** How one program makes sandboxes; `Place` is the premises with what it adds to them. */
-export interface Maker<Place extends { readonly premises: Premises }> {
+/** How one program makes sandboxes; `Place` is the premises with what it adds to them, `Made` what it may make beforehand. */
+export interface Maker<Place extends { readonly premises: Premises }, Made extends Berth = Berth> {
   readonly name: DriverName;
   /** Throws `IsolationUnavailable`, leaving nothing, where its program isn't here or can't be used. */
   open(): Promise<Place>;
   /** Tries a sandbox of `driver`. Throws `IsolationUnavailable`. */
   examine(place: Place, driver: SandboxDriver): Promise<Isolation>;
   overhead(place: Place): Overhead;
+  /** One that was made beforehand, and now is one sandbox's; undefined where there is none. */
+  berth?(place: Place): Made | undefined;
   /**
    * Of a sandbox whose group is `gid`; undefined for the worker's own. Rejects with `EgressUnavailable` where none can be
    * had, with `EgressForbidden` for a destination that may not be.
    */
   planNetwork(place: Place, egress: Egress, gid: number | undefined): Promise<NetworkPlan>;
   /** Prepares what every life of the enclosure begins with; gives how one begins. */
-  prepare(place: Place, spec: EnclosureSpec, reserved: Reserved): Promise<() => Promise<Booted>>;
+  prepare(place: Place, spec: EnclosureSpec, reserved: Reserved<Made>): Promise<() => Promise<Booted>>;
 }
 
-export class IsolatingDriver<Place extends { readonly premises: Premises }> implements SandboxDriver {
+export class IsolatingDriver<Place extends { readonly premises: Premises }, Made extends Berth = Berth>
+  implements SandboxDriver
+{
   readonly name: DriverName;
-  readonly #maker: Maker<Place>;
+  readonly #maker: Maker<Place, Made>;
   readonly #enclosures = new Set<KeptEnclosure>();
   /** Those under way, each settled without error. */
   readonly #creations = new Set<Promise<void>>();
@@ -36,7 +40,7 @@ export class IsolatingDriver<Place extends { readonly premises: Premises }> impl
   #isolation: Promise<Isolation> | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(maker: Maker<Place>) {
+  constructor(maker: Maker<Place, Made>) {
     this.name = maker.name;
     this.#maker = maker;
   }
@@ -64,8 +68,11 @@ export class IsolatingDriver<Place extends { readonly premises: Premises }> impl
   }
 
   async #create(place: Place, spec: EnclosureSpec): Promise<Enclosure> {
+    // What is to be filled later is made before anybody needs it, and can wait for the kernel as well.
+    const isHurried = !spec.latePlaces?.length;
     const reserved = await reserve(place.premises, spec, {
       overhead: this.#maker.overhead(place),
+      berth: isHurried ? this.#maker.berth?.(place) : undefined,
       planNetwork: (egress, gid) => this.#maker.planNetwork(place, egress, gid),
     });
     try {

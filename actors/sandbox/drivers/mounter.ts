@@ -2,14 +2,17 @@
  * Runs mount and umount from a small process that stays: starting a program from the worker itself holds up everybody for
  * a millisecond or two, and a start from a stem cell has time for little else.
  *
- * The process is made when it is first needed, in the worker's own mounts, and ends with the worker.
+ * The process is made when it is first needed, in the worker's own mounts, and ends with the worker. It is a Perl where
+ * the host has one (Debian's always do), because that can ask the kernel itself for the two steps that are on a start's
+ * path or on every end's; a shell does all of it by starting the programs.
  */
 import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { accessSync, constants } from "node:fs";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 
 /** Reads the number of words and the words, one a line; answers with the exit code and what was said, as one line. */
-const script = `
+const shellScript = `
 while read -r count; do
   set --
   while [ "$count" -gt 0 ]; do IFS= read -r word; set -- "$@" "$word"; count=$((count - 1)); done
@@ -19,6 +22,56 @@ while read -r count; do
   printf '%s %s\\n' $code "$said"
 done
 `;
+
+/**
+ * The same, but what is `mount -n --bind` and `umount -n` is a system call. 4096 is MS_BIND, 8 UMOUNT_NOFOLLOW. Each
+ * word is copied to a plain string before: the kernel is handed its memory.
+ */
+const perlScript = `
+use strict;
+my ($mount, $umount) = splice @ARGV, 0, 2;
+$| = 1;
+while (defined(my $count = <STDIN>)) {
+  my @words = map { my $word = <STDIN>; chomp $word; $word } 1 .. $count;
+  my $of = join " ", @words[0 .. ($words[0] eq "mount" ? 2 : 1)];
+  if ($of eq "mount -n --bind" && @words == 5) {
+    my ($from, $to, $type, $data) = ("$words[3]", "$words[4]", "none", "");
+    my $failed = syscall($mount + 0, $from, $to, $type, 4096, $data) == -1;
+    print $failed ? "32 $!\\n" : "0 \\n";
+  } elsif ($of eq "umount -n" && @words == 3) {
+    my $at = "$words[2]";
+    my $failed = syscall($umount + 0, $at, 8) == -1;
+    print $failed ? "32 $!\\n" : "0 \\n";
+  } else {
+    my $pid = open my $said, "-|";
+    if (!defined $pid) { print "32 $!\\n"; next; }
+    if ($pid == 0) { open STDERR, ">&STDOUT"; exec @words or do { print $!; exit 127; }; }
+    my $text = join "", <$said>;
+    close $said;
+    $text =~ s/\\n/ /g;
+    print +($? >> 8 || ($? ? 128 : 0)), " $text\\n";
+  }
+}
+`;
+
+const PERL = "/usr/bin/perl";
+/** Of mount and umount2. Source: linux, arch/x86/entry/syscalls/syscall_64.tbl and asm-generic/unistd.h. */
+const SYSTEM_CALLS: Readonly<Record<string, readonly [number, number]>> = { x64: [165, 166], arm64: [40, 39] };
+
+function program(): readonly [string, ...string[]] {
+  const calls = SYSTEM_CALLS[process.arch];
+  if (calls === undefined || !isExecutable(PERL)) return ["/bin/sh", "-c", shellScript];
+  return [PERL, "-e", perlScript, ...calls.map(String)];
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 type Shell = ChildProcessByStdio<Writable, Readable, null>;
 type Settle = (answer: string | Error) => void;
@@ -40,7 +93,8 @@ export async function inMounts(...command: readonly string[]): Promise<void> {
 }
 
 function start(): NonNullable<typeof running> {
-  const child = spawn("/bin/sh", ["-c", script], {
+  const [path, ...args] = program();
+  const child = spawn(path, args, {
     env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
     cwd: "/",
     stdio: ["pipe", "pipe", "ignore"],

@@ -23,17 +23,29 @@ export interface Overhead {
   readonly users: number;
 }
 
+/** A user and a group that were made before it was known for whom; the group has no limits yet. */
+export interface Berth {
+  readonly uid: number | undefined;
+  readonly cgroup: Cgroup;
+  /** Gives both back, and ends what is in the group. */
+  close(): Promise<void>;
+}
+
 /** What only the driver knows. */
-export interface Ways {
+export interface Ways<Made extends Berth> {
   readonly overhead: Overhead;
+  /** Used instead of a new user and group, by a driver whose sandboxes have one user each. */
+  readonly berth: Made | undefined;
   /** Of one that asks for a network. Rejects where it can't have just this. */
   planNetwork(egress: Egress, gid: number | undefined): Promise<NetworkPlan>;
 }
 
-export interface Reserved {
+export interface Reserved<Made extends Berth = Berth> {
   /** Empty where the worker can't become other users. */
   readonly uids: readonly number[];
   readonly cgroup: Cgroup;
+  /** Where these were made beforehand. */
+  readonly berth: Made | undefined;
   readonly tmp: Tmp;
   /** Undefined for one that is to have none. */
   readonly network: NetworkPlan | undefined;
@@ -47,7 +59,11 @@ export interface Reserved {
 }
 
 /** Reserves all of it; when a part can't be had, rejects and keeps nothing. */
-export async function reserve(premises: Premises, spec: EnclosureSpec, ways: Ways): Promise<Reserved> {
+export async function reserve<Made extends Berth>(
+  premises: Premises,
+  spec: EnclosureSpec,
+  ways: Ways<Made>,
+): Promise<Reserved<Made>> {
   const closings: Closing[] = [];
   const release = async () => {
     const failures: unknown[] = [];
@@ -55,19 +71,31 @@ export async function reserve(premises: Premises, spec: EnclosureSpec, ways: Way
     if (failures.length > 0) throw failures[0];
   };
   try {
-    const uids = takeUids(premises, ways.overhead.users, closings);
+    const { berth } = ways;
+    if (berth) closings.push(() => berth.close());
+    const uids = berth ? [berth.uid ?? []].flat() : takeUids(premises, ways.overhead.users, closings);
     const { egress = [] } = spec;
     const network = egress.length === 0 ? undefined : await ways.planNetwork(egress, uids[0]);
-    const cgroup = await makeCgroup(premises, spec, [ways.overhead, network?.overhead], closings);
-    const tmp = await makeTmp(premises, spec.tmpMiB, closings);
-    const places = await makePlaces(premises, spec, closings);
     const shown = [...spec.mounts, ...(network?.mounts ?? [])];
-    const mounts = [...(await makeReachable(premises, shown, closings)), ...(places?.mounts ?? [])];
-    return { uids, cgroup, tmp, network, mounts, places, release, onRelease: (closing) => void closings.push(closing) };
+    const [cgroup, tmp, places, reachable] = await all(
+      makeCgroup(premises, spec, [ways.overhead, network?.overhead], berth?.cgroup, closings),
+      makeTmp(premises, spec.tmpMiB, closings),
+      makePlaces(premises, spec, closings),
+      makeReachable(premises, shown, closings),
+    );
+    const mounts = [...reachable, ...(places?.mounts ?? [])];
+    const onRelease = (closing: Closing) => void closings.push(closing);
+    return { uids, cgroup, berth, tmp, network, mounts, places, release, onRelease };
   } catch (error) {
     await release();
     throw error;
   }
+}
+
+/** As `Promise.all`, but rejects only once each is settled: what they made is known then. */
+async function all<T extends readonly unknown[]>(...work: { readonly [K in keyof T]: Promise<T[K]> }): Promise<T> {
+  await Promise.allSettled(work);
+  return Promise.all(work) as unknown as Promise<T>;
 }
 
 function takeUids({ uids }: Premises, count: number, closings: Closing[]): number[] {
@@ -83,13 +111,19 @@ async function makeCgroup(
   { cgroups }: Premises,
   spec: EnclosureSpec,
   overheads: ReadonlyArray<Pick<Overhead, "memoryMiB" | "pids"> | undefined>,
+  made: Cgroup | undefined,
   closings: Closing[],
 ): Promise<Cgroup> {
-  const cgroup = await cgroups.create({
+  const limits = {
     memoryBytes: overheads.reduce((sum, each) => sum + (each?.memoryMiB ?? 0), spec.memoryMiB) * MiB,
     pids: overheads.reduce((sum, each) => sum + (each?.pids ?? 0), spec.pids),
     cpus: spec.cpus,
-  });
+  };
+  if (made) {
+    await made.limit(limits);
+    return made;
+  }
+  const cgroup = await cgroups.create(limits);
   closings.push(() => cgroup.remove());
   return cgroup;
 }
@@ -113,19 +147,17 @@ async function makePlaces({ places }: Premises, spec: EnclosureSpec, closings: C
 async function makeReachable(premises: Premises, mounts: readonly Mount[], closings: Closing[]): Promise<Mount[]> {
   const { uids, staging } = premises;
   if (!uids) return [...mounts];
-  const reachable: Mount[] = [];
-  for (const { from, to } of mounts) {
-    if (await isReachableByAll(from)) {
-      reachable.push({ from, to });
-      continue;
-    }
-    if (!staging) {
-      throw new Error(
-        `${from} is in a folder that other users can't walk through, and the worker has no private mounts`,
-      );
-    }
-    reachable.push({ from: await staging.hold(from), to });
-    closings.push(() => staging.release(from));
-  }
-  return reachable;
+  return all(
+    ...mounts.map(async ({ from, to }) => {
+      if (await isReachableByAll(from)) return { from, to };
+      if (!staging) {
+        throw new Error(
+          `${from} is in a folder that other users can't walk through, and the worker has no private mounts`,
+        );
+      }
+      const shown = await staging.hold(from);
+      closings.push(() => staging.release(from));
+      return { from: shown, to };
+    }),
+  );
 }

@@ -10,9 +10,16 @@ export interface Settling {
   readonly network: NetworkPlan | undefined;
 }
 
-/** The network's own processes are counted with the sandbox. Rejects, leaving no network, as `attach` and `join` do. */
-export async function settle({ cgroup, network }: Settling, firstPid: number): Promise<Attachment | undefined> {
-  await cgroup.join(firstPid);
+/**
+ * The network's own processes are counted with the sandbox. With `isInGroup` its first process was born there. Rejects,
+ * leaving no network, as `attach` and `join` do.
+ */
+export async function settle(
+  { cgroup, network }: Settling,
+  firstPid: number,
+  isInGroup = false,
+): Promise<Attachment | undefined> {
+  if (!isInGroup) await cgroup.join(firstPid);
   const attachment = await network?.attach(firstPid);
   try {
     for (const each of attachment?.pids ?? []) await cgroup.join(each);

@@ -9,12 +9,10 @@ import { mountView, unmount } from "./private-mounts.ts";
 /** Whether a user who owns nothing can walk to `path` and read it; symbolic links are followed. */
 export async function isReachableByAll(path: string): Promise<boolean> {
   const real = await realpath(path);
-  const { mode } = await stat(real);
-  if ((mode & 0o004) === 0) return false;
-  for (let folder = dirname(real); ; folder = dirname(folder)) {
-    if (((await stat(folder)).mode & 0o001) === 0) return false;
-    if (folder === "/") return true;
-  }
+  const folders = [dirname(real)];
+  for (let folder = dirname(real); folder !== "/"; folder = dirname(folder)) folders.push(dirname(folder));
+  const [own, ...theirs] = await Promise.all([real, ...folders].map((each) => stat(each)));
+  return own !== undefined && (own.mode & 0o004) !== 0 && theirs.every(({ mode }) => (mode & 0o001) !== 0);
 }
 
 interface Staged {

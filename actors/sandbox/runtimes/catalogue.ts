@@ -18,12 +18,14 @@ import {
   type RuntimeArch,
 } from "./node-interpreter.ts";
 import { MANIFEST, readRuntimePackage } from "./package.ts";
-import { compiledFor } from "./python-bytecode.ts";
+import { compiled } from "./python-compiled.ts";
 import { findPython } from "./python-interpreter.ts";
 
 export interface RuntimeOptions {
-  /** Mayfly's folder on this host; installed runtimes lie in its `runtimes/`, what was compiled of ours in `bytecode/`. */
+  /** Mayfly's folder on this host; installed runtimes lie in its `runtimes/`. */
   readonly home: string;
+  /** Where our part of a runtime is kept compiled; without it, each start compiles it. */
+  readonly compiled?: string;
   /** Default: the host's. */
   readonly arch?: RuntimeArch;
   /** The sandbox's memory; with it, V8's heap is sized to fit. */
@@ -87,7 +89,7 @@ const here = import.meta.dirname;
  * `RuntimePackageUnfit` for one that was added and is broken.
  */
 export async function resolveRuntime(runtime: string, options: RuntimeOptions): Promise<ResolvedRuntime> {
-  const found = await find(runtime, { ...options, isWanted: true });
+  const found = await find(runtime, options);
   if (!found) throw new RuntimeNotInstalled(runtime, await remedyFor(runtime, options));
   return found;
 }
@@ -134,10 +136,7 @@ export function installedFolder(home: string, runtime: string): string {
   return join(home, "runtimes", runtime);
 }
 
-/** `isWanted`: not only to be told of. */
-type Search = RuntimeOptions & { readonly isWanted?: true };
-
-async function find(runtime: string, options: Search): Promise<ResolvedRuntime | null> {
+async function find(runtime: string, options: RuntimeOptions): Promise<ResolvedRuntime | null> {
   if (nodeMajor(runtime) !== null) return findNodeRuntime(runtime, options);
   if (pythonRuntimes.some((known) => known === runtime)) return findPythonRuntime(runtime, options);
   if (customRuntimes.some((known) => known === runtime)) return findCustom(options);
@@ -239,12 +238,11 @@ async function findAdded(runtime: string, options: RuntimeOptions): Promise<Reso
   };
 }
 
-async function findPythonRuntime(runtime: string, options: Search): Promise<ResolvedRuntime | null> {
+async function findPythonRuntime(runtime: string, options: RuntimeOptions): Promise<ResolvedRuntime | null> {
   const python = await findPython(runtime, join(installedFolder(options.home, runtime), "bin"));
   if (!python) return null;
-  const source = join(here, "python");
-  const places = { folder: join(options.home, "bytecode"), seenAt: "/var/runtime" };
-  const runtimeDir = options.isWanted ? await compiledFor(python, source, places) : source;
+  const sources = join(here, "python");
+  const runtimeDir = options.compiled === undefined ? sources : await compiled(python, sources, options.compiled);
   const isSystems = python.prefix === "/usr";
   const interpreter = isSystems ? python.path : `/var/lang/bin/${runtime}`;
   const bootstrap = "/var/runtime/bootstrap.py";

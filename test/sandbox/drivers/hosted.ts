@@ -165,7 +165,7 @@ export class Hosted {
 
   /** Ends the worker and everything of it, however the test went. */
   async end(): Promise<void> {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+    if (this.#isAlive()) {
       const gone = once(this.#child, "exit");
       await this.ask("close").catch(() => this.#child.kill("SIGKILL"));
       await gone;
@@ -173,11 +173,14 @@ export class Hosted {
     await rm(this.home, { recursive: true, force: true });
   }
 
-  /** What of this worker's driver is to be seen on the host now; all zero when nothing is. */
+  /**
+   * What of this worker's driver is to be seen on the host now; all zero when nothing is. While it lives, what only waits
+   * to become a sandbox isn't one's trace.
+   */
   traces(): { processes: number; mounts: number; cgroups: number; folders: number } {
     const mark = this.#mark();
     return {
-      processes: this.#processes().length,
+      processes: this.#processes().filter((pid) => !this.#isAlive() || !isWaiting(pid)).length,
       mounts: mountsOf(this.pid).filter((line) => line.includes(this.home)).length,
       cgroups: globSync("/sys/fs/cgroup/**/mayfly-*").filter((path) => mark.test(path)).length,
       folders: existsSync(this.home) ? readdirSync(this.home).length : 0,
@@ -197,6 +200,10 @@ export class Hosted {
     return this.#processes()
       .filter((pid) => word.test(readQuietly(`/proc/${pid}/cmdline`)))
       .map(Number);
+  }
+
+  #isAlive(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
   #mark(): RegExp {
@@ -226,6 +233,8 @@ const linkQuietly = (path: string): string => {
     return "";
   }
 };
+/** As bubblewrap/starters.ts has it on its command line. */
+const isWaiting = (pid: string): boolean => readQuietly(`/proc/${pid}/cmdline`).includes("read -r count <&8");
 const ownPids = linkQuietly("/proc/self/ns/pid");
 const mountsOf = (pid: number): string[] => readQuietly(`/proc/${pid}/mountinfo`).split("\n").filter(Boolean);
 

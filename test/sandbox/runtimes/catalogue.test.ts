@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { knownRuntimes, listRuntimes, resolveRuntime } from "../../../actors/sandbox/runtimes/catalogue.ts";
@@ -46,27 +46,6 @@ describe("resolving", () => {
     const runtime = await resolveRuntime(python.runtime, { home });
     expect(`python${runtime.version}`.startsWith(`${python.runtime}.`)).toBe(true);
     expect(runtime.command.at(-1)).toBe("/var/runtime/bootstrap.py");
-  });
-
-  test("a Python's runtime is compiled once, for all to read, when it is wanted first, and tells where it is seen", async () => {
-    const list = await listRuntimes({ home });
-    const python = list.find(({ runtime, version }) => runtime.startsWith("python") && version);
-    if (!python) return;
-    const own = join(home, "own");
-    const folder = async () => (await resolveRuntime(python.runtime, { home: own })).runtimeDir;
-    const source = await folder();
-    await expect.poll(folder, { timeout: 20_000 }).not.toBe(source);
-    const compiled = await folder();
-    expect(await readdir(join(own, "bytecode"))).toEqual([basename(compiled)]);
-    expect((await stat(compiled)).mode & 0o777).toBe(0o755);
-    const modules = (await readdir(join(source, "mayfly_runtime"))).filter((name) => name.endsWith(".py"));
-    const bytecode = join(compiled, "mayfly_runtime", "__pycache__");
-    const names = await readdir(bytecode);
-    expect(names.map((name) => `${name.split(".")[0]}.py`).sort()).toEqual(modules.sort());
-    const channel = names.find((name) => name.startsWith("channel.")) ?? "";
-    expect(await readFile(join(bytecode, channel), "latin1")).toContain("/var/runtime/mayfly_runtime/channel.py");
-    await rm(compiled, { recursive: true });
-    expect(await folder()).toBe(source);
   });
 
   test("custom runtimes are hosted by Mayfly's own Node.js", async () => {

@@ -14,31 +14,35 @@ import { openPremises, type Premises, type PremisesOptions } from "../premises.t
 import { namespacesRemedy } from "../remedies.ts";
 import { findBubblewrap } from "./host.ts";
 import { launch } from "./launcher.ts";
-import { beginLife, descriptors } from "./life.ts";
+import { beginLife } from "./life.ts";
 import { namespaces, options } from "./profile.ts";
+import { descriptors, type Starter, Starters } from "./starters.ts";
 import { layOut, type Tools } from "./tools.ts";
 
 export interface BubblewrapOptions extends PremisesOptions {
   /** The `bwrap` to use; by default the first on PATH. */
   readonly bwrapPath?: string;
+  /** How many processes are kept ready to become a sandbox's, where there are groups; 4 unless said otherwise. */
+  readonly readyStarters?: number;
 }
 
 interface Place {
   readonly premises: Premises;
   readonly tools: Tools;
   readonly networks: Networks;
+  readonly starters: Starters;
 }
 
-/** Bubblewrap's own first process inside is counted with the sandbox's. */
-const OVERHEAD = { pids: 1, memoryMiB: 0, users: 1 };
+/** Bubblewrap's own first process inside is counted with the sandbox's, and where it had a starter the one outside. */
+const OVERHEAD = { pids: 2, memoryMiB: 0, users: 1 };
 
-export class BubblewrapDriver extends IsolatingDriver<Place> {
+export class BubblewrapDriver extends IsolatingDriver<Place, Starter> {
   constructor(options: BubblewrapOptions = {}) {
     super(maker(options));
   }
 }
 
-function maker(given: BubblewrapOptions): Maker<Place> {
+function maker(given: BubblewrapOptions): Maker<Place, Starter> {
   let made = 0;
   return {
     name: "bubblewrap",
@@ -46,8 +50,7 @@ function maker(given: BubblewrapOptions): Maker<Place> {
       const bwrap = await findBubblewrap(given.bwrapPath);
       const premises = await openPremises(given);
       try {
-        const tools = await layOut(bwrap, premises);
-        return { tools, ...openNetworks(premises, given.egress, tools.bwrap.path) };
+        return equip(premises, await layOut(bwrap, premises), given);
       } catch (error) {
         await premises.close();
         throw error;
@@ -69,17 +72,39 @@ function maker(given: BubblewrapOptions): Maker<Place> {
       });
     },
     overhead: () => OVERHEAD,
+    berth: ({ starters }) => starters.take(),
     planNetwork: ({ networks }, egress, gid) => networks.plan(egress, gid),
-    async prepare({ premises, tools }, spec, { uids: [uid], tmp, mounts, cgroup, network, onRelease }) {
+    async prepare({ premises, tools }, spec, { uids: [uid], tmp, mounts, cgroup, berth, network, onRelease }) {
       made += 1;
-      const argsFile = join(premises.folder, "own", String(made));
+      const argsFile = berth?.argsFile ?? join(premises.folder, "own", String(made));
       onRelease(() => rm(argsFile, { force: true }));
       await writeFile(argsFile, options(premises.host, tmp, mounts, descriptors).join("\0"));
       const { seccompFile } = tools;
-      const life = { ...launch(premises.name, tools, spec, uid), uid, argsFile, seccompFile, cgroup, network };
+      const life = {
+        ...launch(premises.name, tools, spec, uid),
+        uid,
+        argsFile,
+        seccompFile,
+        cgroup,
+        starter: berth,
+        network,
+      };
       return () => beginLife(life);
     },
   };
+}
+
+/** Its networks and starters end before the rest of the premises does. */
+function equip(premises: Premises, tools: Tools, { egress, readyStarters = 4 }: BubblewrapOptions): Place {
+  const { name, folder, uids, cgroups } = premises;
+  const ready = cgroups.folders.length > 0 ? readyStarters : 0;
+  const starters = new Starters({ name, folder, cgroups, uids, seccompFile: tools.seccompFile, ready });
+  const withNetworks = openNetworks(premises, egress, tools.bwrap.path);
+  const close = async () => {
+    await starters.close();
+    await withNetworks.premises.close();
+  };
+  return { premises: { ...premises, close }, networks: withNetworks.networks, tools, starters };
 }
 
 function lacksOf({ prlimit, bwrap }: Tools): string[] {

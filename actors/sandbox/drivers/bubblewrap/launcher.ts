@@ -1,6 +1,7 @@
 /** The command line that starts a sandbox: bubblewrap, the function's program, and the limits that go with a process. */
 import type { EnclosureSpec } from "../driver.ts";
-import { descriptors, type LifeSpec } from "./life.ts";
+import type { LifeSpec } from "./life.ts";
+import { descriptors } from "./starters.ts";
 import type { Tools } from "./tools.ts";
 
 const OPEN_FILES = 1024;

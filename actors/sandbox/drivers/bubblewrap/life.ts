@@ -2,10 +2,10 @@
  * One life of a sandbox's processes: from the spawn of bubblewrap to the last of them gone.
  *
  * Bubblewrap builds the namespaces, tells the pid of its first process inside, and waits; that process is put into its
- * group and given its network, and only then let go. So nothing of the function ever runs without its limits.
+ * group, if it wasn't born there, and given its network, and only then let go. So nothing of the function ever runs
+ * without its limits.
  */
-import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, openSync } from "node:fs";
+import type { ChildProcess } from "node:child_process";
 import { constants } from "node:os";
 import { type Duplex, PassThrough, type Readable, type Writable } from "node:stream";
 import { text } from "node:stream/consumers";
@@ -13,9 +13,7 @@ import { killQuietly } from "../cgroups/files.ts";
 import { type Booted, BootFailed, type Exit } from "../driver.ts";
 import { type Attachment, EgressUnavailable } from "../egress/network.ts";
 import { endWithNetwork, type Settling, settle } from "../settle.ts";
-
-/** The descriptors bubblewrap is given; only the channel is left for the program. */
-export const descriptors = { channel: 3, args: 4, seccomp: 5, status: 6, block: 7 } as const;
+import { type Starter, spawnWith } from "./starters.ts";
 
 export interface LifeSpec extends Settling {
   /** Program and arguments up to and including `--`, the wrapper that sets limits before it included. */
@@ -26,13 +24,16 @@ export interface LifeSpec extends Settling {
   /** Files read by bubblewrap: its options, separated by NUL, and the filter. */
   readonly argsFile: string;
   readonly seccompFile: string;
+  /** In the group already; for the first life, where there was one. */
+  readonly starter: Starter | undefined;
 }
 
 /** Begins a life. Rejects with `BootFailed`, leaving nothing behind, when bubblewrap can't build the sandbox. */
 export async function beginLife(spec: LifeSpec): Promise<Booted> {
-  const oomKillsBefore = await spec.cgroup.oomKills();
-  await spec.cgroup.resetPeak();
-  const child = spawnBubblewrap(spec);
+  const [oomKillsBefore] = await Promise.all([spec.cgroup.oomKills(), spec.cgroup.resetPeak()]);
+  const command = [...spec.launcher, ...spec.command];
+  const started = spec.starter?.start(command);
+  const child = started ?? spawnBubblewrap(spec, command);
   const [, out, err, channel, , , status, block] = child.stdio as unknown as [
     null,
     Readable,
@@ -47,6 +48,9 @@ export async function beginLife(spec: LifeSpec): Promise<Booted> {
   for (const stream of [out, err, channel, status, block]) stream.on("error", () => {});
   // Node throws away what nobody has begun to read when a child exits; what went through here is kept.
   const [stdout, stderr] = [out.pipe(new PassThrough()), err.pipe(new PassThrough())];
+  // Born in its group and without a network, it has nothing to wait for.
+  const isFree = started !== undefined && spec.network === undefined;
+  if (isFree) block.end("1");
   const reports = readReports(status);
   const gone = new Promise<{ code: number | null; signal: string | null; spawnError?: Error }>((resolve) => {
     child.once("exit", (code, signal) => resolve({ code, signal }));
@@ -58,7 +62,7 @@ export async function beginLife(spec: LifeSpec): Promise<Booted> {
   const obstacle =
     innerPid === undefined
       ? undefined
-      : await settle(spec, innerPid).then(
+      : await settle(spec, innerPid, started !== undefined).then(
           (attached) => {
             attachment = attached;
           },
@@ -71,7 +75,7 @@ export async function beginLife(spec: LifeSpec): Promise<Booted> {
     const reasons = [spawnError?.message, (await text(stderr)).trim(), obstacle?.message];
     throw new BootFailed(reasons.filter(Boolean).join("; ") || "bubblewrap ended without a word");
   }
-  block.end("1");
+  if (!isFree) block.end("1");
 
   let killing = false;
   const isOver = () => killing || child.exitCode !== null || child.signalCode !== null;
@@ -82,7 +86,8 @@ export async function beginLife(spec: LifeSpec): Promise<Booted> {
     const code = inner ?? outer.code;
     const ending = code === null ? { code, signal: outer.signal } : asTold(code);
     const outOfMemory = !killing && (await spec.cgroup.oomKills()) > oomKillsBefore;
-    return { ...ending, outOfMemory, started: inner !== undefined || killing };
+    // Bubblewrap's outer process says nothing any more when it is killed with all the others in its group.
+    return { ...ending, outOfMemory, started: inner !== undefined || killing || outOfMemory };
   });
   return {
     channel,
@@ -103,22 +108,11 @@ export async function beginLife(spec: LifeSpec): Promise<Booted> {
   };
 }
 
-function spawnBubblewrap(spec: LifeSpec): ChildProcess {
-  const [program = "", ...before] = spec.launcher;
-  const files = [spec.argsFile, spec.seccompFile].map((path) => openSync(path, "r"));
-  const [args = 0, seccomp = 0] = files;
+function spawnBubblewrap(spec: LifeSpec, command: readonly string[]): ChildProcess {
   try {
-    return spawn(program, [...before, ...spec.command], {
-      // Empty on purpose: the environment of bubblewrap's first process inside can be read there.
-      env: {},
-      cwd: "/",
-      stdio: ["ignore", "pipe", "pipe", "pipe", args, seccomp, "pipe", "pipe"],
-      ...(spec.uid === undefined ? {} : { uid: spec.uid, gid: spec.uid }),
-    });
+    return spawnWith(command, spec);
   } catch (error) {
     throw new BootFailed(String(error));
-  } finally {
-    for (const fd of files) closeSync(fd);
   }
 }
 

@@ -18,6 +18,8 @@ export interface CgroupLimits {
 
 /** One sandbox's group, over all its lives. */
 export interface Cgroup {
+  /** Sets its limits; those it was made with, or none, hold until this resolves. */
+  limit(limits: CgroupLimits): Promise<void>;
   /** Puts a process in; its later children are born in it. Rejects when the process is gone. */
   join(pid: number): Promise<void>;
   /** Tells the kernel to kill everything in it; false when this back end can't, and nothing was done. */
@@ -43,7 +45,8 @@ export interface Cgroups {
   readonly freezes: boolean;
   /** This instance's folder in each hierarchy; the sandboxes' are below. */
   readonly folders: readonly string[];
-  create(limits: CgroupLimits): Promise<Cgroup>;
+  /** A group with these limits; without any, where they are set once it is known whose it is. */
+  create(limits?: CgroupLimits): Promise<Cgroup>;
   /** Removes the instance's own folders; the sandboxes' must be gone. */
   close(): Promise<void>;
 }
@@ -58,6 +61,7 @@ export const CPU_PERIOD_US = 100_000;
 export const cpuQuotaUs = (cpus: number): number => Math.round(Math.max(1, cpus) * CPU_PERIOD_US);
 
 const nothing: Cgroup = {
+  limit: async () => {},
   join: async () => {},
   kill: async () => false,
   freeze: async () => {},

@@ -34,7 +34,8 @@ export async function openV1(places: V1Places, instance: string): Promise<Cgroup
       // Numbered, not named: a sandbox sees its group's path in /proc/self/cgroup.
       const own = Object.fromEntries(Object.entries(folders).map(([name, folder]) => [name, join(folder, `${made}`)]));
       const group = new V1Cgroup(own);
-      await group.make(limits);
+      await group.make();
+      if (limits) await group.limit(limits);
       return group;
     },
     async close() {
@@ -50,19 +51,25 @@ class V1Cgroup implements Cgroup {
     this.#folders = folders;
   }
 
-  async make(limits: CgroupLimits): Promise<void> {
-    const { memory, pids } = this.#folders;
+  async make(): Promise<void> {
     // The instance's too: it is empty between two sandboxes, and whoever tidies up on this host may have removed it.
-    for (const folder of Object.values(this.#folders)) await mkdir(folder, { recursive: true });
-    if (memory) {
-      await put(memory, "memory.limit_in_bytes", limits.memoryBytes);
-      // Memory and swap together, after memory alone. Missing where the kernel doesn't count swap.
-      await put(memory, "memory.memsw.limit_in_bytes", limits.memoryBytes).catch(() =>
-        put(memory, "memory.swappiness", 0),
-      );
-    }
-    if (pids) await put(pids, "pids.max", limits.pids);
-    await this.setCpus(limits.cpus);
+    await Promise.all(Object.values(this.#folders).map((folder) => mkdir(folder, { recursive: true })));
+  }
+
+  async limit({ memoryBytes, pids, cpus }: CgroupLimits): Promise<void> {
+    await Promise.all([
+      this.#limitMemory(memoryBytes),
+      this.#folders.pids && put(this.#folders.pids, "pids.max", pids),
+      this.setCpus(cpus),
+    ]);
+  }
+
+  async #limitMemory(bytes: number): Promise<void> {
+    const { memory } = this.#folders;
+    if (!memory) return;
+    await put(memory, "memory.limit_in_bytes", bytes);
+    // Memory and swap together, after memory alone. Missing where the kernel doesn't count swap.
+    await put(memory, "memory.memsw.limit_in_bytes", bytes).catch(() => put(memory, "memory.swappiness", 0));
   }
 
   async join(pid: number): Promise<void> {
@@ -93,8 +100,10 @@ class V1Cgroup implements Cgroup {
   async setCpus(cpus: number): Promise<void> {
     const { cpu } = this.#folders;
     if (!cpu) return;
-    await put(cpu, "cpu.shares", Math.max(2, Math.round(cpus * 1024)));
-    await put(cpu, "cpu.cfs_period_us", CPU_PERIOD_US);
+    await Promise.all([
+      put(cpu, "cpu.shares", Math.max(2, Math.round(cpus * 1024))),
+      put(cpu, "cpu.cfs_period_us", CPU_PERIOD_US),
+    ]);
     await put(cpu, "cpu.cfs_quota_us", cpuQuotaUs(cpus));
   }
 

@@ -47,12 +47,13 @@ export async function openV2(place: string, instance: string): Promise<Cgroups> 
     async create(limits) {
       made += 1;
       const group = new V2Cgroup(join(folder, `${made}`), controllers);
-      await group.make(limits).catch(async (error: NodeJS.ErrnoException) => {
+      await group.make().catch(async (error: NodeJS.ErrnoException) => {
         if (error.code !== "ENOENT") throw error;
         // It is empty between two sandboxes, and whoever tidies up on this host may have removed it.
         await makeOwn();
-        await group.make(limits);
+        await group.make();
       });
+      if (limits) await group.limit(limits);
       return group;
     },
     close: () => removeGroup(folder),
@@ -82,17 +83,26 @@ class V2Cgroup implements Cgroup {
     this.#has = new Set(controllers);
   }
 
-  async make(limits: CgroupLimits): Promise<void> {
-    await mkdir(this.#folder);
-    if (this.#has.has("memory")) {
-      await put(this.#folder, "memory.max", limits.memoryBytes);
+  make(): Promise<void> {
+    return mkdir(this.#folder);
+  }
+
+  async limit({ memoryBytes, pids, cpus }: CgroupLimits): Promise<void> {
+    await Promise.all([
+      ...(this.#has.has("memory") ? this.#limitMemory(memoryBytes) : []),
+      ...(this.#has.has("pids") ? [put(this.#folder, "pids.max", pids)] : []),
+      this.setCpus(cpus),
+    ]);
+  }
+
+  #limitMemory(bytes: number): Promise<void>[] {
+    return [
+      put(this.#folder, "memory.max", bytes),
       // All of it dies together, so that no half of a runtime lives on.
-      await put(this.#folder, "memory.oom.group", 1);
+      put(this.#folder, "memory.oom.group", 1),
       // Missing where the kernel has no swap.
-      await put(this.#folder, "memory.swap.max", 0).catch(() => {});
-    }
-    if (this.#has.has("pids")) await put(this.#folder, "pids.max", limits.pids);
-    await this.setCpus(limits.cpus);
+      put(this.#folder, "memory.swap.max", 0).catch(() => {}),
+    ];
   }
 
   join(pid: number): Promise<void> {
@@ -116,8 +126,10 @@ class V2Cgroup implements Cgroup {
 
   async setCpus(cpus: number): Promise<void> {
     if (!this.#has.has("cpu")) return;
-    await put(this.#folder, "cpu.weight", Math.min(10_000, Math.max(1, Math.round(cpus * 100))));
-    await put(this.#folder, "cpu.max", `${cpuQuotaUs(cpus)} ${CPU_PERIOD_US}`);
+    await Promise.all([
+      put(this.#folder, "cpu.weight", Math.min(10_000, Math.max(1, Math.round(cpus * 100)))),
+      put(this.#folder, "cpu.max", `${cpuQuotaUs(cpus)} ${CPU_PERIOD_US}`),
+    ]);
   }
 
   oomKills(): Promise<number> {

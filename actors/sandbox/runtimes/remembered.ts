@@ -1,0 +1,53 @@
+/**
+ * Runtimes as a worker looks them up for every sandbox: what was resolved once is remembered, because finding an
+ * interpreter reads a dozen files, and a start from a stem cell has no time for that.
+ */
+import { access } from "node:fs/promises";
+import { join } from "node:path";
+import { listRuntimes, type ResolvedRuntime, type RuntimeOptions, resolveRuntime } from "./catalogue.ts";
+
+type Asked = Pick<RuntimeOptions, "memoryMiB" | "host">;
+
+export class RememberedRuntimes {
+  readonly #places: Pick<RuntimeOptions, "home" | "compiled">;
+  readonly #known = new Map<string, ResolvedRuntime>();
+  /** Counts `forget`: what was being resolved meanwhile isn't remembered. */
+  #turn = 0;
+
+  constructor(home: string) {
+    this.#places = { home, compiled: join(home, "compiled") };
+  }
+
+  /** The names of those that this host can boot. What can be compiled beforehand has been, once this resolves. */
+  async list(): Promise<readonly string[]> {
+    const all = await listRuntimes(this.#places);
+    return all.flatMap(({ runtime, version }) => (version === null ? [] : [runtime]));
+  }
+
+  /** As `resolveRuntime`, and throws as that does; what isn't there any more is resolved again. */
+  async resolve(runtime: string, asked: Asked): Promise<ResolvedRuntime> {
+    const key = JSON.stringify([runtime, asked.memoryMiB, asked.host?.isWrapped]);
+    const known = this.#known.get(key);
+    if (known !== undefined && (await isThere(known))) return known;
+    const turn = this.#turn;
+    const resolved = await resolveRuntime(runtime, { ...this.#places, ...asked });
+    if (turn === this.#turn) this.#known.set(key, resolved);
+    return resolved;
+  }
+
+  /** To be called when a runtime was installed or removed. */
+  forget(): void {
+    this.#turn += 1;
+    this.#known.clear();
+  }
+}
+
+/** Whether everything of it is where it was: what is mounted, and a program of the system's own. */
+function isThere({ command: [program = ""], mounts }: ResolvedRuntime): Promise<boolean> {
+  const isMounted = mounts.some(({ to }) => program === to || program.startsWith(`${to}/`));
+  const paths = [...mounts.map(({ from }) => from), ...(isMounted ? [] : [program])];
+  return Promise.all(paths.map((path) => access(path))).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,53 @@
+import { execFile } from "node:child_process";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { privateMountsIfAllowed } from "../../../actors/sandbox/drivers/private-mounts.ts";
+
+const run = promisify(execFile);
+const mounter = join(import.meta.dirname, "../../../actors/sandbox/drivers/mounter.ts");
+const enter = await privateMountsIfAllowed();
+
+/** Run where mounts are its own: shows a folder at a second place, looks, and takes it down again. */
+const program = `
+import { readdirSync } from "node:fs";
+import { inMounts } from ${JSON.stringify(mounter)};
+const [from, to] = process.argv.slice(1);
+const said = (...command) => inMounts(...command).then(() => "done", ({ message }) => message);
+const seen = [];
+seen.push(await said("mount", "-n", "--bind", from, to), readdirSync(to));
+seen.push(await said("umount", "-n", to), readdirSync(to));
+seen.push(await said("mount", "-n", "--bind", from + "-gone", to));
+seen.push(await said("umount", "-n", to));
+seen.push(await said("mount", "-n", "-t", "tmpfs", "tmp", to), await said("umount", "-n", to));
+seen.push(await said("sh", "-c", "echo no; echo never >&2; exit 3"));
+seen.push(await said("no-such-program"));
+console.log(JSON.stringify(seen));
+`;
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "mayfly-mounter-"));
+  for (const name of ["from", "to"]) await mkdir(join(folder, name));
+  await writeFile(join(folder, "from", "it"), "");
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+describe.skipIf(enter.length === 0)("the mounting process", () => {
+  it("mounts, takes down, runs anything else, and says what the kernel or a program said", async () => {
+    const [first = "", ...before] = enter;
+    const node = [process.execPath, "--input-type=module", "--eval", program, join(folder, "from"), join(folder, "to")];
+    const { stdout } = await run(first, [...before, ...node]);
+    expect(JSON.parse(stdout)).toEqual([
+      ...["done", ["it"]],
+      ...["done", []],
+      expect.stringMatching(/^mount .*-gone.*: .*(No such file|does not exist)/),
+      expect.stringMatching(/^umount .*: .*(Invalid argument|not mounted)/),
+      ...["done", "done"],
+      expect.stringMatching(/: no never ?$/),
+      expect.stringContaining("no-such-program: "),
+    ]);
+  });
+});
