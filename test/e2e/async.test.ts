@@ -458,4 +458,4 @@ test("events that wait for another attempt when everything is killed run after t
   expect((await died("fails", run)).header("Mayfly-Attempt")).toBe("3");
   await ran(run, 3);
   await expect.poll(accounted).toMatchObject({ accepted, succeeded, dead: dead + 1, waiting: 0 });
-});
+}, 90_000);
