@@ -1,5 +1,4 @@
 /** Whatever is killed, the system returns to serving by itself, and nobody is left without an answer. */
-import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import type { NatsConnection } from "nats";
@@ -53,14 +52,19 @@ describe("after kill -9", () => {
     await serves();
     const { port } = new URL((await readRunning(system.home))?.url ?? "");
     const [server = 0] = await pidsOf(system.home, "-c", "nats-server.conf");
-    process.kill(system.pid, "SIGSTOP");
-    process.kill(server, "SIGKILL");
     const thief = createServer((socket) => socket.destroy());
-    // Its own port is free only once it is quite dead.
-    thief.on("error", () => setImmediate(() => thief.listen(Number(port), "127.0.0.1")));
-    thief.listen(Number(port), "127.0.0.1");
-    await once(thief, "listening");
-    process.kill(system.pid, "SIGCONT");
+    const take = () => void thief.listen(Number(port), "127.0.0.1");
+    // The port is free only once the server is quite dead.
+    thief.on("error", () => setImmediate(take));
+    process.kill(system.pid, "SIGSTOP");
+    try {
+      process.kill(server, "SIGKILL");
+      const taken = new Promise((resolve) => thief.once("listening", resolve));
+      take();
+      await taken;
+    } finally {
+      process.kill(system.pid, "SIGCONT");
+    }
     await expect.poll(() => system.output(), { timeout: 20_000 }).toContain(`port ${port} is taken by another program`);
     thief.close();
     await serves();
