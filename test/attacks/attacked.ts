@@ -99,6 +99,7 @@ export async function startAttacked(
     return name;
   };
   const first = await invoke("neighbour");
+  expect(first.value, `${first.reply.string()} ${first.reply.headers}`).toEqual({ calls: 1, intact: true });
   let calls = 1;
   return {
     system,
@@ -121,7 +122,7 @@ export async function startAttacked(
     async isUnharmed() {
       const { value, reply } = await invoke("neighbour");
       calls += 1;
-      expect(value).toEqual({ calls, intact: true });
+      expect(value, `${reply.string()} ${reply.headers}`).toEqual({ calls, intact: true });
       expect(sandboxOf(reply)).toBe(sandboxOf(first.reply));
       expect(system.output()).not.toContain("starting it again");
     },
