@@ -16,14 +16,15 @@ beforeAll(async () => {
   nats = await system.connect();
   const files = {
     "index.mjs":
-      "export const handler = (event) => new Promise((resolve) => setTimeout(resolve, event.ms ?? 0, process.env.MARK ?? 'done'));\n",
+      "export const handler = (event) => { if (event.title) process.title = event.title; return new Promise((resolve) => setTimeout(resolve, event.ms ?? 0, process.env.MARK ?? 'done')); };\n",
   };
   await deploy(await system.connect("platform"), { name: "waits", files, timeout: 20 });
 });
 afterAll(() => system?.[Symbol.asyncDispose]());
 
-const invoke = async (ms = 0, timeout = 30_000): Promise<string> => {
-  const reply = await nats.request("mayfly.invoke.waits", JSON.stringify({ ms }), { timeout });
+/** With `title`, that is what its process is called from then on. */
+const invoke = async (ms = 0, timeout = 30_000, title?: string): Promise<string> => {
+  const reply = await nats.request("mayfly.invoke.waits", JSON.stringify({ ms, title }), { timeout });
   return reply.headers?.get("Nats-Service-Error") || reply.string();
 };
 
@@ -72,12 +73,12 @@ describe("after kill -9", () => {
 
   test("of a sandbox's process, only its call fails", async () => {
     await serves();
-    const running = invoke(15_000);
+    const running = invoke(15_000, 30_000, "to-be-killed");
     const neighbour = invoke(2000);
     const inside = async () => {
       for (const pid of await descendantsOf(await pidsOf(system.home, "run", "worker"))) {
         const command = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
-        if (command.startsWith("/var/lang/bin/node")) return pid;
+        if (command.startsWith("to-be-killed")) return pid;
       }
       return undefined;
     };

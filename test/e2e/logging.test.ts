@@ -89,7 +89,8 @@ test("a Node.js function's log is JSON when it is told to be, from the levels it
   expect(times("plain")).toBe(2);
 
   expect(await system.mayfly("config", "unset", "told", "log-format")).toMatchObject({ code: 0 });
-  expect(tailOf(await invoke("told"))[0]).toMatch(/^START RequestId: /);
+  // A front end hears of it a moment later.
+  await expect.poll(async () => tailOf(await invoke("told"))[0]).toMatch(/^START RequestId: /);
   expect(await system.mayfly("config", "set", "told", "log-level=debug")).toMatchObject({
     code: 3,
     stderr: expect.stringContaining("when LogFormat is JSON"),
