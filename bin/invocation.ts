@@ -4,7 +4,7 @@ import { refusalOf } from "../actors/bus/replies.ts";
 import { IllegalToken } from "../subjects/contract.ts";
 import { Refused } from "../subjects/errors.ts";
 import { LOG_TYPE } from "../subjects/headers.ts";
-import { UserInvoke, UserInvokeQualified } from "../subjects/invoke.ts";
+import { MAX_PAYLOAD_BYTES, UserInvoke, UserInvokeQualified } from "../subjects/invoke.ts";
 import { qualifierToToken } from "../subjects/tokens.ts";
 import { Misused, NotRunning } from "./failure.ts";
 import { type Receipt, readReceipt } from "./receipt.ts";
@@ -26,8 +26,6 @@ export interface Invoked {
 
 /** A function may run 15 minutes, after waiting for a sandbox. */
 export const LONGEST_MS = 16 * 60 * 1000;
-/** Lambda's limit of a synchronous request. */
-const MAX_PAYLOAD_BYTES = 6_291_556;
 
 /** A function that fails is an answer, see `receipt.functionError`. Throws `Refused`, `Misused`, `NotRunning`. */
 export async function invokeFunction(session: Session, invocation: Invocation): Promise<Invoked> {

@@ -4,6 +4,9 @@
  */
 import { raw } from "./contract.ts";
 
+/** Bytes of a synchronous request, and of a response in one message: 6 MiB and 100. Source: Lambda quotas. */
+export const MAX_PAYLOAD_BYTES = 6_291_556;
+
 /** What users and clients publish. */
 export const UserInvoke = raw("mayfly.invoke.{fn}");
 export const UserInvokeQualified = raw("mayfly.invoke.{fn}.{qualifier}");

@@ -1,9 +1,7 @@
 /** What the front end decides about a request before it costs anything. Source: Lambda API reference, Invoke. */
 import { type Refusal, refusal } from "../../subjects/errors.ts";
+import { MAX_PAYLOAD_BYTES } from "../../subjects/invoke.ts";
 import { RESPONSE_STREAM } from "../../subjects/response-stream.ts";
-
-/** Bytes of a synchronous request or response: 6 MiB and 100. */
-export const MAX_PAYLOAD_BYTES = 6_291_556;
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
 

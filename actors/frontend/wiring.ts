@@ -2,7 +2,7 @@
 import { EventCall, MAX_EVENT_BYTES, RunEvent } from "../../subjects/async.ts";
 import type { Refusal } from "../../subjects/errors.ts";
 import * as H from "../../subjects/headers.ts";
-import { Invoke, InvokeQualified } from "../../subjects/invoke.ts";
+import { Invoke, InvokeQualified, MAX_PAYLOAD_BYTES } from "../../subjects/invoke.ts";
 import { WorkerLost } from "../../subjects/placement.ts";
 import { RESPONSE_STREAM } from "../../subjects/response-stream.ts";
 import { tokenToQualifier } from "../../subjects/tokens.ts";
@@ -11,7 +11,7 @@ import { deterministicId } from "../bus/identity.ts";
 import type { Clock, Said } from "../bus/port.ts";
 import { type Delivery, hear, hearRaw, type Wiring } from "../bus/wiring.ts";
 import type { InvocationContext, InvocationEvent, invocationMachine } from "./machine.ts";
-import { checkClientContext, checkInvocationType, checkPayload, MAX_PAYLOAD_BYTES } from "./policy.ts";
+import { checkClientContext, checkInvocationType, checkPayload } from "./policy.ts";
 
 type Request = Extract<InvocationEvent, { type: "invocation.requested" }>["request"];
 

@@ -1,7 +1,8 @@
 /** What the runtime says at the end of an init or an invocation, as the sandbox hears it. */
+import { MAX_PAYLOAD_BYTES } from "../../subjects/invoke.ts";
 import type { RuntimeFrame } from "./frames.ts";
 import type { ProcessEnd, Usage } from "./outcome.ts";
-import { initError, MAX_RESPONSE_BYTES, responseTooLarge } from "./policy.ts";
+import { initError, responseTooLarge } from "./policy.ts";
 
 export type AnswerFrame = Extract<RuntimeFrame, { type: "initError" | "response" | "error" }>;
 
@@ -12,12 +13,12 @@ export function answerOf(frame: AnswerFrame, us: number, usage: Usage): ProcessE
     return { type: "process.initFailed", error, us, usage };
   }
   const { requestId, payload } = frame;
-  if (frame.type === "response" && payload.length <= MAX_RESPONSE_BYTES) {
+  if (frame.type === "response" && payload.length <= MAX_PAYLOAD_BYTES) {
     return { type: "process.responded", requestId, payload, us, usage };
   }
   const error =
     frame.type === "error"
       ? { errorType: frame.errorType, payload: payload.toString("utf8") }
-      : responseTooLarge(MAX_RESPONSE_BYTES);
+      : responseTooLarge(MAX_PAYLOAD_BYTES);
   return { type: "process.failed", requestId, error, us, usage };
 }

@@ -34,13 +34,11 @@
  */
 
 import { isUtf8 } from "node:buffer";
+import { MAX_PAYLOAD_BYTES } from "../../subjects/invoke.ts";
 import type { LogLevel, RuntimeInit, Shutdown } from "./runtime-init.ts";
 
-/** Payload bytes of the greatest request or buffered response (6 MiB and 100 bytes, as Lambda has it). */
-export const maxPayloadBytes = 6_291_556;
-
 /** The greatest length a frame may announce: a payload, and room for what accompanies it. */
-export const maxFrameBytes = maxPayloadBytes + 64 * 1024;
+export const maxFrameBytes = MAX_PAYLOAD_BYTES + 64 * 1024;
 
 /** Log levels by their number on the wire. */
 export const logLevels = ["NONE", "TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"] as const satisfies LogLevel[];
@@ -267,7 +265,7 @@ function parseFrame(frame: Buffer): RuntimeFrame {
 
 /** Bytes that are no text become three times as many when they are read as one: never more than a payload may have. */
 const textual = (bytes: Buffer): Buffer =>
-  isUtf8(bytes) ? bytes : Buffer.from(bytes.toString("utf8")).subarray(0, maxPayloadBytes);
+  isUtf8(bytes) ? bytes : Buffer.from(bytes.toString("utf8")).subarray(0, MAX_PAYLOAD_BYTES);
 
 function parseLog(frame: Buffer): RuntimeFrame {
   const textlessBytes = 1 + 1 + 8 + 1;

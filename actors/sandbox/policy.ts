@@ -58,9 +58,6 @@ export const initError = (errorType: string, payload: string): RuntimeError => (
         }),
 });
 
-/** Bytes of a buffered response. */
-export const MAX_RESPONSE_BYTES = 6_291_556;
-
 export const responseTooLarge = (allowedBytes: number): RuntimeError => ({
   errorType: "Function.ResponseSizeTooLarge",
   payload: JSON.stringify({

@@ -1,5 +1,4 @@
 /** What the running invocation's caller has got of a streamed response, and what he may still get. */
-
 import { and } from "xstate";
 import { chunksOf, MAX_STREAM_BYTES } from "../../subjects/response-stream.ts";
 import type { Call } from "../../subjects/worker.ts";

@@ -14,6 +14,8 @@ import { constants } from "node:fs";
 import { lstat, mkdir, open, readdir, rename, rm, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
+import { MAX_PAYLOAD_BYTES } from "../../subjects/invoke.ts";
+import { Background } from "./background.ts";
 
 export interface BytecodeStoreOptions {
   /** Absolute; made if missing. It belongs to this one store: whatever else lies in it is removed. */
@@ -45,8 +47,6 @@ interface Kept {
 
 const NAME = /^[0-9a-f]{64}$/;
 const CHECKSUM_BYTES = 4;
-/** As much as a frame of a sandbox holds. */
-const MAX_BYTES = 6_291_556;
 /** Whoever was to make one and is silent for so long keeps nobody else from it: it may be frozen. */
 const CLAIM_MS = 10_000;
 const FAILURES = 2;
@@ -61,11 +61,12 @@ export class BytecodeStore {
   readonly #failures = new Map<string, number>();
   /** There is nothing worth keeping. */
   readonly #empty = new Set<string>();
-  readonly #writing = new Set<Promise<void>>();
+  readonly #background: Background;
   #opened: Promise<void> | undefined;
 
   constructor(options: BytecodeStoreOptions) {
     this.#options = options;
+    this.#background = new Background(options.failed);
   }
 
   /** `name`: 64 hexadecimal digits. */
@@ -80,7 +81,7 @@ export class BytecodeStore {
 
   /** Resolves when what is being written or removed is. */
   async close(): Promise<void> {
-    while (this.#writing.size > 0) await Promise.all(this.#writing);
+    await this.#background.settled();
   }
 
   async #read(name: string): Promise<Buffer | undefined> {
@@ -119,8 +120,8 @@ export class BytecodeStore {
         once(() => {
           if (this.#empty.size >= REMEMBERED) this.#empty.clear();
           if (bytes.length === 0) this.#empty.add(name);
-          if (bytes.length === 0 || bytes.length > MAX_BYTES) return release();
-          this.#inBackground(this.#write(name, bytes).finally(release));
+          if (bytes.length === 0 || bytes.length > MAX_PAYLOAD_BYTES) return release();
+          this.#background.add(this.#write(name, bytes).finally(release));
         }),
       giveBack: () => once(release),
     };
@@ -157,7 +158,7 @@ export class BytecodeStore {
   }
 
   #remove(name: string): void {
-    if (this.#kept.delete(name)) this.#inBackground(rm(this.#path(name), { force: true, recursive: true }));
+    if (this.#kept.delete(name)) this.#background.add(rm(this.#path(name), { force: true, recursive: true }));
   }
 
   async #evict(): Promise<void> {
@@ -185,7 +186,7 @@ export class BytecodeStore {
     for (const entry of await readdir(folder, { withFileTypes: true })) {
       const path = join(folder, entry.name);
       const { size, mtimeMs } = await lstat(path);
-      if (entry.isFile() && NAME.test(entry.name) && size <= CHECKSUM_BYTES + MAX_BYTES) {
+      if (entry.isFile() && NAME.test(entry.name) && size <= CHECKSUM_BYTES + MAX_PAYLOAD_BYTES) {
         this.#kept.set(entry.name, { bytes: size, usedAt: mtimeMs });
       } else {
         await rm(path, { recursive: true, force: true });
@@ -195,10 +196,5 @@ export class BytecodeStore {
 
   #path(name: string): string {
     return join(this.#options.folder, name);
-  }
-
-  #inBackground(work: Promise<void>): void {
-    const settled = work.catch(this.#options.failed).finally(() => this.#writing.delete(settled));
-    this.#writing.add(settled);
   }
 }

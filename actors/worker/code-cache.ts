@@ -14,6 +14,7 @@ import { renameSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import type { CodeStore } from "../bus/storage.ts";
+import { Background } from "./background.ts";
 import { overlay } from "./overlay.ts";
 import { CodeCorrupt, CodeMissing, CodeUnsafe } from "./package-errors.ts";
 import { UNPACK_LIMITS, type UnpackLimits, unpack } from "./unpack.ts";
@@ -55,7 +56,8 @@ export class CodeCache {
   readonly #options: CodeCacheOptions;
   readonly #kept = new Map<string, Kept>();
   readonly #coming = new Map<string, Promise<Kept>>();
-  readonly #background = new Set<Promise<void>>();
+  /** The cache does without what fails. */
+  readonly #background = new Background(() => {});
   #opened: Promise<string> | undefined;
 
   constructor(options: CodeCacheOptions) {
@@ -90,7 +92,7 @@ export class CodeCache {
     this.#evict(root);
     used.usedAt = Date.now();
     // The order of use outlives the process as the folders' times; nobody's start waits for that.
-    this.#inBackground(utimes(used.folder, used.usedAt / 1000, used.usedAt / 1000));
+    this.#background.add(utimes(used.folder, used.usedAt / 1000, used.usedAt / 1000));
     let released = false;
     return {
       folder: used.folder,
@@ -103,7 +105,7 @@ export class CodeCache {
 
   /** Resolves when what was evicted is off the disk, and the order of use on it. */
   async close(): Promise<void> {
-    await Promise.all(this.#background);
+    await this.#background.settled();
   }
 
   async #pinned(name: string, root: string, fill: Fill): Promise<Kept> {
@@ -170,14 +172,8 @@ export class CodeCache {
       const gone = join(root, `${DRAFT}${randomUUID()}`);
       renameSync(folder, gone);
       // What can't be removed now is when the cache is next opened.
-      this.#inBackground(rm(gone, { recursive: true, force: true }));
+      this.#background.add(rm(gone, { recursive: true, force: true }));
     }
-  }
-
-  /** Waited for by `close` only; the cache does without what fails. */
-  #inBackground(work: Promise<void>): void {
-    const done = work.catch(() => {}).finally(() => this.#background.delete(done));
-    this.#background.add(done);
   }
 
   /** The folder of this boot, with what is still good in it. */

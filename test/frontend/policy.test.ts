@@ -1,11 +1,7 @@
 import { expect, test } from "vitest";
-import {
-  checkClientContext,
-  checkInvocationType,
-  checkPayload,
-  MAX_PAYLOAD_BYTES,
-} from "../../actors/frontend/policy.ts";
+import { checkClientContext, checkInvocationType, checkPayload } from "../../actors/frontend/policy.ts";
 import { MAX_EVENT_BYTES } from "../../subjects/async.ts";
+import { MAX_PAYLOAD_BYTES } from "../../subjects/invoke.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 

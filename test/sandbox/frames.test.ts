@@ -6,9 +6,9 @@ import {
   FrameDecoder,
   logLevels,
   maxFrameBytes,
-  maxPayloadBytes,
   type RuntimeFrame,
 } from "../../actors/sandbox/frames.ts";
+import { MAX_PAYLOAD_BYTES } from "../../subjects/invoke.ts";
 import { encodeRuntimeFrame, rawFrame } from "./runtime-frames.ts";
 
 const shortText = fc.string({ unit: "binary", maxLength: 60 }).filter((text) => text.isWellFormed());
@@ -134,9 +134,9 @@ describe("the decoder", () => {
   });
 
   test("gives an error that is no text as a text, and as long as a payload may be", () => {
-    const { frames } = new FrameDecoder().push(rawFrame(0x14, Buffer.of(0, 0), Buffer.alloc(maxPayloadBytes, 0xff)));
+    const { frames } = new FrameDecoder().push(rawFrame(0x14, Buffer.of(0, 0), Buffer.alloc(MAX_PAYLOAD_BYTES, 0xff)));
     const [error] = frames;
-    expect(error?.type === "error" && error.payload.length).toBe(maxPayloadBytes);
+    expect(error?.type === "error" && error.payload.length).toBe(MAX_PAYLOAD_BYTES);
     expect(error?.type === "error" && error.payload.toString("utf8", 0, 3)).toBe("\ufffd");
   });
 

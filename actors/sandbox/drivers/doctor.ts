@@ -4,9 +4,9 @@ import { promisify } from "node:util";
 import { chooseDriver, type DriverOptions, type DriverRequest, driverNames } from "./choose.ts";
 import { type DriverName, type Isolation, IsolationUnavailable } from "./driver.ts";
 import { isAboutEgress } from "./egress/network.ts";
+import { thisArchitecture } from "./host-facts.ts";
 import { hasPrivateMounts, privateMountsCommand } from "./private-mounts.ts";
 import { refusals } from "./remedies.ts";
-import { thisArchitecture } from "./seccomp/policy.ts";
 
 const run = promisify(execFile);
 

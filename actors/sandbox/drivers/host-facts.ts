@@ -1,6 +1,7 @@
 /** What of the host every sandbox is made from, whichever program makes it. */
 import { lstat, readdir, readlink, stat } from "node:fs/promises";
 import { makeEtc } from "./etc.ts";
+import type { Architecture } from "./seccomp/syscalls.ts";
 
 /** Size of /dev/shm. */
 export const SHARED_MEMORY_MIB = 16;
@@ -23,6 +24,11 @@ export interface HostFacts {
   readonly maskedFiles: readonly string[];
   /** Folders of /proc of that sort; seen empty. */
   readonly maskedFolders: readonly string[];
+}
+
+/** Which of the architectures that have a system call filter this process runs on; undefined when it is another. */
+export function thisArchitecture(): Architecture | undefined {
+  return process.arch === "x64" || process.arch === "arm64" ? process.arch : undefined;
 }
 
 /** A kept /tmp of the host's side, or a size for one that lives as long as the processes. */

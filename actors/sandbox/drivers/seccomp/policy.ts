@@ -137,11 +137,6 @@ export function filterProgram(architecture: Architecture): Program {
   ];
 }
 
-/** Which of our architectures this process runs on; undefined when there is no table for it. */
-export function thisArchitecture(): Architecture | undefined {
-  return process.arch === "x64" || process.arch === "arm64" ? process.arch : undefined;
-}
-
 /** The filter's bytes for `architecture`. */
 export function seccompFilter(architecture: Architecture): Buffer {
   return encode(filterProgram(architecture));
