@@ -87,7 +87,7 @@ function skippedLines(skipped) {
     groups.set(key, [...(groups.get(key) ?? []), each]);
   }
   const lines = [...groups.values()].map(([first, ...more]) => {
-    const what = more.length === 0 ? first.title : `${more.length + 1} tests`;
+    const what = more.length === 0 ? first.title : `${more.length + 1} tests, such as ${first.title}`;
     return `  ${first.file} > ${what}: ${first.reason}`;
   });
   return [`\nSkipped (${skipped.length}):`, ...lines];

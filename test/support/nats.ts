@@ -45,7 +45,7 @@ export async function startRestartableServer(): Promise<RestartableServer> {
   try {
     await chmod(folder, 0o700);
     const home = await prepareHome(homeAt(join(folder, "home")));
-    const { path: binary } = await findNatsServer({ tools, mayFetch: process.env.CI !== undefined });
+    const { path: binary } = await findNatsServer({ tools });
     const port = await freePort();
     const start = (at: number) =>
       startNatsServer({ binary, home, port: at, property: platformProperty, stamp: embeddedStamp });
