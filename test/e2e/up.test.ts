@@ -59,15 +59,20 @@ describe("mayfly up", () => {
   });
 
   test("doesn't need port 4222", async () => {
-    const other = createServer().listen(4222, "127.0.0.1");
-    await new Promise((resolve) => {
-      other.once("listening", resolve);
-      other.once("error", resolve);
-    });
-    await using system = await startMayfly();
-    expect(system.output()).toContain("port 4222 is taken");
-    expect((await system.mayfly("ls", "--json")).code).toBe(0);
-    other.close();
+    // Ours, or somebody else's who may leave it to us at any moment: then it is tried again.
+    for (let isShown = false; !isShown; ) {
+      const other = createServer().listen(4222, "127.0.0.1");
+      const isOurs = await new Promise<boolean>((resolve) => {
+        other.once("listening", () => resolve(true));
+        other.once("error", () => resolve(false));
+      });
+      await using system = await startMayfly();
+      other.close();
+      isShown = isOurs || !system.output().includes("on nats://127.0.0.1:4222,");
+      if (!isShown) continue;
+      expect(system.output()).toContain("port 4222 is taken");
+      expect((await system.mayfly("ls", "--json")).code).toBe(0);
+    }
   });
 
   test("detached, it stays until mayfly down", async () => {

@@ -97,7 +97,8 @@ export async function beginLife(spec: LifeSpec): Promise<Booted> {
     async kill() {
       if (child.exitCode === null && child.signalCode === null) {
         killing = true;
-        await spec.cgroup.kill();
+        // Where it was born in the group, bubblewrap's outer process is in there too, and would be gone before the rest is.
+        if (started === undefined) await spec.cgroup.kill();
         // The first process of the pid namespace: the kernel takes all the others with it, and bubblewrap's outer
         // process, its parent, ends once they are gone. Never that one first: the inner one might survive it.
         if (child.exitCode === null && child.signalCode === null) killQuietly(innerPid);
