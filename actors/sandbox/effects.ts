@@ -9,6 +9,7 @@ import type { FunctionSpec } from "../../subjects/function.ts";
 import type { Call } from "../../subjects/worker.ts";
 import { answerOf } from "./answer.ts";
 import { type BytecodeOfLife, beginWithBytecode } from "./bytecode.ts";
+import { lacksHost, watchForCallers } from "./callers.ts";
 import type { Booted, Enclosure } from "./drivers/driver.ts";
 import { eventHeader } from "./event-header.ts";
 import { encodeEvent, encodeInit, FrameDecoder, type FrameError, type RuntimeFrame } from "./frames.ts";
@@ -231,6 +232,12 @@ class SandboxProcess {
       this.#tell({ type: "process.exited", ...how });
     });
     booted.channel.write(encodeInit(init));
+    const isInit = () => this.#booted === booted && this.#begun !== undefined;
+    if (lacksHost(this.#furnishing)) watchForCallers(booted, init, isInit, () => this.#callHost());
+  }
+
+  #callHost(): void {
+    if (this.#begun && lacksHost(this.#furnishing)) this.#booting = this.#bootWithHost(this.#begun);
   }
 
   #unreadable({ name, message }: FrameError, booted: Booted): void {
@@ -243,11 +250,8 @@ class SandboxProcess {
   #heard(frame: RuntimeFrame, booted: Booted): void {
     const us = this.#world.us();
     switch (frame.type) {
-      case "hostWanted": {
-        const begun = this.#begun;
-        if (begun && !this.#furnishing?.init.client) this.#booting = this.#bootWithHost(begun);
-        return;
-      }
+      case "hostWanted":
+        return this.#callHost();
       case "ready":
         this.#bytecode?.ready();
         this.#begun = undefined;

@@ -101,6 +101,8 @@ export interface Booted {
   readonly stderr: Readable;
   /** Settles once, never rejects. When it has, no process of this life is left. */
   readonly exited: Promise<Exit>;
+  /** Whether something inside has connected to this TCP port inside. Absent where that isn't seen from outside. */
+  isCalledAt?(port: number): Promise<boolean>;
   /** Kills the whole process tree, whatever state it is in. Resolves when nothing of it is left. May be called again. */
   kill(): Promise<void>;
 }

@@ -50,6 +50,29 @@ describe.skipIf(!canIsolate).each(usualSituations)("a running sandbox of a worke
     await Promise.all(specs.map(({ id }) => worker.ask("destroy", id)));
   });
 
+  test("is seen to call at one of its own ports, also where nobody there accepts the call", async () => {
+    const deaf = node(`const net = require("net");
+      net.createServer().listen(9001, "127.0.0.1", () => {
+        const s = new net.Socket({ fd: 3 });
+        s.once("data", () => {
+          const call = 'require("net").connect(9001, "127.0.0.1")';
+          require("child_process").spawn("/var/lang/bin/node", ["-e", call], { stdio: "ignore" });
+          s.write("calls", () => { while (true); });
+        });
+        s.write("listens");
+      });`);
+    const spec = enclosure(deaf);
+    expect(await worker.ask("start", spec)).toBe("listens");
+    const sees = (await worker.ask("isCalledAt", spec.id, 9001)) !== undefined;
+    const isCalledAt = (port: number) => worker.ask("isCalledAt", spec.id, port);
+    expect([await isCalledAt(9001), await isCalledAt(9002)]).toEqual(sees ? [false, false] : [undefined, undefined]);
+    expect(sees).toBe(situation.driver !== "oci:runsc");
+    expect(await worker.ask("tell", spec.id, "call")).toBe("calls");
+    if (sees) await expect.poll(() => isCalledAt(9001), { timeout: 10_000 }).toBe(true);
+    expect(await isCalledAt(9002)).toBe(sees ? false : undefined);
+    await worker.ask("destroy", spec.id);
+  });
+
   test("is killed and destroyed also while it is frozen, and is not frozen when it is booted again", async () => {
     const spec = enclosure(counting);
     const others = worker.traces().processes;

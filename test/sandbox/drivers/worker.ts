@@ -38,6 +38,8 @@ export interface Requests {
   thaw(id: string): void;
   place(id: string, mounts: readonly Mount[]): void;
   kill(id: string): Exit;
+  /** Undefined where that isn't seen from outside. */
+  isCalledAt(id: string, port: number): boolean | undefined;
   reboot(id: string): string;
   destroy(id: string): void;
   close(): void;
@@ -120,6 +122,9 @@ const handlers: { [name in keyof Requests]: (...args: Parameters<Requests[name]>
     const { booted } = running.get(id)!;
     await booted.kill();
     return booted.exited;
+  },
+  async isCalledAt(id, port) {
+    return running.get(id)!.booted.isCalledAt?.(port);
   },
   async reboot(id) {
     const { enclosure } = running.get(id)!;
