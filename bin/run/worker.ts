@@ -80,6 +80,13 @@ export async function runWorker(process: Process, { zone }: { readonly zone: str
     sandboxes,
     gone: () => left.resolve("drained"),
   });
+  void driver.lost?.then((reason) => {
+    component.log.error(
+      { reason },
+      "no sandbox can be made any more: what runs is finished, and then another worker begins",
+    );
+    worker.send(workerId, { type: "worker.drain", reason });
+  });
   return {
     component,
     ended: left.promise,

@@ -1,9 +1,12 @@
 /** Whatever is killed, the system returns to serving by itself, and nobody is left without an answer. */
-import { readFile } from "node:fs/promises";
+import { readdir, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:net";
+import { join } from "node:path";
 import type { NatsConnection } from "nats";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { defaultHome } from "../../actors/sandbox/drivers/premises.ts";
 import { readRunning } from "../../bin/running.ts";
+import { canIsolate } from "../sandbox/drivers/hosted.ts";
 import { configure, deploy } from "../support/functions.ts";
 import { descendantsOf, kill, pidsOf } from "../support/processes.ts";
 import { type RunningSystem, startMayfly } from "../support/system.ts";
@@ -109,3 +112,23 @@ describe("after kill -9", () => {
     await expect.poll(() => invoke(0, 1000), { timeout: 15_000 }).toBe('"changed"');
   });
 });
+
+test.skipIf(!canIsolate)(
+  "after somebody has removed what its workers keep on the host, it serves again",
+  async () => {
+    /** What runs already is well: a change asks for new sandboxes. */
+    const servesAnew = async (mark: string) => {
+      await configure(nats, "waits", { Environment: { Variables: { MARK: mark } } });
+      await expect.poll(() => invoke(0, 5000).catch(String), { timeout: 25_000, interval: 100 }).toBe(`"${mark}"`);
+    };
+    await servesAnew("before");
+    const home = process.geteuid?.() === 0 ? defaultHome() : system.home.sandboxes;
+    const workers = await pidsOf(system.home, "run", "worker");
+    const folders = (await readdir(home)).filter((name) => workers.includes(Number(name.split("-")[2])));
+    expect(folders).toHaveLength(workers.length);
+    for (const folder of folders) await rm(join(home, folder), { recursive: true });
+    await servesAnew("after");
+    expect(system.output()).toContain("starting it again");
+  },
+  60_000,
+);

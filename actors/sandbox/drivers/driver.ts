@@ -144,6 +144,11 @@ export interface SandboxDriver {
   probe(): Promise<Isolation>;
   /** Reserves everything an enclosure needs before it boots. `probe` need not have been called. */
   create(spec: EnclosureSpec): Promise<Enclosure>;
+  /**
+   * Resolves, with the reason, when it can make no sandbox any more, ever: somebody has removed what it keeps on this host.
+   * Absent where there is nothing that could be.
+   */
+  readonly lost?: Promise<string>;
   /** Destroys what is left of its enclosures and gives back everything the driver holds. Idempotent. */
   close(): Promise<void>;
 }

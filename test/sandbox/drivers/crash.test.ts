@@ -1,4 +1,4 @@
-import { mkdir, readdir, rm, stat } from "node:fs/promises";
+import { mkdir, readdir, rm, rmdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { BubblewrapDriver } from "../../../actors/sandbox/drivers/bubblewrap/bubblewrap.ts";
@@ -51,6 +51,24 @@ describe.skipIf(!canIsolate)("the watchdog of a worker", () => {
     } finally {
       await worker.end();
     }
+  });
+});
+
+describe.skipIf(!canIsolate).each(usualSituations)("a worker that is $title", (situation) => {
+  let worker: Hosted;
+
+  afterEach(() => worker.end());
+
+  test("goes on without what can be made anew, and says so when it can't", async () => {
+    worker = await Hosted.start(situation);
+    await worker.isolation;
+    for (const group of worker.emptyGroups()) await rmdir(group).catch(() => {});
+    await worker.ask("run", enclosure(sh("exit 0")), 1, "");
+    const lost = worker.ask("lost");
+    const [folder = ""] = await readdir(worker.home);
+    await rm(join(worker.home, folder), { recursive: true });
+    await expect(worker.ask("run", enclosure(sh("exit 0")), 1, "")).rejects.toThrow();
+    expect(await lost).toBe(`${join(worker.home, folder)} was removed by somebody`);
   });
 });
 

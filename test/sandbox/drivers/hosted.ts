@@ -202,6 +202,13 @@ export class Hosted {
       .map(Number);
   }
 
+  /** Its folders of groups, those without children last. */
+  emptyGroups(): string[] {
+    const mark = this.#mark();
+    const groups = globSync("/sys/fs/cgroup/**/mayfly-*").filter((path) => mark.test(path));
+    return groups.flatMap((group) => [...globSync(`${group}/*/`), group]);
+  }
+
   #isAlive(): boolean {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }

@@ -42,6 +42,8 @@ export interface Requests {
   isCalledAt(id: string, port: number): boolean | undefined;
   reboot(id: string): string;
   destroy(id: string): void;
+  /** Answers when the driver says that it can make no sandbox any more, and why. */
+  lost(): string | undefined;
   close(): void;
 }
 
@@ -134,6 +136,9 @@ const handlers: { [name in keyof Requests]: (...args: Parameters<Requests[name]>
   },
   async destroy(id) {
     await running.get(id)!.enclosure.destroy();
+  },
+  async lost() {
+    return opened.driver.lost;
   },
   async close() {
     await opened.driver.close();
