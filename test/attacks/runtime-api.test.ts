@@ -1,6 +1,7 @@
 /** Attacks on the Runtime API by a runtime of the function's own: another's, out of turn, malformed, endless. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { canIsolate } from "../sandbox/drivers/hosted.ts";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { noIsolation } from "../sandbox/drivers/hosted.ts";
+import { describeUnless } from "../support/unless.ts";
 import { type Attacked, startAttacked } from "./attacked.ts";
 
 /** A client that does as it is told by the event; what it saw is its answer. */
@@ -73,7 +74,7 @@ const attacks = {
 })();
 `;
 
-describe.skipIf(!canIsolate)("a runtime that abuses the Runtime API", () => {
+describeUnless(noIsolation)("a runtime that abuses the Runtime API", () => {
   let attacked: Attacked;
   let fn: string;
   beforeAll(async () => {

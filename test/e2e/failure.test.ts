@@ -6,10 +6,11 @@ import type { NatsConnection } from "nats";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { defaultHome } from "../../actors/sandbox/drivers/premises.ts";
 import { readRunning } from "../../bin/running.ts";
-import { canIsolate } from "../sandbox/drivers/hosted.ts";
+import { noIsolation } from "../sandbox/drivers/hosted.ts";
 import { configure, deploy } from "../support/functions.ts";
 import { descendantsOf, kill, pidsOf } from "../support/processes.ts";
 import { type RunningSystem, startMayfly } from "../support/system.ts";
+import { testUnless } from "../support/unless.ts";
 
 let system: RunningSystem;
 let nats: NatsConnection;
@@ -113,7 +114,7 @@ describe("after kill -9", () => {
   });
 });
 
-test.skipIf(!canIsolate)(
+testUnless(noIsolation)(
   "after somebody has removed what its workers keep on the host, it serves again",
   async () => {
     /** What runs already is well: a change asks for new sandboxes. */

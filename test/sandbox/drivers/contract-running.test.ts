@@ -2,9 +2,10 @@
 import { chmod, chown, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import type { EnclosureSpec } from "../../../actors/sandbox/drivers/driver.ts";
-import { canIsolate, enclosure, Hosted, node, noTraces, sh, usualSituations } from "./hosted.ts";
+import { describeUnless } from "../../support/unless.ts";
+import { enclosure, Hosted, node, noIsolation, noTraces, sh, usualSituations } from "./hosted.ts";
 
 /** Counts milliseconds, and says how many when asked. */
 const counting = node(`const s = new (require("net").Socket)({ fd: 3 });
@@ -13,7 +14,7 @@ const counting = node(`const s = new (require("net").Socket)({ fd: 3 });
   s.on("data", () => s.write(String(count)));
   s.write("0");`);
 
-describe.skipIf(!canIsolate).each(usualSituations)("a running sandbox of a worker that is $title", (situation) => {
+describeUnless(noIsolation).each(usualSituations)("a running sandbox of a worker that is $title", (situation) => {
   let worker: Hosted;
   let code: string;
 
