@@ -134,7 +134,10 @@ describeUnless(noIsolation)("a runtime that abuses the Runtime API", () => {
   });
 
   test("by killing what serves it ends its own sandbox, and the next call is served", async () => {
-    expect(await errorType("kill the host")).toBe("Runtime.ExitError");
-    expect(await value("wrong ids")).toEqual(Array(6).fill(400));
+    // The next call begins it anew within its own time, however busy the machine is.
+    const slow = await attacked.bootstrap(CLIENT, { timeout: 20 });
+    const { error } = await attacked.invoke(slow, { attack: "kill the host" });
+    expect(error?.errorType).toBe("Runtime.ExitError");
+    expect((await attacked.invoke(slow, { attack: "wrong ids" })).value).toEqual(Array(6).fill(400));
   });
 });

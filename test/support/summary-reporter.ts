@@ -5,7 +5,7 @@
  */
 import { writeFileSync } from "node:fs";
 import { relative } from "node:path";
-import type { Reporter, SerializedError, TestCase, TestModule } from "vitest/node";
+import type { Reporter, SerializedError, TestCase, TestModule, TestSuite } from "vitest/node";
 
 export interface Summary {
   readonly passed: number;
@@ -44,9 +44,15 @@ function skipped(test: TestCase): Summary["skipped"] {
   const result = test.result();
   // A test that is still pending was never reached: its file's failure or an interrupt says why.
   if (result.state !== "skipped" && result.state !== "pending") return [];
-  const note = result.state === "skipped" ? (result.note ?? test.meta().lacking) : "not reached";
+  const note = result.state === "skipped" ? (result.note ?? test.meta().lacking ?? failureAround(test)) : "not reached";
   // Whoever runs some tests by name has skipped the others himself.
   return [{ file: fileOf(test.module), title: test.fullName, reason: note ?? "not chosen" }];
+}
+
+/** What was to be made ready for it wasn't. */
+function failureAround({ parent }: TestCase | TestSuite): string | undefined {
+  if (parent.errors().length > 0) return `${parent.type === "module" ? "its file" : parent.fullName} failed`;
+  return parent.type === "module" ? undefined : failureAround(parent);
 }
 
 const fileOf = (module: TestModule): string => relative(process.cwd(), module.moduleId);
