@@ -78,7 +78,8 @@ export class ResponseStream {
   async #taken(bytes: number): Promise<void> {
     this.#window?.sent(bytes);
     const pauseMs = this.#pace.pause(bytes, this.#world.us());
-    await this.#world.sent();
+    // What can't leave is lost; it may be no reason to read on more quickly than the pace allows.
+    await this.#world.sent().catch(() => {});
     if (pauseMs > 0) await after(pauseMs, undefined, { ref: false });
     await this.#window?.room();
   }

@@ -187,6 +187,7 @@ describe("the reading", () => {
       window,
     );
   };
+  const window = { bytes: 10, patienceMs: 1000 };
   /** All that waits for nothing but its turn has had it. */
   const settled = () => new Promise((resolve) => setImmediate(resolve));
   const source = () => new Duplex({ read: () => {}, write: (_chunk, _encoding, done) => done() });
@@ -206,8 +207,28 @@ describe("the reading", () => {
     expect([told.length, channel.isPaused()]).toEqual([1, false]);
   });
 
+  test("waits for its reader also where nothing can leave this process", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout"] });
+    try {
+      const channel = source().resume();
+      const stream = streamTo(
+        () => {},
+        { sent: () => Promise.reject(new Error("disconnected")) },
+        { ...window, bytes: 0 },
+      );
+      stream.add(chunk("a"));
+      stream.forward(new Tap([channel]));
+      await settled();
+      expect(channel.isPaused()).toBe(true);
+      stream.close();
+      await settled();
+      expect(channel.isPaused()).toBe(false);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   describe("for a reader who acknowledges", () => {
-    const window = { bytes: 10, patienceMs: 1000 };
     beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] }));
     afterEach(() => void vi.useRealTimers());
 
