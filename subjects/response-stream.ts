@@ -16,9 +16,9 @@
  * NATS holds nobody back: a connection that reads more slowly than the response comes is cut off by the server in the end. Who
  * may be slow asks with `Mayfly-Flow-Control: true` as well. Then some chunks carry a reply subject, and who has read that far
  * publishes an empty message to it (`message.respond()`). No more than a window is sent beyond what was acknowledged, the
- * function's writes wait for it, and its time runs on. A reader who has gone, or who acknowledges nothing for
- * {@link READER_PATIENCE_MS} while he is waited for, is told the end by the error `Sandbox.ReaderLost`; the function runs to
- * its end, as on Lambda, and nobody reads the rest.
+ * function's writes wait for it, and its time runs on. A reader who has gone when the next such chunk comes, or who acknowledges
+ * nothing for {@link READER_PATIENCE_MS} while he is waited for, is told the end by the error `Sandbox.ReaderLost`; the function
+ * runs to its end, as on Lambda, and nobody reads the rest.
  *
  * Without the first header the whole response comes in one message, from functions that stream as well. A function that doesn't
  * stream answers a caller who asks for it with its response in chunks, and the end.
