@@ -49,9 +49,10 @@ const workers = async () =>
 test("a worker that has drained is followed by another in its zone; its neighbour in the same process goes on", async () => {
   await serves();
   const [before, platform] = [await workers(), await system.connect("platform")];
-  const running = invoke(2000);
-  await expect.poll(async () => (await workers()).some(({ busyMiB }) => busyMiB > 0), { timeout: 10_000 }).toBe(true);
-  const [leaver] = (await workers()).filter(({ busyMiB }) => busyMiB > 0);
+  const running = invoke(5000);
+  let leaver: (typeof before)[number] | undefined;
+  const findBusy = async () => (leaver = (await workers()).find(({ busyMiB }) => busyMiB > 0));
+  await expect.poll(findBusy, { timeout: 10_000 }).toBeDefined();
   const stay = before.filter(({ workerId }) => workerId !== leaver?.workerId).map(({ workerId }) => workerId);
   platform.publish(DrainWorker.subject({ workerId: leaver?.workerId ?? "" }), '{"reason":"test"}');
   const idsIn = async (zone: string) =>
