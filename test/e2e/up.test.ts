@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { findBubblewrap } from "../../bin/embedded/find-bubblewrap.ts";
+import { ORDINARY_USER } from "../support/ordinary-user.ts";
 import { asUser, mayflyProgram, programs, runMayfly, startMayfly } from "../support/system.ts";
 
 const run = promisify(execFile);
@@ -134,7 +135,7 @@ describe("mayfly up", () => {
   });
 
   test("runs as an ordinary user, with sandboxes of that user's", async (context) => {
-    const uid = 20_001;
+    const uid = ORDINARY_USER;
     const [program = "", ...words] = [...asUser(uid), process.execPath, mayflyProgram, "--version"];
     const reachable = process.geteuid?.() === 0 && (await run(program, words).catch(() => undefined)) !== undefined;
     if (!reachable) return context.skip("needs root, to become another user who can read this checkout");

@@ -6,7 +6,6 @@
  */
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { removeGroup } from "../cgroups/files.ts";
 import { IsolationUnavailable } from "../driver.ts";
 import { noNetworksBy } from "../egress/network.ts";
 import type { Networks } from "../egress/networks.ts";
@@ -84,14 +83,15 @@ function maker(name: OciRuntime, given: PremisesOptions): Maker<Place> {
       return networks.plan(egress, gid);
     },
     async prepare({ premises, runtime, roots }, spec, { uids, tmp, mounts, cgroup, network, onRelease }) {
-      const { name: instance, architecture, host, folder } = premises;
+      const { name: instance, architecture, host, folder, programGroups } = premises;
       made += 1;
       const number = made;
       const bundle = join(folder, "own", `bundle-${number}`);
       onRelease(() => rm(bundle, { recursive: true, force: true }));
       await mkdir(bundle, { mode: 0o711 });
       const group = runtime.ownCgroup ? `own-${number}` : undefined;
-      if (group !== undefined) onRelease(() => removeGroups(premises, group));
+      // What the runtime made for itself and, when it was killed, could not remove.
+      if (group !== undefined) onRelease(async () => programGroups?.remove(group));
       const shown = [...host.topLevel.keys(), "/usr", host.etc, ...host.etcFromHost, ...mounts.map(({ from }) => from)];
       const noexec = runtime.setsFlagsAnew ? await onNoexec(shown) : new Set<string>();
       const facts = { instance, architecture, runtime, host, tmp, mounts, spec, noexec };
@@ -99,7 +99,7 @@ function maker(name: OciRuntime, given: PremisesOptions): Maker<Place> {
         ...facts,
         uids: uids.length > 0 ? uids : [runtime.ownUser],
         rootfs: await roots.for(mountsOf(facts)),
-        cgroupsPath: group === undefined ? undefined : `/${instance}/${group}`,
+        cgroupsPath: group === undefined ? undefined : `${programGroups?.path}/${group}`,
       });
       await writeFile(join(bundle, "config.json"), JSON.stringify(config));
       return () =>
@@ -113,9 +113,4 @@ function maker(name: OciRuntime, given: PremisesOptions): Maker<Place> {
         });
     },
   };
-}
-
-/** What the runtime made for itself and, when it was killed, could not remove. */
-async function removeGroups({ tops }: Premises, group: string): Promise<void> {
-  await Promise.all(tops.map((folder) => removeGroup(join(folder, group))));
 }
