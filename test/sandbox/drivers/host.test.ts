@@ -134,10 +134,7 @@ describe.skipIf(!canIsolate)("a driver", () => {
   });
 });
 
-/** gVisor of before 2023 drops such flags from the root it is given. */
-const keepFlags = isolating.filter((driver) => driver !== "oci:runsc");
-
-describe.skipIf(process.geteuid?.() !== 0).each(keepFlags)("%s", (driver) => {
+describe.skipIf(process.geteuid?.() !== 0).each(isolating)("%s", (driver) => {
   test("makes sandboxes also where its things lie on a mount with noexec, as /run does under systemd", async () => {
     const onNoexec = 'mount -t tmpfs -o nosuid,nodev,noexec,mode=711 tmp "$0" && exec "$@"';
     const enter = ["unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", onNoexec, home];

@@ -13,6 +13,7 @@ import { openNetworks } from "../egress/open.ts";
 import { IsolatingDriver, type Maker } from "../isolating-driver.ts";
 import { isolationOf, tryNetwork, tryOut } from "../isolation.ts";
 import { openPremises, type Premises, type PremisesOptions } from "../premises.ts";
+import { mountPlain, unmount } from "../private-mounts.ts";
 import { namespacesRemedy } from "../remedies.ts";
 import { configOf, mountsOf, namespaces } from "./bundle.ts";
 import { beginLife } from "./life.ts";
@@ -58,9 +59,10 @@ function maker(name: OciRuntime, given: PremisesOptions): Maker<Place> {
           "Run the worker where it may make control groups, or choose oci:crun or bubblewrap.",
         );
       }
-      const roots = new RootFolders(join(premises.folder, "own"), premises.host);
-      if (runtime.channel === "descriptor") return { runtime, roots, ...openNetworks(premises, given.egress) };
-      return { premises: { ...premises, places: undefined }, runtime, roots, networks: undefined };
+      const place = await openRoots(premises, runtime);
+      const { roots } = place;
+      if (runtime.channel === "descriptor") return { runtime, roots, ...openNetworks(place.premises, given.egress) };
+      return { premises: { ...place.premises, places: undefined }, runtime, roots, networks: undefined };
     },
     async examine({ premises, runtime, networks }, driver) {
       const { latePlacement } = await tryOut(driver, premises, namespacesRemedy);
@@ -113,4 +115,23 @@ function maker(name: OciRuntime, given: PremisesOptions): Maker<Place> {
         });
     },
   };
+}
+
+/** Roots for sandboxes, where the runtime can use them; closing the premises closes them. */
+async function openRoots(premises: Premises, runtime: FoundRuntime) {
+  const folder = join(premises.folder, "own");
+  if (!runtime.needsPlainRoot) return { premises, roots: new RootFolders(folder, premises.host) };
+  const plain = join(folder, "roots");
+  const close = async () => {
+    await unmount(plain);
+    await premises.close();
+  };
+  await mountPlain(plain).catch(async (error: Error) => {
+    await close();
+    throw new IsolationUnavailable(
+      `${runtime.name} needs a mount of its own for its sandboxes: ${error.message}`,
+      "Run the worker where it may mount, or choose another driver.",
+    );
+  });
+  return { premises: { ...premises, close }, roots: new RootFolders(plain, premises.host) };
 }

@@ -30,6 +30,8 @@ export interface FoundRuntime {
   readonly ownCgroup: boolean;
   /** Of what it shows it keeps none of the host's mount flags but those it is asked for. */
   readonly setsFlagsAnew: boolean;
+  /** It takes the host's flags off the mount a sandbox's root lies on, which the kernel refuses where there are any. */
+  readonly needsPlainRoot: boolean;
   /** How the filter is given to it. "words without numbers": whatever it refuses it answers with EPERM (see `ociSeccomp`). */
   readonly filter: "instructions" | "words" | "words without numbers";
   readonly overhead: Overhead;
@@ -44,6 +46,7 @@ const peculiarities: Record<OciRuntime, Omit<FoundRuntime, "version" | "command"
     channel: "descriptor",
     ownCgroup: false,
     setsFlagsAnew: false,
+    needsPlainRoot: false,
     filter: "instructions",
     overhead: { pids: 1, memoryMiB: 0, users: 2 },
   },
@@ -51,6 +54,7 @@ const peculiarities: Record<OciRuntime, Omit<FoundRuntime, "version" | "command"
     channel: "descriptor",
     ownCgroup: true,
     setsFlagsAnew: true,
+    needsPlainRoot: false,
     filter: "words",
     overhead: { pids: 1, memoryMiB: 0, users: 2 },
   },
@@ -58,6 +62,7 @@ const peculiarities: Record<OciRuntime, Omit<FoundRuntime, "version" | "command"
     channel: "input",
     ownCgroup: false,
     setsFlagsAnew: false,
+    needsPlainRoot: true,
     filter: "words",
     overhead: { ...GVISOR, users: 2 },
   },
