@@ -16,8 +16,8 @@ import { openPremises, type Premises, type PremisesOptions } from "../premises.t
 import { mountPlain, unmount } from "../private-mounts.ts";
 import { namespacesRemedy } from "../remedies.ts";
 import { configOf, mountsOf, namespaces } from "./bundle.ts";
+import { lookAtMounts } from "./host-mounts.ts";
 import { beginLife } from "./life.ts";
-import { onNoexec } from "./noexec.ts";
 import { RootFolders } from "./rootfs.ts";
 import { type FoundRuntime, findRuntime, type OciRuntime } from "./runtimes.ts";
 
@@ -95,8 +95,8 @@ function maker(name: OciRuntime, given: PremisesOptions): Maker<Place> {
       // What the runtime made for itself and, when it was killed, could not remove.
       if (group !== undefined) onRelease(async () => programGroups?.remove(group));
       const shown = [...host.topLevel.keys(), "/usr", host.etc, ...host.etcFromHost, ...mounts.map(({ from }) => from)];
-      const noexec = runtime.setsFlagsAnew ? await onNoexec(shown) : new Set<string>();
-      const facts = { instance, architecture, runtime, host, tmp, mounts, spec, noexec };
+      const onHost = await lookAtMounts(shown);
+      const facts = { instance, architecture, runtime, host, tmp, mounts, spec, onHost };
       const config = configOf({
         ...facts,
         uids: uids.length > 0 ? uids : [runtime.ownUser],

@@ -94,7 +94,7 @@ async function commandOf(name: OciRuntime, path: string, told: string): Promise<
   if (name === "runc") return [path];
   if (name === "crun") {
     const hybrid = (await mountedTypes()).get("/sys/fs/cgroup/unified") === "cgroup2";
-    return [...(hybrid ? withoutUnified() : []), path, "--cgroup-manager=disabled"];
+    return [...(hybrid ? withoutUnified() : []), ...withoutHelpers(), path, "--cgroup-manager=disabled"];
   }
   // Later ones choose a platform themselves; before, the only one that runs everywhere was slow.
   const platform = isBefore2023(told) ? ["--platform=ptrace"] : [];
@@ -114,6 +114,12 @@ function withoutUnified(): string[] {
   const slave = words.map((word) => (word === "private" ? "slave" : word));
   return [unshare, ...slave, "/bin/sh", "-c", hidden, "sh"];
 }
+
+/**
+ * For an ordinary user crun asks newuidmap and newgidmap, where it finds them, for the one user it could map by itself; and
+ * what they say when they refuse, as to a user without a name, would be on the sandbox's standard error.
+ */
+const withoutHelpers = (): string[] => (process.geteuid?.() === 0 ? [] : ["env", "PATH="]);
 
 async function mountedTypes(): Promise<Map<string, string>> {
   const lines = (await readFile("/proc/self/mounts", "utf8")).split("\n").map((line) => line.split(" "));
