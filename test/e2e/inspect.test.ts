@@ -113,7 +113,7 @@ describe.skipIf(program === undefined)(
         state: unknown;
         context: { spec: { fn: string }; invocations: number };
       };
-      expect(snapshot).toMatchObject({ state: { idle: "ready" }, context: { spec: { fn: "hello" } } });
+      expect(snapshot).toMatchObject({ state: { idle: expect.any(String) }, context: { spec: { fn: "hello" } } });
       await expect(connection.request("mayfly.inspect.sandbox.nobody", "")).rejects.toThrow(/no responders/i);
     });
 
