@@ -4,10 +4,11 @@
  */
 import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { canIsolate } from "../sandbox/drivers/hosted.ts";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { noIsolation } from "../sandbox/drivers/hosted.ts";
 import { large } from "../sandbox/runtimes/large-module.ts";
 import { configure } from "../support/functions.ts";
+import { describeUnless } from "../support/unless.ts";
 import { type Attacked, startAttacked } from "./attacked.ts";
 
 const MAX_FILE_BYTES = 6_291_560;
@@ -26,7 +27,7 @@ const SEE = `
 
 const MAKE = "const { Script } = vm; const make = Object.getPrototypeOf(Script.prototype).createCachedData;";
 
-describe.skipIf(!canIsolate)("a function that abuses its bytecode", () => {
+describeUnless(noIsolation)("a function that abuses its bytecode", () => {
   let attacked: Attacked;
   beforeAll(async () => {
     attacked = await startAttacked();
