@@ -37,12 +37,21 @@ class AlreadyRunning extends Error {
 const tell = (line: string): void => void process.stdout.write(`${line}\n`);
 
 async function stay(home: Home, hello: boolean): Promise<void> {
-  const asked = Promise.withResolvers<string>();
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => asked.resolve(""));
-  const starting = startSystem(readConfig(process.env), home, tell);
-  // Ctrl-C while it comes up: whatever has started is stopped as soon as it can be.
-  void asked.promise.then(() => starting.then((system) => system.stop()).finally(() => process.exit(0)));
-  const system = await starting;
+  const leaving = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => leaving.abort());
+  const starting = startSystem(readConfig(process.env), { home, tell, leaving: leaving.signal });
+  // Also while it comes up.
+  leaving.signal.addEventListener("abort", async () => {
+    await starting.then((system) => system.stop()).catch(() => {});
+    process.exit(0);
+  });
+  /** What fails while all is going down is no news. */
+  const unlessLeaving = <Result>(work: Promise<Result>): Promise<Result> =>
+    work.catch((error: unknown) => {
+      if (!leaving.signal.aborted) throw error;
+      return new Promise(() => {});
+    });
+  const system = await unlessLeaving(starting);
   tell(`isolation: ${system.isolation}`);
   if (system.isolation.includes(NO_ISOLATION)) {
     tell("  WARNING: every function can read this user's files and reach its network. Deploy only what you trust.");
@@ -51,16 +60,16 @@ async function stay(home: Home, hello: boolean): Promise<void> {
     tell("  not all of it can be had here: `npx mayfly doctor` says what is missing and how to get it");
   }
   if (hello) {
-    await showFirstLook(system.contextSelected, tell).catch((error: Error) =>
+    await unlessLeaving(showFirstLook(system.contextSelected, tell)).catch((error: Error) =>
       tell(`the first look failed: ${error.message}`),
     );
   }
-  await system.sayReady();
+  await unlessLeaving(system.sayReady());
   tell("Ctrl-C ends it.");
-  const why = await Promise.race([asked.promise, system.serverLost]);
-  if (why !== "") process.stderr.write(`mayfly: ${why}\n`);
+  const why = await system.serverLost;
+  process.stderr.write(`mayfly: ${why}\n`);
   await system.stop();
-  process.exit(why === "" ? 0 : FAILED);
+  process.exit(FAILED);
 }
 
 /** Starts itself again without a terminal and waits until that one is ready or has ended. */

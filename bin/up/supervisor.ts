@@ -17,6 +17,8 @@ export interface ChildPlan {
 export interface SupervisorOptions {
   /** Told of every ending that nobody asked for, with the end of what it wrote to standard error. */
   readonly ended: (name: string, how: string, restartMs: number, lastWords: string) => void;
+  /** Once aborted, whatever ends has been asked to as well, as by a service manager that signals all: nothing is started any more. */
+  readonly leaving?: AbortSignal;
 }
 
 const FIRST_PAUSE_MS = 200;
@@ -31,13 +33,14 @@ export class Supervisor {
   readonly #children = new Map<string, ChildProcess>();
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #logs: WriteStream[] = [];
-  #stopping = false;
+  #stopped = false;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
   }
 
   start(plan: ChildPlan): void {
+    if (this.#isEnding()) return;
     const log = createWriteStream(plan.logFile, { flags: "a", mode: 0o600 });
     this.#logs.push(log);
     this.#launch(plan, log, FIRST_PAUSE_MS);
@@ -49,10 +52,14 @@ export class Supervisor {
 
   /** Asks all to end, ends by force those that have not within 1.3 s. */
   async stop(): Promise<void> {
-    this.#stopping = true;
+    this.#stopped = true;
     for (const timer of this.#timers) clearTimeout(timer);
     await Promise.all([...this.#children.values()].map(end));
     for (const log of this.#logs) log.end();
+  }
+
+  #isEnding(): boolean {
+    return this.#stopped || this.#options.leaving?.aborted === true;
   }
 
   #launch(plan: ChildPlan, log: WriteStream, pauseMs: number): void {
@@ -74,12 +81,13 @@ export class Supervisor {
     const again = (how: string) => {
       if (this.#children.get(plan.name) !== child) return;
       this.#children.delete(plan.name);
-      if (this.#stopping) return;
+      if (this.#isEnding()) return;
       const wasWell = performance.now() - startedMs > WELL_AFTER_MS;
       const pause = wasWell ? FIRST_PAUSE_MS : pauseMs;
       this.#options.ended(plan.name, how, pause, lastWords.trim());
       const timer = setTimeout(() => {
         this.#timers.delete(timer);
+        if (this.#isEnding()) return;
         this.#launch(plan, log, Math.min(pause * 2, LONGEST_PAUSE_MS));
       }, pause);
       this.#timers.add(timer);

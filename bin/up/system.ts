@@ -49,16 +49,26 @@ interface Server {
   stop(): Promise<void>;
 }
 
-/** Resolves when every component and a worker in each zone answers. `tell` hears lines for a person. */
-export async function startSystem(config: Config, home: Home, tell: (line: string) => void): Promise<System> {
+/** What `startSystem` needs beside the configuration. */
+export interface Starting {
+  readonly home: Home;
+  /** Hears lines for a person. */
+  readonly tell: (line: string) => void;
+  /** Aborted when all is to end: what ends from then on, on its own or asked by others, is not started again. */
+  readonly leaving: AbortSignal;
+}
+
+/** Resolves when every component and a worker in each zone answers. Rejects, leaving nothing, when told to leave before. */
+export async function startSystem(config: Config, { home, tell, leaving }: Starting): Promise<System> {
   await becomeBatchWork();
   const bwrap = await bubblewrapFor(config.sandbox, { tools: home.tools, onProgress: progressOf(tell) });
   if (bwrap !== undefined) tell(`bubblewrap ${bwrap.version} (${bwrap.how})`);
-  const server = await openServer(home, tell);
+  const server = await openServer({ home, tell, leaving });
   const failed = Promise.withResolvers<never>();
   let isUp = false;
   const endedOnce = new Set<string>();
   const supervisor = new Supervisor({
+    leaving,
     ended: (name, how, restartMs, lastWords) => {
       // Clearing up after an earlier run that was killed may get in the way once; what is missing is missing twice.
       const mayTryAgain = isUp || !endedOnce.has(name);
@@ -68,6 +78,9 @@ export async function startSystem(config: Config, home: Home, tell: (line: strin
       failed.reject(new NotReady(`${name} can't start: ${why}`));
     },
   });
+  const leave = () => failed.reject(new NotReady("told to end while it came up"));
+  leaving.addEventListener("abort", leave);
+  failed.promise.catch(() => {});
   let connection: NatsConnection | undefined;
   const stop = async () => {
     await connection?.close();
@@ -75,7 +88,7 @@ export async function startSystem(config: Config, home: Home, tell: (line: strin
     await forgetRunning(home);
     await server.stop();
   };
-  try {
+  const bringUp = async (): Promise<System> => {
     connection = await connectNats({ ...server.login, name: "mayfly up" });
     await refuseUnstamped(natsNetwork(connection));
     if (externalServer() !== undefined) {
@@ -124,6 +137,10 @@ export async function startSystem(config: Config, home: Home, tell: (line: strin
       sayReady: () => writeRunning(home, { ...running, isReady: true }),
       stop,
     };
+  };
+  try {
+    if (leaving.aborted) leave();
+    return await Promise.race([failed.promise, bringUp()]);
   } catch (error) {
     await stop();
     throw error;
@@ -162,7 +179,7 @@ const contextOf = ({ url, user = "", password = "" }: NatsLogin) => ({ url, user
 const PORT_WAIT_MS = 30_000;
 const PORT_LOOK_MS = 200;
 
-async function openServer(home: Home, tell: (line: string) => void): Promise<Server> {
+async function openServer({ home, tell, leaving }: Starting): Promise<Server> {
   const external = externalServer();
   if (external !== undefined) {
     const { MAYFLY_NATS_USER: user, MAYFLY_NATS_PASSWORD: password } = process.env;
@@ -181,7 +198,8 @@ async function openServer(home: Home, tell: (line: string) => void): Promise<Ser
   tell(`nats-server ${found.version} (${found.how}) on ${server.url}, data in ${home.root}`);
   const { url, port, credentials } = server;
   const lost = Promise.withResolvers<string>();
-  let stopping = false;
+  let stopped = false;
+  const isEnding = () => stopped || leaving.aborted;
   /** On the port that everybody knows, once whoever was quicker has left it. */
   const again = async (): Promise<NatsServer> => {
     const until = performance.now() + PORT_WAIT_MS;
@@ -189,7 +207,7 @@ async function openServer(home: Home, tell: (line: string) => void): Promise<Ser
       try {
         return await startNatsServer({ ...options, port, samePort: true });
       } catch (error) {
-        if (!(error instanceof PortTaken) || stopping || performance.now() > until) throw error;
+        if (!(error instanceof PortTaken) || isEnding() || performance.now() > until) throw error;
         if (!told) tell(`${error.message}; nats-server waits for it`);
         await wait(PORT_LOOK_MS);
       }
@@ -198,10 +216,10 @@ async function openServer(home: Home, tell: (line: string) => void): Promise<Ser
   /** Its data is on disk and everybody reconnects, so one that ends is started again. */
   const watch = async (): Promise<void> => {
     const { code, signal } = await server.exited;
-    if (stopping) return;
+    if (isEnding()) return;
     tell(`nats-server ended (${signal ?? `exit status ${code}`}); starting it again`);
     server = await again();
-    return stopping ? server.stop() : watch();
+    return isEnding() ? server.stop() : watch();
   };
   const watching = watch().catch((error: Error) =>
     lost.resolve(`nats-server can't be started again: ${error.message}`),
@@ -212,7 +230,7 @@ async function openServer(home: Home, tell: (line: string) => void): Promise<Ser
     person: { url, ...credentials.mayfly },
     lost: lost.promise,
     async stop() {
-      stopping = true;
+      stopped = true;
       await server.stop();
       await watching;
     },

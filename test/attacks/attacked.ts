@@ -87,6 +87,14 @@ export async function startAttacked(
       lines.set(fn, known);
     },
   });
+  /** What was said of a worker that was silent for two beats: its sandboxes then count as lost, the neighbour's too. */
+  const losses: string[] = [];
+  platform.subscribe("mayfly.state.lease.>", {
+    callback: (_, message) => {
+      const { id, from, to } = message.json<{ id: string; from: string; to: string }>();
+      if (from !== "" && to === "gone") losses.push(`${id}: ${from} → ${to}`);
+    },
+  });
   await deploy(platform, { name: "neighbour", files: { "index.js": NEIGHBOUR }, environment: { SECRET } });
   const invoke = async (fn: string, event: unknown = {}, sent: Readonly<Record<string, string>> = {}) => {
     const with_ = headers();
@@ -123,6 +131,7 @@ export async function startAttacked(
     async isUnharmed() {
       const { value, reply } = await invoke("neighbour");
       calls += 1;
+      expect(losses, "an attack silenced the worker, or this machine is too slow for its heartbeats").toEqual([]);
       expect(value, `${reply.string()} ${reply.headers}`).toEqual({ calls, intact: true });
       expect(sandboxOf(reply)).toBe(sandboxOf(first.reply));
       expect(system.output()).not.toContain("starting it again");

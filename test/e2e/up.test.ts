@@ -1,5 +1,6 @@
 /** Coming up and going down: what a newcomer does first, and what must be left when it ends. */
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -7,6 +8,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { findBubblewrap } from "../../bin/embedded/find-bubblewrap.ts";
+import { ORDINARY_USER } from "../support/ordinary-user.ts";
 import { asUser, mayflyProgram, programs, runMayfly, startMayfly } from "../support/system.ts";
 
 const run = promisify(execFile);
@@ -26,6 +28,14 @@ async function processesOf(home: string): Promise<string[]> {
     if (environment.includes(`MAYFLY_HOME=${home}`) || command.includes(home)) found.push(`${pid} ${command}`);
   }
   return found;
+}
+
+function signalQuietly(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It has ended meanwhile.
+  }
 }
 
 describe("mayfly up", () => {
@@ -88,6 +98,37 @@ describe("mayfly up", () => {
     expect(await runMayfly(env, ["ls"])).toMatchObject({ code: 4, stderr: expect.stringContaining("isn't running") });
   });
 
+  test.each([
+    { when: "it runs", told: "Ctrl-C ends it." },
+    { when: "it comes up", told: "nats-server " },
+  ])("ends in order and starts nothing again when all its processes are told to end while $when", async ({ told }) => {
+    // As systemd ends a service, unless it is told to begin with the first process.
+    const place = await mkdtemp(join(tmpdir(), "mayfly-test-"));
+    try {
+      const env = { ...process.env, ...(await programs()), MAYFLY_HOME: place, XDG_CONFIG_HOME: join(place, "config") };
+      const up = spawn(process.execPath, [mayflyProgram, "up", "--no-hello"], {
+        env,
+        stdio: ["ignore", "pipe", "pipe"],
+      });
+      const ended = once(up, "exit");
+      let output = "";
+      const isTold = new Promise<void>((resolve) => {
+        for (const stream of [up.stdout, up.stderr])
+          stream.setEncoding("utf8").on("data", (text: string) => {
+            output += text;
+            if (output.includes(told)) resolve();
+          });
+      });
+      await isTold;
+      for (const each of await processesOf(place)) signalQuietly(Number.parseInt(each, 10), "SIGTERM");
+      expect(await ended, output).toEqual([0, null]);
+      expect(output).not.toMatch(/again|ended|can't|mayfly: /);
+      await expect.poll(() => processesOf(place), { timeout: 10_000, interval: 100 }).toEqual([]);
+    } finally {
+      await rm(place, { recursive: true, force: true });
+    }
+  });
+
   test("killed without a word, it leaves no process behind, and the next one starts", async () => {
     const place = await mkdtemp(join(tmpdir(), "mayfly-test-"));
     try {
@@ -134,7 +175,7 @@ describe("mayfly up", () => {
   });
 
   test("runs as an ordinary user, with sandboxes of that user's", async (context) => {
-    const uid = 20_001;
+    const uid = ORDINARY_USER;
     const [program = "", ...words] = [...asUser(uid), process.execPath, mayflyProgram, "--version"];
     const reachable = process.geteuid?.() === 0 && (await run(program, words).catch(() => undefined)) !== undefined;
     if (!reachable) return context.skip("needs root, to become another user who can read this checkout");

@@ -11,6 +11,7 @@ import { beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { AlreadyClaimed } from "../../bin/embedded/claim.ts";
 import { NatsServerFailed } from "../../bin/embedded/nats-server.ts";
 import { identify } from "../../bin/embedded/process-identity.ts";
+import { ORDINARY_USER } from "../support/ordinary-user.ts";
 import { anyServer, freePort, started } from "./any-server.ts";
 import { temporaryFolder, temporaryHome } from "./temporary-home.ts";
 
@@ -174,8 +175,8 @@ test("an ordinary user can run it", async ({ skip }) => {
   await chmod(folder, 0o711);
   const theirs = join(folder, "theirs");
   await mkdir(theirs, { mode: 0o700 });
-  await chown(theirs, 20001, 20001);
-  const prefix = ["setpriv", "--reuid=20001", "--regid=20001", "--clear-groups"];
+  await chown(theirs, ORDINARY_USER, ORDINARY_USER);
+  const prefix = ["setpriv", `--reuid=${ORDINARY_USER}`, `--regid=${ORDINARY_USER}`, "--clear-groups"];
   const env = { PATH: process.env.PATH, HOME: theirs };
   const theirBinary = join(folder, "nats-server");
   await copyFile(binary, theirBinary);
@@ -186,7 +187,7 @@ test("an ordinary user can run it", async ({ skip }) => {
     prefix,
     env,
   );
-  expect(await readFile(`/proc/${pid}/status`, "utf8")).toMatch(/^Uid:\s+20001/m);
+  expect(await readFile(`/proc/${pid}/status`, "utf8")).toMatch(new RegExp(`^Uid:\\s+${ORDINARY_USER}`, "m"));
   expect(new URL(url).hostname).toBe("127.0.0.1");
 });
 

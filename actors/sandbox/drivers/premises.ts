@@ -8,8 +8,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Cgroups } from "./cgroups/cgroup.ts";
 import { delegationRemedy } from "./cgroups/delegation.ts";
-import { removeGroup } from "./cgroups/files.ts";
 import { hierarchies, openCgroups } from "./cgroups/find.ts";
+import { type ProgramGroups, programGroupsIn } from "./cgroups/program-groups.ts";
 import { closeInheritable } from "./descriptors.ts";
 import { IsolationUnavailable } from "./driver.ts";
 import type { EgressOptions } from "./egress/network.ts";
@@ -48,8 +48,8 @@ export interface Premises {
   readonly cgroups: Cgroups;
   /** How to get the limits that `cgroups` lacks. */
   readonly limitsRemedy: string;
-  /** Where a program that makes groups of its own makes them: the instance's folder at the top of each hierarchy. */
-  readonly tops: readonly string[];
+  /** Where a program that makes groups of its own is to make them; undefined where none does. */
+  readonly programGroups: ProgramGroups | undefined;
   /** Undefined where the worker can't become other users. */
   readonly uids: UidPool | undefined;
   /** Undefined without private mounts, as is `staging`. */
@@ -75,7 +75,7 @@ export function userOnHost(): number | undefined {
 
 /**
  * Opens premises, reaping first what dead workers left. With `programMakesGroups`, what makes the sandboxes has groups of
- * its own below `tops`. Throws `IsolationUnavailable`, leaving nothing.
+ * its own in `programGroups`. Throws `IsolationUnavailable`, leaving nothing.
  */
 export async function openPremises(
   given: PremisesOptions,
@@ -95,8 +95,10 @@ export async function openPremises(
   const [mountinfo, membership] = await Promise.all([readOwn("mountinfo"), readOwn("cgroup")]);
   const cgroups = await openCgroups(name, mountinfo, membership);
   const limitsRemedy = await delegationRemedy(hierarchies(mountinfo, membership), userOnHost() ?? 0);
-  const tops = programMakesGroups ? hierarchies(mountinfo, membership).map(({ top }) => join(top, name)) : [];
-  const groups = [...new Set([...cgroups.folders, ...tops])];
+  const programGroups = programMakesGroups
+    ? programGroupsIn(hierarchies(mountinfo, membership), name, cgroups)
+    : undefined;
+  const groups = [...new Set([...cgroups.folders, ...(programGroups?.folders ?? [])])];
   const watchdog = setWatchdog({ name, folder, cgroups: groups });
   let uids: UidPool | undefined;
   let tmps: TmpPool | undefined;
@@ -105,7 +107,7 @@ export async function openPremises(
     await tmps?.close();
     await places?.close();
     await cgroups.close();
-    await Promise.all(tops.map(removeGroup));
+    await programGroups?.remove();
     await uids?.close();
     await watchdog.dismiss();
   };
@@ -130,7 +132,20 @@ export async function openPremises(
     }
     places = hasPrivateMounts() ? await LatePlaces.open(join(folder, "late")).catch(() => undefined) : undefined;
     const staging = tmps && new Staging(join(folder, "views"));
-    return { name, folder, architecture, host, cgroups, limitsRemedy, tops, uids, tmps, staging, places, close };
+    return {
+      name,
+      folder,
+      architecture,
+      host,
+      cgroups,
+      limitsRemedy,
+      programGroups,
+      uids,
+      tmps,
+      staging,
+      places,
+      close,
+    };
   } catch (error) {
     await close();
     throw error;

@@ -51,6 +51,12 @@ export async function mountTmp(path: string, sizeMiB: number): Promise<void> {
   await inMounts("mount", "-n", "-t", "tmpfs", "-o", options, "tmp", path);
 }
 
+/** Mounts an empty memory file system without any flag at `path`, made if need be, for things that weigh nothing. */
+export async function mountPlain(path: string): Promise<void> {
+  await mkdir(path, { recursive: true });
+  await inMounts("mount", "-n", "-t", "tmpfs", "-o", "mode=711,size=1m", "plain", path);
+}
+
 /** Shows `from` (a file or a folder) read-only at `path` as well. */
 export async function mountView(from: string, path: string): Promise<void> {
   await inMounts("mount", "-n", "--bind", from, path);

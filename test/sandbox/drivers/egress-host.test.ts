@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { DriverName } from "../../../actors/sandbox/drivers/driver.ts";
+import { ORDINARY_USER } from "../../support/ordinary-user.ts";
 import {
   HOST,
   METADATA,
@@ -100,7 +101,7 @@ describeUnless(noIsolation ?? networkless)("a worker whose sandboxes have networ
     async (driver) => {
       const folder = await mkdtemp(join(tmpdir(), "mayfly-tun-"));
       const enter = [...around.enter, ...openTun(folder)];
-      const worker = await Hosted.start({ ...situation(driver), uid: 20001, enter });
+      const worker = await Hosted.start({ ...situation(driver), uid: ORDINARY_USER, enter });
       try {
         const { egress, lacks } = await worker.isolation;
         expect([egress, lacks.filter((each) => /network/.test(each))]).toEqual(["slirp4netns", []]);
@@ -124,7 +125,7 @@ describeUnless(noIsolation ?? networkless)("a worker whose sandboxes have networ
       const nft = `printf '#!/bin/sh\\necho no rules today >&2; exit 1' >"$0/nft" && chmod 755 "$0/nft"`;
       const useIt = `${nft} && mount --bind "$0/nft" "$(command -v nft)"`;
       const enter = [...around.enter, ...openTun(folder, useIt)];
-      const worker = await Hosted.start({ ...situation(driver), uid: 20001, enter });
+      const worker = await Hosted.start({ ...situation(driver), uid: ORDINARY_USER, enter });
       try {
         const refused = { name: "EgressUnavailable", message: expect.stringContaining("no rules today") };
         await expect(worker.ask("run", staying(), 1, "")).rejects.toMatchObject(refused);
@@ -137,7 +138,7 @@ describeUnless(noIsolation ?? networkless)("a worker whose sandboxes have networ
   );
 
   test("has none as an ordinary user without, and says so", async () => {
-    const worker = await Hosted.start({ ...situation(), privateMounts: false, uid: 20001 });
+    const worker = await Hosted.start({ ...situation(), privateMounts: false, uid: ORDINARY_USER });
     try {
       const { egress, lacks } = await worker.isolation;
       expect([egress, lacks.filter((each) => /no function gets a network here/.test(each)).length]).toEqual([

@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { chooseDriver, driverNames } from "../../../actors/sandbox/drivers/choose.ts";
 import type { DriverName, EnclosureSpec, Isolation } from "../../../actors/sandbox/drivers/driver.ts";
 import { privateMountsCommand } from "../../../actors/sandbox/drivers/private-mounts.ts";
+import { ORDINARY_USER } from "../../support/ordinary-user.ts";
 import { lackingIf } from "../../support/unless.ts";
 import type { EgressSettings, Requests } from "./worker.ts";
 
@@ -26,7 +27,6 @@ export interface Situation {
 }
 
 const isRoot = process.geteuid?.() === 0;
-const someUser = 20001;
 
 /** The drivers that were found to make sandboxes here, and why the others don't. Trying them costs a sandbox each. */
 const tried = await Promise.all(
@@ -61,8 +61,8 @@ const bubblewrap: readonly Situation[] = isRoot
   ? [
       { title: "root", driver: "bubblewrap", privateMounts: false },
       { title: "root in private mounts", driver: "bubblewrap", privateMounts: true },
-      { title: "an ordinary user", driver: "bubblewrap", privateMounts: false, uid: someUser },
-      { title: "an ordinary user in private mounts", driver: "bubblewrap", privateMounts: true, uid: someUser },
+      { title: "an ordinary user", driver: "bubblewrap", privateMounts: false, uid: ORDINARY_USER },
+      { title: "an ordinary user in private mounts", driver: "bubblewrap", privateMounts: true, uid: ORDINARY_USER },
     ]
   : [
       { title: "an ordinary user", driver: "bubblewrap", privateMounts: false },
@@ -84,7 +84,14 @@ export const situations: readonly Situation[] = [
   ...bubblewrap.filter(({ driver }) => isolating.includes(driver)),
   ...isolating.filter((driver) => driver !== "bubblewrap").map(usual),
   ...(isRoot && isolating.includes("oci:crun")
-    ? [{ title: "an ordinary user with oci:crun", driver: "oci:crun" as const, privateMounts: false, uid: someUser }]
+    ? [
+        {
+          title: "an ordinary user with oci:crun",
+          driver: "oci:crun" as const,
+          privateMounts: false,
+          uid: ORDINARY_USER,
+        },
+      ]
     : []),
 ];
 

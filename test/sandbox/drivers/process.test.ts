@@ -2,12 +2,15 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { onHost } from "../../../actors/sandbox/drivers/process/paths.ts";
+import { ORDINARY_USER } from "../../support/ordinary-user.ts";
 import { enclosure, Hosted, node, noTraces, sh, situations } from "./hosted.ts";
 
 const isRoot = process.geteuid?.() === 0;
 const plain = [
   { title: "the tests' own user", driver: "process" as const, privateMounts: false },
-  ...(isRoot ? [{ title: "an ordinary user", driver: "process" as const, privateMounts: false, uid: 20001 }] : []),
+  ...(isRoot
+    ? [{ title: "an ordinary user", driver: "process" as const, privateMounts: false, uid: ORDINARY_USER }]
+    : []),
 ];
 
 /** Host pids of what has `mark` as a word of its command line. */

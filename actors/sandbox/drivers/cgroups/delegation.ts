@@ -2,6 +2,7 @@
 import { access, readFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import type { Hierarchy } from "./find.ts";
+import { WORKERS } from "./v2.ts";
 
 const needed = ["cpu", "memory", "pids"];
 const AS_ROOT = "Run the worker as root";
@@ -39,13 +40,16 @@ async function byItsManager(top: string, uid: number): Promise<string> {
   return `have root write the lines [Service] and Delegate=cpu memory pids into ${dropIn} and do systemctl daemon-reload && systemctl restart user@${uid}, and start it ${inScope}`;
 }
 
-/** Without systemd: root makes a group, hands down the controllers, and moves the user's shell in. */
+/**
+ * Without systemd: root makes a group, hands down the controllers, and moves the user's shell in, where workers would move
+ * it: so it can be done for the next shell too, when a group with processes could have no more controllers.
+ */
 function byHand({ top }: Hierarchy, uid: number): string {
   const group = join(top, `mayfly-${uid}`);
   return [
     "have root give your shell a group:",
-    `echo +cpu +memory +pids >${join(top, "cgroup.subtree_control")}; mkdir ${group}; chown -R ${uid} ${group};`,
-    `echo PID-OF-THE-SHELL >${join(group, "cgroup.procs")}`,
+    `echo +cpu +memory +pids >${join(top, "cgroup.subtree_control")}; mkdir -p ${join(group, WORKERS)}; chown -R ${uid} ${group};`,
+    `echo PID-OF-THE-SHELL >${join(group, WORKERS, "cgroup.procs")}`,
   ].join(" ");
 }
 

@@ -3,6 +3,7 @@ import { constants } from "node:fs";
 import { access } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { type Cgroups, noCgroups } from "./cgroup.ts";
+import { isDelegated, type Unit, unitAt } from "./unit.ts";
 import { openV1, type V1Places } from "./v1.ts";
 import { openV2, WORKERS } from "./v2.ts";
 
@@ -65,12 +66,36 @@ export async function openCgroups(instance: string, mountinfo: string, membershi
   return noCgroups;
 }
 
-/** Where v2 groups may go, best first: the host's true top, which may hold processes too; else our own, delegated one. */
+/** What is known of the v2 hierarchy and of our place in it. */
+export interface V2Standing {
+  readonly top: string;
+  readonly own: string;
+  /** The host's own top, not some group of the host's that a container takes for it. */
+  readonly isTrueTop: boolean;
+  readonly unit?: Unit | undefined;
+  /** The unit's group was given to it, to do with as it likes. */
+  readonly isDelegated: boolean;
+}
+
+/**
+ * Where v2 groups might go, best first. A group that was given to our unit: its limits then hold for the sandboxes too,
+ * and they end with it. The host's true top, which alone may have processes beside groups with controllers. Last our
+ * unit's or our own group, which may be ours without anybody's word for it: an ordinary user's, a container's.
+ */
+export function v2Candidates({ top, own, isTrueTop, unit, isDelegated }: V2Standing): string[] {
+  const besideWorkers = basename(own) === WORKERS ? dirname(own) : own;
+  const ours = [...(unit ? [unit.group] : []), besideWorkers];
+  const host = isTrueTop ? [top] : [];
+  return [...new Set(isDelegated ? [...ours, ...host] : [...host, ...ours])];
+}
+
 async function v2Places({ top, own }: Hierarchy): Promise<string[]> {
-  // The true top alone has no type; a container's top is some group of the host's.
+  // The true top alone has no type.
   const isTrueTop = !(await exists(join(top, "cgroup.type")));
-  const delegated = basename(own) === WORKERS ? dirname(own) : own;
-  const candidates = isTrueTop ? [top, delegated] : [delegated];
+  const unit = unitAt(top, own);
+  // Where the top isn't ours, there is nothing to choose.
+  const hasChoice = unit !== undefined && isTrueTop && (await mayWrite(top));
+  const candidates = v2Candidates({ top, own, isTrueTop, unit, isDelegated: hasChoice && (await isDelegated(unit)) });
   const writable = await Promise.all(candidates.map(mayWrite));
   return candidates.filter((_, index) => writable[index]);
 }

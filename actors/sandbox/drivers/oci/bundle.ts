@@ -9,6 +9,7 @@ import { ociSeccomp } from "../seccomp/oci.ts";
 import { seccompFilter } from "../seccomp/policy.ts";
 import type { Architecture } from "../seccomp/syscalls.ts";
 import { firstProcess } from "./first-process.ts";
+import type { OnHost } from "./host-mounts.ts";
 import type { FoundRuntime } from "./runtimes.ts";
 
 const MiB = 1024 * 1024;
@@ -31,8 +32,8 @@ export interface BundleFacts {
   readonly tmp: Tmp;
   readonly mounts: readonly Mount[];
   readonly spec: EnclosureSpec;
-  /** The host's paths to be shown that lie on mounts with `noexec`, where the runtime must be told so. */
-  readonly noexec: ReadonlySet<string>;
+  /** About the host's paths to be shown. */
+  readonly onHost: OnHost;
   /** The path of the group the runtime makes for itself, where it does. */
   readonly cgroupsPath: string | undefined;
 }
@@ -47,12 +48,17 @@ export function mountsOf({
   tmp,
   mounts,
   runtime,
-  noexec,
-}: Pick<BundleFacts, "host" | "tmp" | "mounts" | "runtime" | "noexec">) {
+  onHost,
+}: Pick<BundleFacts, "host" | "tmp" | "mounts" | "runtime" | "onHost">) {
   const isGvisor = runtime.name === "runsc";
   const ownUsr = mounts.some(({ to }) => to === "/usr");
-  const view = (from: string, to: string) =>
-    bind(from, to, ["ro", "nosuid", "nodev", ...(noexec.has(from) ? ["noexec"] : []), "rslave"]);
+  const view = (from: string, to: string) => {
+    const noexec = runtime.setsFlagsAnew && onHost.noexec.has(from) ? ["noexec"] : [];
+    if (!onHost.divided.has(from)) return bind(from, to, ["bind", "ro", "nosuid", "nodev", ...noexec, "rslave"]);
+    // gVisor itself keeps all of it from being written to.
+    const below = isGvisor ? [] : ["rro", "rnosuid", "rnodev"];
+    return bind(from, to, ["rbind", "ro", "nosuid", "nodev", ...below, ...noexec, "rslave"]);
+  };
   const shared = SHARED_MEMORY_MIB * MiB;
   return [
     ...(ownUsr ? [] : [view("/usr", "/usr")]),
@@ -67,7 +73,7 @@ export function mountsOf({
     // gVisor shows a /sys of its own making where there is none.
     ...(isGvisor ? [mount("tmpfs", "/sys", ["ro", "nosuid", "noexec", "nodev", "mode=700"])] : []),
     "from" in tmp
-      ? bind(tmp.from, "/tmp", ["rw", "nosuid", "nodev"])
+      ? bind(tmp.from, "/tmp", ["bind", "rw", "nosuid", "nodev"])
       : mount("tmpfs", "/tmp", ["nosuid", "nodev", "mode=1777", `size=${tmp.sizeMiB * MiB}`]),
     ...mounts.map(({ from, to }) => view(from, to)),
   ];
@@ -77,7 +83,7 @@ const bind = (source: string, destination: string, options: readonly string[]) =
   destination,
   type: "bind",
   source,
-  options: ["bind", ...options],
+  options,
 });
 const mount = (type: string, destination: string, options: readonly string[]) => ({
   destination,

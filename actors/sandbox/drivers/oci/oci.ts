@@ -6,7 +6,6 @@
  */
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { removeGroup } from "../cgroups/files.ts";
 import { IsolationUnavailable } from "../driver.ts";
 import { noNetworksBy } from "../egress/network.ts";
 import type { Networks } from "../egress/networks.ts";
@@ -14,10 +13,11 @@ import { openNetworks } from "../egress/open.ts";
 import { IsolatingDriver, type Maker } from "../isolating-driver.ts";
 import { isolationOf, tryNetwork, tryOut } from "../isolation.ts";
 import { openPremises, type Premises, type PremisesOptions } from "../premises.ts";
+import { mountPlain, unmount } from "../private-mounts.ts";
 import { namespacesRemedy } from "../remedies.ts";
 import { configOf, mountsOf, namespaces } from "./bundle.ts";
+import { lookAtMounts } from "./host-mounts.ts";
 import { beginLife } from "./life.ts";
-import { onNoexec } from "./noexec.ts";
 import { RootFolders } from "./rootfs.ts";
 import { type FoundRuntime, findRuntime, type OciRuntime } from "./runtimes.ts";
 
@@ -59,9 +59,10 @@ function maker(name: OciRuntime, given: PremisesOptions): Maker<Place> {
           "Run the worker where it may make control groups, or choose oci:crun or bubblewrap.",
         );
       }
-      const roots = new RootFolders(join(premises.folder, "own"), premises.host);
-      if (runtime.channel === "descriptor") return { runtime, roots, ...openNetworks(premises, given.egress) };
-      return { premises: { ...premises, places: undefined }, runtime, roots, networks: undefined };
+      const place = await openRoots(premises, runtime);
+      const { roots } = place;
+      if (runtime.channel === "descriptor") return { runtime, roots, ...openNetworks(place.premises, given.egress) };
+      return { premises: { ...place.premises, places: undefined }, runtime, roots, networks: undefined };
     },
     async examine({ premises, runtime, networks }, driver) {
       const { latePlacement } = await tryOut(driver, premises, namespacesRemedy);
@@ -84,22 +85,23 @@ function maker(name: OciRuntime, given: PremisesOptions): Maker<Place> {
       return networks.plan(egress, gid);
     },
     async prepare({ premises, runtime, roots }, spec, { uids, tmp, mounts, cgroup, network, onRelease }) {
-      const { name: instance, architecture, host, folder } = premises;
+      const { name: instance, architecture, host, folder, programGroups } = premises;
       made += 1;
       const number = made;
       const bundle = join(folder, "own", `bundle-${number}`);
       onRelease(() => rm(bundle, { recursive: true, force: true }));
       await mkdir(bundle, { mode: 0o711 });
       const group = runtime.ownCgroup ? `own-${number}` : undefined;
-      if (group !== undefined) onRelease(() => removeGroups(premises, group));
+      // What the runtime made for itself and, when it was killed, could not remove.
+      if (group !== undefined) onRelease(async () => programGroups?.remove(group));
       const shown = [...host.topLevel.keys(), "/usr", host.etc, ...host.etcFromHost, ...mounts.map(({ from }) => from)];
-      const noexec = runtime.setsFlagsAnew ? await onNoexec(shown) : new Set<string>();
-      const facts = { instance, architecture, runtime, host, tmp, mounts, spec, noexec };
+      const onHost = await lookAtMounts(shown);
+      const facts = { instance, architecture, runtime, host, tmp, mounts, spec, onHost };
       const config = configOf({
         ...facts,
         uids: uids.length > 0 ? uids : [runtime.ownUser],
         rootfs: await roots.for(mountsOf(facts)),
-        cgroupsPath: group === undefined ? undefined : `/${instance}/${group}`,
+        cgroupsPath: group === undefined ? undefined : `${programGroups?.path}/${group}`,
       });
       await writeFile(join(bundle, "config.json"), JSON.stringify(config));
       return () =>
@@ -115,7 +117,21 @@ function maker(name: OciRuntime, given: PremisesOptions): Maker<Place> {
   };
 }
 
-/** What the runtime made for itself and, when it was killed, could not remove. */
-async function removeGroups({ tops }: Premises, group: string): Promise<void> {
-  await Promise.all(tops.map((folder) => removeGroup(join(folder, group))));
+/** Roots for sandboxes, where the runtime can use them; closing the premises closes them. */
+async function openRoots(premises: Premises, runtime: FoundRuntime) {
+  const folder = join(premises.folder, "own");
+  if (!runtime.needsPlainRoot) return { premises, roots: new RootFolders(folder, premises.host) };
+  const plain = join(folder, "roots");
+  const close = async () => {
+    await unmount(plain);
+    await premises.close();
+  };
+  await mountPlain(plain).catch(async (error: Error) => {
+    await close();
+    throw new IsolationUnavailable(
+      `${runtime.name} needs a mount of its own for its sandboxes: ${error.message}`,
+      "Run the worker where it may mount, or choose another driver.",
+    );
+  });
+  return { premises: { ...premises, close }, roots: new RootFolders(plain, premises.host) };
 }

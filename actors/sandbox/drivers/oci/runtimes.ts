@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { IsolationUnavailable } from "../driver.ts";
 import { findProgram } from "../find-program.ts";
-import { privateMountsCommand } from "../private-mounts.ts";
+import { userOnHost } from "../premises.ts";
 import type { Overhead } from "../reserve.ts";
 
 const run = promisify(execFile);
@@ -30,6 +30,8 @@ export interface FoundRuntime {
   readonly ownCgroup: boolean;
   /** Of what it shows it keeps none of the host's mount flags but those it is asked for. */
   readonly setsFlagsAnew: boolean;
+  /** It takes the host's flags off the mount a sandbox's root lies on, which the kernel refuses where there are any. */
+  readonly needsPlainRoot: boolean;
   /** How the filter is given to it. "words without numbers": whatever it refuses it answers with EPERM (see `ociSeccomp`). */
   readonly filter: "instructions" | "words" | "words without numbers";
   readonly overhead: Overhead;
@@ -44,6 +46,7 @@ const peculiarities: Record<OciRuntime, Omit<FoundRuntime, "version" | "command"
     channel: "descriptor",
     ownCgroup: false,
     setsFlagsAnew: false,
+    needsPlainRoot: false,
     filter: "instructions",
     overhead: { pids: 1, memoryMiB: 0, users: 2 },
   },
@@ -51,6 +54,7 @@ const peculiarities: Record<OciRuntime, Omit<FoundRuntime, "version" | "command"
     channel: "descriptor",
     ownCgroup: true,
     setsFlagsAnew: true,
+    needsPlainRoot: false,
     filter: "words",
     overhead: { pids: 1, memoryMiB: 0, users: 2 },
   },
@@ -58,6 +62,7 @@ const peculiarities: Record<OciRuntime, Omit<FoundRuntime, "version" | "command"
     channel: "input",
     ownCgroup: false,
     setsFlagsAnew: false,
+    needsPlainRoot: true,
     filter: "words",
     overhead: { ...GVISOR, users: 2 },
   },
@@ -89,7 +94,7 @@ async function commandOf(name: OciRuntime, path: string, told: string): Promise<
   if (name === "runc") return [path];
   if (name === "crun") {
     const hybrid = (await mountedTypes()).get("/sys/fs/cgroup/unified") === "cgroup2";
-    return [...(hybrid ? withoutUnified() : []), path, "--cgroup-manager=disabled"];
+    return [...crunsSurroundings(hybrid, userOnHost() !== 0), path, "--cgroup-manager=disabled"];
   }
   // Later ones choose a platform themselves; before, the only one that runs everywhere was slow.
   const platform = isBefore2023(told) ? ["--platform=ptrace"] : [];
@@ -101,13 +106,16 @@ const isBefore2023 = (told: string): boolean => /(?:0\.0~|release-)20(?:1\d|2[01
 
 /**
  * crun gives up where both generations of control groups are mounted, also when it shall make none: it is started where
- * the second isn't to be seen.
+ * the second isn't to be seen. And it sets limits before it makes the sandbox's user namespace, so that of an ordinary
+ * user all processes would count against one sandbox's: it is started in a user namespace around that one. As root there
+ * it asks no newuidmap either, whose complaints would be on the sandbox's standard error.
  */
-function withoutUnified(): string[] {
+function crunsSurroundings(isHybrid: boolean, isOrdinary: boolean): string[] {
+  if (!isHybrid && !isOrdinary) return [];
+  const user = isOrdinary ? ["--user", "--map-root-user"] : [];
+  if (!isHybrid) return ["unshare", ...user];
   const hidden = 'mount -n -t tmpfs none /sys/fs/cgroup/unified && exec "$@"';
-  const [unshare = "", ...words] = privateMountsCommand().slice(0, -2);
-  const slave = words.map((word) => (word === "private" ? "slave" : word));
-  return [unshare, ...slave, "/bin/sh", "-c", hidden, "sh"];
+  return ["unshare", ...user, "--mount", "--propagation", "slave", "/bin/sh", "-c", hidden, "sh"];
 }
 
 async function mountedTypes(): Promise<Map<string, string>> {

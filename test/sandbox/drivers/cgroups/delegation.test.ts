@@ -49,7 +49,8 @@ describe("what gives a worker all limits", () => {
 
   test("is a group that root makes, where there is no systemd", async () => {
     const given = await remedy("", { systemd: join(top, "nothing") });
-    expect(given).toContain(`mkdir ${top}/mayfly-${USER}; chown -R ${USER} ${top}/mayfly-${USER};`);
+    const group = `${top}/mayfly-${USER}`;
+    expect(given).toContain(`mkdir -p ${group}/mayfly-workers; chown -R ${USER} ${group};`);
   });
 
   test("is to be root, where only the first generation has controllers, and writable groups for root itself", async () => {

@@ -2,7 +2,9 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { hierarchies, openCgroups } from "../../../../actors/sandbox/drivers/cgroups/find.ts";
+import { hierarchies, openCgroups, v2Candidates } from "../../../../actors/sandbox/drivers/cgroups/find.ts";
+import { programGroupsIn } from "../../../../actors/sandbox/drivers/cgroups/program-groups.ts";
+import { unitAt } from "../../../../actors/sandbox/drivers/cgroups/unit.ts";
 
 const v1 = (top: string, controllers: string, root = "/") =>
   `30 29 0:25 ${root} ${top} rw,relatime shared:9 - cgroup cgroup rw,${controllers}`;
@@ -25,6 +27,71 @@ describe("where this process stands in each hierarchy", () => {
 
   test("is nowhere where nothing is mounted", () => {
     expect(hierarchies("22 1 0:20 / /proc rw - proc proc rw", "0::/\n")).toEqual([]);
+  });
+});
+
+describe("the systemd unit a process stands in", () => {
+  test("is the innermost one around its group, the host's or a user's", () => {
+    const unit = (own: string) => unitAt("/cg", `/cg${own}`);
+    const faas = { name: "faas.service", group: "/cg/system.slice/faas.service", ofUser: false };
+    expect(unit("/system.slice/faas.service")).toEqual(faas);
+    expect(unit("/system.slice/faas.service/mayfly-workers/inner")).toEqual(faas);
+    const users = "/user.slice/user-7.slice/user@7.service";
+    expect(unit(`${users}/app.slice/run-1.scope`)).toEqual({
+      name: "run-1.scope",
+      group: `/cg${users}/app.slice/run-1.scope`,
+      ofUser: true,
+    });
+    expect(unit(users)).toMatchObject({ name: "user@7.service", ofUser: false });
+    expect(unit("/user.slice/user-7.slice")).toBeUndefined();
+    expect(unit("/")).toBeUndefined();
+  });
+});
+
+describe("groups of the second generation may go", () => {
+  const top = "/cg";
+  const group = "/cg/system.slice/faas.service";
+  const unit = { name: "faas.service", group, ofUser: false };
+
+  test("into the unit that was given its group, the host's top being the way out", () => {
+    const standing = { top, own: group, isTrueTop: true, unit, isDelegated: true };
+    expect(v2Candidates(standing)).toEqual([group, top]);
+    expect(v2Candidates({ ...standing, own: `${group}/mayfly-workers` })).toEqual([group, top]);
+    expect(v2Candidates({ ...standing, own: `${group}/main` })).toEqual([group, `${group}/main`, top]);
+  });
+
+  test("to the host's top, where the unit was not", () => {
+    const session = "/cg/user.slice/session-1.scope";
+    const shell = { name: "session-1.scope", group: session, ofUser: false };
+    const standing = { top, own: session, isTrueTop: true, unit: shell, isDelegated: false };
+    expect(v2Candidates(standing)).toEqual([top, session]);
+    expect(v2Candidates({ ...standing, own: top, unit: undefined })).toEqual([top]);
+  });
+
+  test("into our own or our unit's, where the top is another's", () => {
+    const standing = { top, own: `${group}/main`, isTrueTop: false, unit, isDelegated: false };
+    expect(v2Candidates(standing)).toEqual([group, `${group}/main`]);
+    expect(v2Candidates({ ...standing, own: "/cg/a/mayfly-workers", unit: undefined })).toEqual(["/cg/a"]);
+  });
+});
+
+describe("groups that a program makes by itself", () => {
+  const v1Tops = [{ version: 1, top: "/cg/memory" } as const, { version: 1, top: "/cg/pids" } as const];
+
+  test("lie in the instance's own group of the second generation", () => {
+    const made = programGroupsIn([{ version: 2, top: "/cg" }], "mayfly-x", {
+      backEnd: "v2",
+      folders: ["/cg/system.slice/faas.service/mayfly-x"],
+    });
+    expect(made).toMatchObject({
+      path: "/system.slice/faas.service/mayfly-x",
+      folders: ["/cg/system.slice/faas.service/mayfly-x"],
+    });
+  });
+
+  test("lie at the tops of the first", () => {
+    const made = programGroupsIn(v1Tops, "mayfly-x", { backEnd: "v1", folders: ["/cg/memory/a/mayfly-x"] });
+    expect(made).toMatchObject({ path: "/mayfly-x", folders: ["/cg/memory/mayfly-x", "/cg/pids/mayfly-x"] });
   });
 });
 

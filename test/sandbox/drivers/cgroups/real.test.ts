@@ -1,7 +1,8 @@
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterEach, expect, test } from "vitest";
 import type { Cgroup, Cgroups } from "../../../../actors/sandbox/drivers/cgroups/cgroup.ts";
 import { hierarchies, openCgroups } from "../../../../actors/sandbox/drivers/cgroups/find.ts";
@@ -165,5 +166,47 @@ describeUnless(
       await expect.poll(() => readFileSync(join(place, "cgroup.events"), "utf8")).toContain("populated 0");
       for (const folder of [join(place, WORKERS), place]) if (existsSync(folder)) rmdirSync(folder);
     }
+  });
+});
+
+const noUnits = lackingIf(
+  !delegates || process.geteuid?.() !== 0 || !existsSync("/run/systemd/system"),
+  "needs root, systemd and cgroup v2 with its controllers",
+);
+
+describeUnless(noUnits)("a unit of systemd's", () => {
+  /** Where a process in a unit of its own, with `properties`, makes its groups; and which unit that was. */
+  const foldersIn = async (...properties: string[]) => {
+    const unit = `mayfly-test-${process.pid}`;
+    const program = `
+      import { readFileSync } from "node:fs";
+      import { openCgroups } from ${JSON.stringify(import.meta.resolve("../../../../actors/sandbox/drivers/cgroups/find.ts"))};
+      const own = (file) => readFileSync("/proc/self/" + file, "utf8");
+      const cgroups = await openCgroups("mayfly-test-" + process.pid, own("mountinfo"), own("cgroup"));
+      await cgroups.close();
+      console.log(JSON.stringify(cgroups));`;
+    const words = [
+      "--quiet",
+      "--wait",
+      "--collect",
+      "--pipe",
+      `--unit=${unit}`,
+      ...properties.flatMap((each) => ["-p", each]),
+    ];
+    const node = [process.execPath, "--input-type=module", "--eval", program];
+    const { stdout } = await promisify(execFile)("systemd-run", [...words, ...node]);
+    return { unit: `${unit}.service`, opened: JSON.parse(stdout) as Cgroups };
+  };
+
+  test("has the groups within it, with every limit, when it was given its own", async () => {
+    const { unit, opened } = await foldersIn("Delegate=yes");
+    expect(opened.limits).toEqual({ memory: true, pids: true, cpu: true });
+    expect(opened.folders).toEqual([expect.stringContaining(join(top, "system.slice", unit, "mayfly-test-"))]);
+  });
+
+  test("is left alone when it wasn't", async () => {
+    const { opened } = await foldersIn();
+    expect(opened.limits).toEqual({ memory: true, pids: true, cpu: true });
+    expect(opened.folders).toEqual([expect.stringContaining(join(top, "mayfly-test-"))]);
   });
 });
