@@ -38,7 +38,8 @@ function signalQuietly(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-describe("mayfly up", () => {
+// Each of them starts the whole system once or more.
+describe("mayfly up", { timeout: 90_000 }, () => {
   test("deploys the hello example, invokes it cold and warm, and says what to try next", async () => {
     await using system = await startMayfly({ folder, args: [] });
     const output = system.output();
