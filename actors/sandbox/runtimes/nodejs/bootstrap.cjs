@@ -11,10 +11,13 @@ const { patchConsole } = require("./console.cjs");
 const { createContext } = require("./context.cjs");
 const { RuntimeError, toErrorBody, toErrorLog } = require("./errors.cjs");
 const { loadHandler } = require("./handler.cjs");
-const { awslambda, isStreaming, runStreaming, tooLarge } = require("./streaming.cjs");
+const { awslambda, isStreaming, tooLarge } = require("./streaming.cjs");
 
 const neverSettled =
   "The event loop ran empty while a promise was still waiting: nothing is left that could settle it.";
+
+/** Whoever is told nothing for so long was booted beforehand, and has the time. */
+const unhurriedMs = 20;
 
 /** @type {"booted" | "initialising" | "serving"} */
 let phase = "booted";
@@ -24,7 +27,8 @@ let keptBytecode;
 /** @type {Bytecode | undefined} */
 let bytecode;
 let handler;
-let streams = false;
+/** How a streaming handler is run; undefined where it is none. */
+let runStreaming;
 let logError = (_title, error) => console.error(error);
 /** The invocation that runs: `{header, context, settled, atEmptyLoop}`; null between two. */
 let running = null;
@@ -33,6 +37,7 @@ let latest = null;
 let traceId;
 
 const channel = new Channel(3, onFrame, () => process.exit(0));
+const preparing = setTimeout(prepare, unhurriedMs);
 
 process.on("uncaughtException", (error) => crash("Uncaught Exception", error, 129));
 process.on("unhandledRejection", (reason) => {
@@ -53,7 +58,14 @@ function onFrame(type, body) {
   else throw new Error(`unknown frame type ${type}`);
 }
 
+/** Does once what every function begins with, so that it is at hand. Nothing of it is a function's. */
+function prepare() {
+  listenAt("127.0.0.1:0", () => {})?.close();
+  loadHandler(__dirname, "prepared.handler").catch(() => {});
+}
+
 async function begin(settings) {
+  clearTimeout(preparing);
   init = settings;
   phase = "initialising";
   const bell = init.env ? listenAt(init.runtimeApi ?? "127.0.0.1:9001", () => channel.hostWanted()) : null;
@@ -70,7 +82,7 @@ async function begin(settings) {
   keptBytecode = undefined;
   try {
     handler = await loadHandler(init.taskRoot, init.handler);
-    streams = isStreaming(handler);
+    if (isStreaming(handler)) ({ runStreaming } = require("./response-stream.cjs"));
   } catch (error) {
     crash("Init Error", error, 129);
   }
@@ -157,7 +169,7 @@ function invoke({ header, payload }) {
   try {
     const event = JSON.parse(payload.toString("utf8"));
     run.context = createContext(init, header, settle);
-    if (streams) {
+    if (runStreaming !== undefined) {
       runStreaming(handler, event, run, channel).then((response) => finish(run, null, null, response), settle);
       return;
     }

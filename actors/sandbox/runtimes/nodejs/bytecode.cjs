@@ -12,7 +12,6 @@
 "use strict";
 
 const Module = require("node:module");
-const vm = require("node:vm");
 
 const fromCharacters = 4096;
 const run = Symbol.for("mayfly.run");
@@ -83,6 +82,8 @@ class Bytecode {
     if (!this.#folders.some((folder) => filename.startsWith(folder)) || process.sourceMapsEnabled) return undefined;
     try {
       const characters = content.length;
+      // Not before there is a file that is worth it: they take a start some time.
+      const vm = require("node:vm");
       const crc32 = require("node:zlib").crc32(Buffer.from(content, "latin1"));
       const kept = this.#kept.get(filename);
       const isOfThis = kept?.characters === characters && kept.crc32 === crc32;
