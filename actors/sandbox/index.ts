@@ -49,9 +49,9 @@ export class Sandboxes {
     }).listen();
   }
 
-  create(sandboxId: string, pool: string, spec: FunctionSpec): void {
+  create(sandboxId: string, pool: string, spec: FunctionSpec, wantedBy?: string): void {
     const { workerId, isolation, limits } = this.#options;
-    this.#population.spawn(sandboxId, { sandboxId, workerId, poolId: pool, spec, isolation, limits });
+    this.#population.spawn(sandboxId, { sandboxId, workerId, poolId: pool, wantedBy, spec, isolation, limits });
   }
 
   idle(exceptOf: string) {

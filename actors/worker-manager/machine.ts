@@ -15,7 +15,8 @@
  */
 import { assign, enqueueActions, setup } from "xstate";
 import { type Book, emptyBook, isEmpty, type PoolLimits } from "./book.ts";
-import { type Decision, decide, note, type PoolEvent, stopUnheld } from "./policy.ts";
+import type { Decision, PoolEvent } from "./events.ts";
+import { decide, note, stopUnheld } from "./policy.ts";
 
 export interface PoolInput {
   readonly poolId: string;
