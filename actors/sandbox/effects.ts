@@ -184,9 +184,11 @@ class SandboxProcess {
     return killed.then(() => this.#tell({ type: "process.gone", us: this.#world.us() }));
   }
 
+  /** It is heard no more from now on, and gone when there is time for that. */
   async destroy(): Promise<void> {
     this.#destroyed = true;
     this.#bytecode?.over({ crashed: false });
+    await this.#world.makeWay?.();
     try {
       if (this.#booted !== undefined && this.#lingers) {
         await this.#enclosure?.thaw();
