@@ -153,7 +153,6 @@ class SandboxProcess {
   }
 
   deliver(call: Call, payload: Uint8Array, deadlineAt: number): void {
-    this.#bytecode?.busy();
     this.#log.tail.event(call.tail);
     this.#stream = call.streams ? new ResponseStream(call.requestId, this.#world, this.#tell) : undefined;
     this.#booted?.channel.write(encodeEvent(eventHeader(call, deadlineAt), payload));
@@ -161,11 +160,9 @@ class SandboxProcess {
 
   /** One that can't be frozen computes on. */
   freeze(): void {
-    const freeze = () =>
-      this.#enclosure?.freeze().catch((error: unknown) => {
-        if (!this.#destroyed) this.#world.leftBehind(this.#sandbox, error);
-      });
-    this.#bytecode ? this.#bytecode.rest(freeze) : freeze();
+    this.#enclosure?.freeze().catch((error: unknown) => {
+      if (!this.#destroyed) this.#world.leftBehind(this.#sandbox, error);
+    });
   }
 
   /** Not waited for: an event that is delivered meanwhile is read as soon as somebody can. */
@@ -177,7 +174,7 @@ class SandboxProcess {
   kill(reason: ShutdownReason): Promise<void> {
     const booted = this.#booted;
     this.#booted = undefined;
-    this.#bytecode?.over({ crashed: false });
+    this.#bytecode?.over({ failed: reason === "timeout" });
     const killed = this.#lingers && booted !== undefined ? takeLeave(booted, reason) : Promise.resolve(booted?.kill());
     this.#turn += 1;
     this.#lastLife = Promise.all([killed, this.#booting]);
@@ -187,7 +184,7 @@ class SandboxProcess {
   /** It is heard no more from now on, and gone when there is time for that. */
   async destroy(): Promise<void> {
     this.#destroyed = true;
-    this.#bytecode?.over({ crashed: false });
+    this.#bytecode?.over({ failed: false });
     await this.#world.makeWay?.();
     try {
       if (this.#booted !== undefined && this.#lingers) {
@@ -202,7 +199,8 @@ class SandboxProcess {
 
   #live(booted: Booted, init: RuntimeInit, kept: Buffer | undefined): void {
     this.#booted = booted;
-    this.#bytecode = beginWithBytecode(this.#furnishing?.bytecode, kept, booted.channel);
+    const mayMake = init.phase === undefined;
+    this.#bytecode = beginWithBytecode(this.#furnishing?.bytecode, kept, booted.channel, mayMake);
     const decoder = new FrameDecoder();
     const tap = new Tap([booted.channel, booted.stdout, booted.stderr]);
     this.#tap = tap;
@@ -225,7 +223,7 @@ class SandboxProcess {
       this.#booted = undefined;
       const { code, signal } = this.#ownExit ?? exit;
       this.#ownExit = undefined;
-      this.#bytecode?.over({ crashed: signal !== null });
+      this.#bytecode?.over({ failed: signal !== null });
       const how = { exit: { code, signal, outOfMemory: exit.outOfMemory }, us: this.#world.us(), usage: this.#usage() };
       this.#tell({ type: "process.exited", ...how });
     });
@@ -262,7 +260,6 @@ class SandboxProcess {
         return this.#unreadable(unwantedChunk, booted);
       case "response":
       case "error":
-        this.#bytecode?.answered();
         this.#endStream(frame.requestId);
         return this.#tell(answerOf(frame, us, this.#usage()));
       case "log":

@@ -13,6 +13,7 @@ const { RuntimeError, toErrorBody, toErrorLog } = require("./errors.cjs");
 const { loadHandler } = require("./handler.cjs");
 const { awslambda, isStreaming, tooLarge } = require("./streaming.cjs");
 
+const noBytes = Buffer.alloc(0);
 const neverSettled =
   "The event loop ran empty while a promise was still waiting: nothing is left that could settle it.";
 
@@ -22,10 +23,9 @@ const unhurriedMs = 20;
 /** @type {"booted" | "initialising" | "serving"} */
 let phase = "booted";
 let init;
-/** A copy of what came before the init frame: the worker keeps bytecode for this function. */
+/** A copy of what came before the init frame: the worker keeps bytecode of this function, or wants to. */
 let keptBytecode;
-/** @type {Bytecode | undefined} */
-let bytecode;
+let isBytecodeWanted = false;
 let handler;
 /** How a streaming handler is run; undefined where it is none. */
 let runStreaming;
@@ -54,7 +54,7 @@ function onFrame(type, body) {
   if (type === 0x02) invoke(parseEvent(body));
   else if (type === 0x01) begin(JSON.parse(body));
   else if (type === 0x04) keptBytecode = Buffer.from(body);
-  else if (type === 0x05) handOverBytecode();
+  else if (type === 0x05) isBytecodeWanted = true;
   else throw new Error(`unknown frame type ${type}`);
 }
 
@@ -78,7 +78,9 @@ async function begin(settings) {
     init.logFormat === "JSON" ? consoleError(error) : consoleError(title, `\t${toErrorLog(error)}`);
   globalThis.awslambda = awslambda;
   channel.unref();
-  if (keptBytecode) bytecode = new Bytecode(keptBytecode, [init.taskRoot, init.layersRoot ?? "/opt"], maxPayloadBytes);
+  const folders = [init.taskRoot, init.layersRoot ?? "/opt"];
+  const bytecode =
+    keptBytecode || isBytecodeWanted ? new Bytecode(keptBytecode ?? noBytes, folders, maxPayloadBytes) : null;
   keptBytecode = undefined;
   try {
     handler = await loadHandler(init.taskRoot, init.handler);
@@ -93,6 +95,7 @@ async function begin(settings) {
     await turnOfLoop();
     bell.close();
   }
+  if (isBytecodeWanted) handOver(bytecode);
   phase = "serving";
   channel.ready();
 }
@@ -134,15 +137,14 @@ function listenAt(address, rung) {
 
 const turnOfLoop = () => new Promise((resolve) => setImmediate(resolve));
 
-/** Asked for between two invocations, once at most. */
-function handOverBytecode() {
-  let piece = Buffer.alloc(0);
+/** Before the first event, so that no event has a part in it. */
+function handOver(bytecode) {
+  let piece = noBytes;
   try {
-    piece = bytecode?.collect() ?? piece;
+    piece = bytecode.collect();
   } catch {
     // Then there is none: nobody depends on it.
   }
-  bytecode = undefined;
   channel.bytecode(piece);
 }
 

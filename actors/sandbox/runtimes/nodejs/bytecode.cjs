@@ -1,6 +1,6 @@
 /**
  * V8's bytecode of a function's CommonJS files: what an earlier sandbox of the same function version handed over isn't
- * compiled again, and what this one compiled can be handed over in its turn, lazily compiled functions included.
+ * compiled again, and what this one compiled can be handed over in its turn, with the functions that were compiled by then.
  *
  * Only files of the package and its layers, which are the same in every such sandbox, and of a size that is worth it. Node
  * does all the rest of loading a module itself; what it alone can judge (ES modules, TypeScript, source maps, errors of
