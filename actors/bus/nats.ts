@@ -11,6 +11,7 @@ import {
 import { refusal } from "../../subjects/errors.ts";
 import { type Message, type Network, NoAnswer, type Said, type Subscription } from "./port.ts";
 import { refusalSaid } from "./replies.ts";
+import { Wire } from "./wire.ts";
 
 export interface NatsOptions {
   readonly url: string;
@@ -72,8 +73,10 @@ function publishOptions(said: Said) {
   return options;
 }
 
-/** From Node's pool: the encoder the client would use takes memory of its own for every message. */
-const bytesOf = ({ payload }: Said): Uint8Array => (typeof payload === "string" ? Buffer.from(payload) : payload);
+/** The client's own way to the server, which takes what is encoded already. */
+interface Encoded {
+  readonly protocol: { sendCommand(bytes: Uint8Array): void };
+}
 
 /** How long news may wait for something to travel with: less than a watcher notices. */
 const NEWS_MS = 2;
@@ -83,6 +86,7 @@ const NEWS_MS = 2;
  * dearest part of a message. Order is kept, also against requests.
  */
 export function natsNetwork(connection: NatsConnection): Network {
+  const { protocol } = connection as unknown as Encoded;
   let waiting: Said[] = [];
   let isLeaving = false;
   let isNewsLeaving = false;
@@ -91,16 +95,18 @@ export function natsNetwork(connection: NatsConnection): Network {
     waiting = [];
     isLeaving = false;
     if (connection.isClosed()) return;
-    for (const said of leaving) send(said);
+    const wire = new Wire(connection.info?.max_payload ?? Number.POSITIVE_INFINITY);
+    for (const said of leaving) add(wire, said);
+    for (const bytes of wire.bytes()) protocol.sendCommand(bytes);
   };
-  /** The client throws at what can't be sent: a payload above the server's maximum, a subject that is none. */
-  const send = (said: Said) => {
+  /** What can't be sent is lost alone: a payload above the server's maximum, a subject that is none. */
+  const add = (wire: Wire, said: Said) => {
     try {
-      connection.publish(said.subject, bytesOf(said), publishOptions(said));
+      wire.add(said);
     } catch (error) {
       if (said.isAnswer !== true) return;
       const why = `the answer can't be sent: ${error instanceof Error ? error.message : String(error)}`;
-      send(refusalSaid(said.subject, refusal("ServiceException", why)));
+      add(wire, refusalSaid(said.subject, refusal("ServiceException", why)));
     }
   };
   return {
@@ -130,7 +136,7 @@ export function natsNetwork(connection: NatsConnection): Network {
     },
     async deliver(said) {
       leave();
-      connection.publish(said.subject, bytesOf(said), publishOptions(said));
+      connection.publish(said.subject, said.payload, publishOptions(said));
       await connection.flush();
     },
     async request(said, timeoutMs) {

@@ -57,16 +57,18 @@ export const invocationLogic = (desk: () => Desk) =>
           );
       },
       finish: ({ context }: Acting) => {
-        const { requestId, result } = context;
-        desk().leases.send(leasesOf(context), {
-          type: "invocation.finished",
-          requestId,
-          alive: result?.alive ?? false,
-          again: result?.outcome === "refused",
-        });
+        const { result } = context;
+        sayFinished(desk(), context, result?.alive ?? false, result?.outcome === "refused");
       },
+      abandon: ({ context }: Acting) => sayFinished(desk(), context, false, false),
     },
   });
+
+function sayFinished({ leases }: Desk, context: InvocationContext, alive: boolean, again: boolean): void {
+  const { requestId, sandbox } = context;
+  if (sandbox === undefined) return;
+  leases.send(leasesOf(context), { type: "invocation.finished", requestId, sandbox, alive, again });
+}
 
 const reasonOf = (error: unknown) =>
   error instanceof Refused

@@ -12,7 +12,7 @@
  * Hears  invocation.requested (its birth) · metadata.found · metadata.missing · lease.admitted · lease.granted · lease.refused · lease.failed
  *        event.stored · event.notStored · worker.finished · worker.lost · invocation.ticked
  * Says   invoke (to the worker) · answered · reply / refuse
- * Does   look · arrive · leave · finish · enqueue (effects.ts)
+ * Does   look · arrive · leave (the queue) · finish · abandon (its sandbox) · enqueue (effects.ts)
  *
  * Promise: every request is answered before its deadline, with a result or a named error.
  */
@@ -107,6 +107,7 @@ export const invocationMachine = setup({
     arrive: given,
     leave: given,
     finish: given,
+    abandon: given,
     enqueue: given,
     remember: assign({ spec: ({ context, event }) => (event.type === "metadata.found" ? event.spec : context.spec) }),
     take: assign(({ context, event }) =>
@@ -225,11 +226,11 @@ export const invocationMachine = setup({
         "worker.finished": [
           { guard: "hasRun", target: "done", actions: ["keepResult", "finish", "sayAnswered"] },
           { guard: "mayTryAgain", target: "reserving", actions: ["keepResult", "finish"] },
-          { target: "refused", actions: ["leave", "refuseRefused"] },
+          { target: "refused", actions: ["abandon", "refuseRefused"] },
         ],
-        "worker.lost": { guard: "runsThere", target: "refused", actions: ["leave", "refuseLost"] },
+        "worker.lost": { guard: "runsThere", target: "refused", actions: ["abandon", "refuseLost"] },
         "invocation.ticked": [
-          { guard: "hasNoAnswerInTime", target: "refused", actions: ["leave", "refuseSilent"] },
+          { guard: "hasNoAnswerInTime", target: "refused", actions: ["abandon", "refuseSilent"] },
           { actions: "tick" },
         ],
       },

@@ -18,39 +18,53 @@ export function run(program: Command): void {
     .command("run")
     .description("run components in this process, in the foreground")
     .argument("<component...>", Object.keys(COMPONENTS).join(", "))
-    .option("--zone <zone>", "the zone of a worker", "a")
+    .option("--zone <zone...>", "the zone of a worker; with several, a worker in each of them", ["a"])
     .addHelpText(
       "after",
       "\nThe NATS server is MAYFLY_NATS_URL (with MAYFLY_NATS_USER, MAYFLY_NATS_PASSWORD), or the one of `mayfly up`.",
     )
-    .action(async (names: string[], { zone }: { zone: string }) => {
+    .action(async (names: string[], { zone: zones }: { zone: string[] }) => {
       const unknown = names.filter((name) => !(name in COMPONENTS));
       if (unknown.length > 0) throw new Misused(`no such component: ${unknown.join(", ")}`);
-      await runComponents(names as ComponentName[], zone);
+      await runComponents(names as ComponentName[], zones);
     });
 }
 
-async function runComponents(names: readonly ComponentName[], zone: string): Promise<void> {
+async function runComponents(names: readonly ComponentName[], zones: readonly string[]): Promise<void> {
   const home = await prepareHome(resolveHome());
   const opened = await openProcess(names.join(" "), await login(home), readConfig(process.env), home);
-  const running: Started[] = [];
+  const isSupervised = process.env.MAYFLY_SUPERVISED !== undefined;
+  const running = new Map<Started, ComponentName>();
+  const stopped = Promise.withResolvers<string>();
+  let isStopping = false;
+  const start = async (name: ComponentName, zone: string): Promise<void> => {
+    const started = await COMPONENTS[name](opened, { zone });
+    running.set(started, name);
+    started.ended
+      ?.then(async (how) => {
+        if (isStopping) return;
+        opened.log.info({ component: name, zone, how }, "ended");
+        running.delete(started);
+        await started.stop();
+        // As whoever supervises us would do it, but for those who live here too.
+        if (isSupervised) await start(name, zone);
+        else if (running.size === 0) stopped.resolve(`${name} ended: ${how}`);
+      })
+      .catch(stopped.reject);
+  };
   try {
-    const stopped = Promise.withResolvers<string>();
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => stopped.resolve(signal));
-    if (process.env.MAYFLY_SUPERVISED !== undefined) {
-      process.stdin.resume().once("end", () => stopped.resolve("the supervisor ended"));
-    }
+    if (isSupervised) process.stdin.resume().once("end", () => stopped.resolve("the supervisor ended"));
     // The client gives up for good where its credential is no longer good: nothing can be heard any more.
     void opened.connection.closed().then(() => stopped.resolve("the connection to NATS is closed"));
     for (const name of names) {
       if (SINGLE.has(name)) await refuseSecond(opened, name);
-      const started = await COMPONENTS[name](opened, { zone });
-      started.ended?.then((how) => stopped.resolve(`${name} ended: ${how}`));
-      running.push(started);
+      await Promise.all((name === "worker" ? zones : [""]).map((zone) => start(name, zone)));
     }
     opened.log.info({ components: names }, "running");
     await stopped.promise;
   } finally {
+    isStopping = true;
     // Without a server nobody answers, and each question would be waited for.
     await within(STOP_MS, stopAll(running, opened));
     // Timers and pipes of what has stopped would keep the process; the exit code is set by then.
@@ -58,10 +72,15 @@ async function runComponents(names: readonly ComponentName[], zone: string): Pro
   }
 }
 
-async function stopAll(running: readonly Started[], { connection }: Process): Promise<void> {
-  for (const each of running.toReversed()) await each.stop();
+/** Workers take their time, all at once; who asks goes before who is asked. */
+async function stopAll(running: ReadonlyMap<Started, ComponentName>, { connection }: Process): Promise<void> {
+  const [workers, others] = [[...running].filter(isWorker), [...running].filter((each) => !isWorker(each))];
+  await Promise.all(workers.map(([worker]) => worker.stop()));
+  for (const [each] of others.toReversed()) await each.stop();
   await connection.close();
 }
+
+const isWorker = ([, name]: readonly [Started, ComponentName]): boolean => name === "worker";
 
 /** What was promised, or nothing when it takes longer. */
 async function within(ms: number, promised: Promise<void>): Promise<void> {

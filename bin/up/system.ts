@@ -1,6 +1,6 @@
 /**
- * The whole system on this machine: a nats-server (embedded, or one that runs already), the plane and a worker for each
- * zone, each in a process of its own, supervised.
+ * The whole system on this machine: a nats-server (embedded, or one that runs already), the plane, and the workers, one for
+ * each zone: each of the three a process of its own, supervised.
  */
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
@@ -100,7 +100,8 @@ export async function startSystem(config: Config, home: Home, tell: (line: strin
       });
     child("plane", [], PLANE);
     const privately = await privateMountsIfAllowed();
-    for (const zone of config.zones) child(`worker-${zone}`, privately, ["worker", "--zone", zone]);
+    // In one process: what it hears and says for several at once costs little more than for one.
+    child("workers", privately, ["worker", "--zone", ...config.zones]);
     const logs = join(home.logs, "*.log");
     const isolation = await awaitSystem(natsNetwork(connection), config.zones.length, PLANE, logs, failed.promise);
     isUp = true;
@@ -134,14 +135,23 @@ const progressOf = (tell: (line: string) => void) => (line: string) => {
   if (!line.includes(": using version ")) tell(line);
 };
 
-/** Of a component's heap: what one call leaves behind dies young, and a larger nursery is swept less often. */
+/**
+ * A component's heap. What one call leaves behind dies young: a larger nursery (in MiB) is swept less often, and by one
+ * thread, as hardly anything of it is kept. Nor is anything born old: V8 does that to what once survived in a burst, and all
+ * that it refers to survives with it from then on.
+ */
 const YOUNG_MIB = 32;
+const HEAP = [
+  `--min-semi-space-size=${YOUNG_MIB}`,
+  `--max-semi-space-size=${YOUNG_MIB}`,
+  "--no-parallel-scavenge",
+  "--no-allocation-site-pretenuring",
+];
 
 /** This program again, with other arguments, on the same Node. */
 export const mayfly = (...args: readonly string[]): string[] => [
   process.execPath,
-  `--min-semi-space-size=${YOUNG_MIB}`,
-  `--max-semi-space-size=${YOUNG_MIB}`,
+  ...HEAP,
   join(packageRoot, "bin", "mayfly.js"),
   ...args,
 ];

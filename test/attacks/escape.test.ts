@@ -233,6 +233,6 @@ return { **calls, 'tiocsti': tiocsti(), 'tty': tty(), 'sysctl': put('/proc/sys/k
   });
 
   test("and what it did to the host: nothing that belongs to it has changed", async () => {
-    expect(await readFile(join(attacked.system.home.logs, "worker-a.log"), "utf8")).not.toMatch(/uncaught|unhandled/i);
+    expect(await readFile(join(attacked.system.home.logs, "workers.log"), "utf8")).not.toMatch(/uncaught|unhandled/i);
   });
 });

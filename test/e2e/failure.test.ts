@@ -4,9 +4,10 @@ import { createServer } from "node:net";
 import type { NatsConnection } from "nats";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readRunning } from "../../bin/running.ts";
+import { DrainWorker } from "../../subjects/worker.ts";
 import { configure, deploy } from "../support/functions.ts";
 import { descendantsOf, kill, pidsOf } from "../support/processes.ts";
-import { type RunningSystem, startMayfly } from "../support/system.ts";
+import { type RunningSystem, runBeside, startMayfly } from "../support/system.ts";
 
 let system: RunningSystem;
 let nats: NatsConnection;
@@ -34,17 +35,41 @@ const serves = () =>
     .poll(() => invoke(0, 1000).catch((error: Error) => error.message), { timeout: 20_000, interval: 100 })
     .toBe('"done"');
 
+const workers = async () =>
+  JSON.parse((await system.mayfly("ls", "--workers", "--json")).stdout) as Array<{
+    workerId: string;
+    zone: string;
+    busyMiB: number;
+  }>;
+
+test("a worker that has drained is followed by another in its zone; its neighbour in the same process goes on", async () => {
+  await serves();
+  const [before, platform] = [await workers(), await system.connect("platform")];
+  const running = invoke(2000);
+  await expect.poll(async () => (await workers()).some(({ busyMiB }) => busyMiB > 0), { timeout: 10_000 }).toBe(true);
+  const [leaver] = (await workers()).filter(({ busyMiB }) => busyMiB > 0);
+  const stay = before.filter(({ workerId }) => workerId !== leaver?.workerId).map(({ workerId }) => workerId);
+  platform.publish(DrainWorker.subject({ workerId: leaver?.workerId ?? "" }), '{"reason":"test"}');
+  const idsIn = async (zone: string) =>
+    (await workers()).filter((each) => each.zone === zone).map(({ workerId }) => workerId);
+  const follower = async () => {
+    const ids = await idsIn(leaver?.zone ?? "");
+    return ids.length === 1 && ids[0] !== leaver?.workerId;
+  };
+  await expect.poll(follower, { timeout: 15_000 }).toBe(true);
+  expect((await workers()).map(({ workerId }) => workerId)).toEqual(expect.arrayContaining(stay));
+  expect(await running).toBe('"done"');
+});
+
 describe("after kill -9", () => {
-  test("of the worker that runs it, a call fails with a named error, and the next one runs elsewhere", async () => {
+  test("of the workers of which one runs it, a call fails with a named error, and the next one runs elsewhere", async () => {
     await serves();
     const running = invoke(15_000);
-    const workers = async () =>
-      JSON.parse((await system.mayfly("ls", "--workers", "--json")).stdout) as Array<{ zone: string; busyMiB: number }>;
-    let zone: string | undefined;
-    await expect
-      .poll(async () => (zone = (await workers()).find(({ busyMiB }) => busyMiB > 0)?.zone), { timeout: 10_000 })
-      .toBeDefined();
-    await kill(system.home, "worker", "--zone", zone ?? "");
+    const busy = async () => (await workers()).some(({ busyMiB }) => busyMiB > 0);
+    await expect.poll(busy, { timeout: 10_000 }).toBe(true);
+    await using _ = runBeside(system, "worker");
+    await expect.poll(async () => (await workers()).length, { timeout: 10_000 }).toBe(3);
+    await kill(system.home, "worker", "--zone");
     expect(await running).toMatch(/^ServiceException: worker \S+ was lost while it ran the function$/);
     await serves();
   });

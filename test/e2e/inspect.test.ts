@@ -113,9 +113,7 @@ describe.skipIf(program === undefined)(
         state: unknown;
         context: { spec: { fn: string }; invocations: number };
       };
-      // Frozen when the CLI took its time.
-      const state = { idle: expect.stringMatching(/^(ready|frozen)$/) };
-      expect(snapshot).toMatchObject({ state, context: { spec: { fn: "hello" } } });
+      expect(snapshot).toMatchObject({ state: { idle: expect.any(String) }, context: { spec: { fn: "hello" } } });
       await expect(connection.request("mayfly.inspect.sandbox.nobody", "")).rejects.toThrow(/no responders/i);
     });
 

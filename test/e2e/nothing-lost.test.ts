@@ -94,8 +94,8 @@ test("of 10,000 events, a third of them failing, none is missing after a minute 
   await using system = await startMayfly({ env: HASTE });
   const nats = await system.connect();
   await deployThirds(nats);
-  // Beside those of the plane, a poller and a front end of their own: there are two of each.
-  await using others = runBeside(system, "poller", "frontend");
+  // Beside those that came with it, a poller, a front end and a worker of their own.
+  await using others = runBeside(system, "poller", "frontend", "worker");
   const [fire] = await Promise.all([
     burn({
       seed,
@@ -105,8 +105,8 @@ test("of 10,000 events, a third of them failing, none is missing after a minute 
         plane: () => kill(system.home, "run", "control-plane"),
         poller: () => others.kill("poller"),
         frontend: () => others.kill("frontend"),
-        "worker a": () => kill(system.home, "worker", "--zone", "a"),
-        "worker b": () => kill(system.home, "worker", "--zone", "b"),
+        workers: () => kill(system.home, "worker", "--zone"),
+        worker: () => others.kill("worker"),
         "nats-server": () => kill(system.home, "-c", "nats-server.conf"),
       },
     }),

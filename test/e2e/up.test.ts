@@ -128,7 +128,7 @@ describe("mayfly up", () => {
     const refused = await runMayfly({ ...env, XDG_CONFIG_HOME: join(folder, "config") }, ["up"]);
     expect(refused.code).toBe(3);
     expect(refused.stderr).toMatch(
-      /worker-\w+ can't start: IsolationUnavailable: .*No permissions to create new namespace/s,
+      /workers can't start: IsolationUnavailable: .*No permissions to create new namespace/s,
     );
     expect(await processesOf(home)).toEqual([]);
   });

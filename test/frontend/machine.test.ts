@@ -138,7 +138,7 @@ describe("a sandbox that refuses", () => {
     const invocation = running();
     for (let attempt = 1; attempt < 5; attempt++) invocation.when(finished("refused"), granted);
     expect(invocation.when(finished("refused")).said).toMatchObject([refused("ServiceException")]);
-    expect(invocation.told).toEqual(["leave"]);
+    expect(invocation.told).toEqual(["abandon"]);
   });
 });
 
@@ -165,5 +165,5 @@ test("a lost worker fails its own invocations at once, and nobody else's", () =>
   expect(running().when({ type: "worker.lost", workerId: "w2" }).state).toBe("running");
   const lost = running().when({ type: "worker.lost", workerId: "w1" });
   expect(lost.said).toMatchObject([refused("ServiceException")]);
-  expect(lost.told).toEqual(["leave"]);
+  expect(lost.told).toEqual(["abandon"]);
 });

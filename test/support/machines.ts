@@ -124,13 +124,14 @@ export const givenLeases = () =>
 export const INVOCATION_LIMITS = { reserveMs: 60_000, initMs: 10_000, graceMs: 2000, tickMs: 250 };
 
 export const givenInvocation = (change: Partial<InvocationInput> = {}) =>
-  given<typeof invocationMachine, "look" | "arrive" | "leave" | "finish" | "enqueue">(
+  given<typeof invocationMachine, "look" | "arrive" | "leave" | "finish" | "abandon" | "enqueue">(
     (record) =>
       invocationMachine.provide({
         actions: {
           look: () => record("look"),
           arrive: () => record("arrive"),
           leave: () => record("leave"),
+          abandon: () => record("abandon"),
           finish: () => record("finish"),
           enqueue: () => record("enqueue"),
         },

@@ -34,7 +34,8 @@ export interface LeaseBook {
   readonly withoutSandbox: readonly string[];
   /** Most recently used last. */
   readonly idle: readonly IdleSandbox[];
-  readonly running: ReadonlyMap<string, Sandbox>;
+  /** How many run: in which sandbox, the invocation itself knows. */
+  readonly running: number;
 }
 
 export const emptyLeases: LeaseBook = {
@@ -48,15 +49,15 @@ export const emptyLeases: LeaseBook = {
   withoutToken: [],
   withoutSandbox: [],
   idle: [],
-  running: new Map(),
+  running: 0,
 };
 
 export type LeasesEvent =
   | { type: "invocation.arrived"; requestId: string }
   /** It gave up waiting. */
   | { type: "invocation.left"; requestId: string }
-  /** `alive`: the sandbox takes another one. `again`: it was refused and wants another sandbox. */
-  | { type: "invocation.finished"; requestId: string; alive: boolean; again: boolean }
+  /** Of one that was granted `sandbox`. `alive`: it takes another one. `again`: it refused, and another sandbox is wanted. */
+  | { type: "invocation.finished"; requestId: string; sandbox: Sandbox; alive: boolean; again: boolean }
   | { type: "tokens.granted"; asked: number; granted: number; refused: Refusal | undefined }
   | { type: "sandbox.granted"; sandbox: Sandbox }
   | { type: "sandbox.failed"; refused: Refusal | undefined; functionError: string | undefined }
@@ -98,7 +99,7 @@ export function step(book: LeaseBook, event: LeasesEvent): Step {
 }
 
 export const isUnused = ({ tokens, asked, wanted, withoutToken, running, idle }: LeaseBook): boolean =>
-  tokens === 0 && asked === 0 && wanted === 0 && withoutToken.length === 0 && running.size === 0 && idle.length === 0;
+  tokens === 0 && asked === 0 && wanted === 0 && withoutToken.length === 0 && running === 0 && idle.length === 0;
 
 class Draft {
   readonly #said: LeasesSaid[] = [];
@@ -121,7 +122,7 @@ class Draft {
       case "invocation.left":
         return this.#left(event.requestId);
       case "invocation.finished":
-        return this.#finished(event.requestId, event.alive, event.again);
+        return this.#finished(event.requestId, event.sandbox, event.alive && !event.again, event.again);
       case "tokens.granted":
         return this.#granted(event.asked, event.granted, event.refused);
       case "sandbox.granted":
@@ -187,14 +188,16 @@ class Draft {
     const { withoutSandbox, idle } = this.#book;
     const count = Math.min(withoutSandbox.length, idle.length);
     if (count === 0) return [];
-    const running = new Map(this.#book.running);
     for (let each = 0; each < count; each++) {
       const requestId = withoutSandbox[each] as string;
       const { sandboxId, workerId } = idle[idle.length - 1 - each] as IdleSandbox;
-      running.set(requestId, { sandboxId, workerId });
       this.#told.push({ requestId, event: { type: "lease.granted", sandbox: { sandboxId, workerId } } });
     }
-    this.#set({ withoutSandbox: withoutSandbox.slice(count), idle: idle.slice(0, idle.length - count), running });
+    this.#set({
+      withoutSandbox: withoutSandbox.slice(count),
+      idle: idle.slice(0, idle.length - count),
+      running: this.#book.running + count,
+    });
     return withoutSandbox.slice(0, count);
   }
 
@@ -218,25 +221,18 @@ class Draft {
     if (withoutToken.includes(requestId)) {
       return this.#set({ withoutToken: withoutToken.filter((each) => each !== requestId) });
     }
-    if (withoutSandbox.includes(requestId)) {
-      const rest = withoutSandbox.filter((each) => each !== requestId);
-      return this.#set({ withoutSandbox: rest, idleTokens: idleTokens + 1, tokenTicks: 0 });
-    }
-    this.#finished(requestId, false, false);
+    if (!withoutSandbox.includes(requestId)) return;
+    const rest = withoutSandbox.filter((each) => each !== requestId);
+    this.#set({ withoutSandbox: rest, idleTokens: idleTokens + 1, tokenTicks: 0 });
   }
 
-  #finished(requestId: string, alive: boolean, again: boolean): void {
-    const sandbox = this.#book.running.get(requestId);
-    if (sandbox === undefined) return;
-    const running = new Map(this.#book.running);
-    running.delete(requestId);
-    if (!alive || again) this.#said.push({ type: "giveBack", sandbox, alive: false });
+  #finished(requestId: string, sandbox: Sandbox, isFree: boolean, again: boolean): void {
+    const { running, idle, withoutSandbox, idleTokens } = this.#book;
+    if (!isFree) this.#said.push({ type: "giveBack", sandbox, alive: false });
     this.#set({
-      running,
-      idle: alive && !again ? [...this.#book.idle, { ...sandbox, idleTicks: 0 }] : this.#book.idle,
-      ...(again
-        ? { withoutSandbox: [requestId, ...this.#book.withoutSandbox] }
-        : { idleTokens: this.#book.idleTokens + 1, tokenTicks: 0 }),
+      running: running - 1,
+      idle: isFree ? [...idle, { ...sandbox, idleTicks: 0 }] : idle,
+      ...(again ? { withoutSandbox: [requestId, ...withoutSandbox] } : { idleTokens: idleTokens + 1, tokenTicks: 0 }),
     });
   }
 

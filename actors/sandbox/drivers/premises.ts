@@ -88,7 +88,7 @@ export async function openPremises(
       "Run workers on x86_64 or aarch64 hosts.",
     );
   }
-  await closeInheritable();
+  closeInheritable();
   const home = given.home ?? defaultHome();
   const name = await newInstanceName();
   const folder = join(home, name);

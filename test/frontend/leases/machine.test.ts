@@ -12,7 +12,7 @@ const tokens = (count: number) =>
 const sandbox = { sandboxId: "s1", workerId: "w1" };
 const granted = { type: "sandbox.granted", sandbox } as const;
 const finished = (requestId: string) =>
-  ({ type: "invocation.finished", requestId, alive: true, again: false }) as const;
+  ({ type: "invocation.finished", requestId, sandbox, alive: true, again: false }) as const;
 const recalled = (acct: string, fn?: string) => ({ type: "leases.recalled", acct, fn }) as const;
 
 /** Leases with one token and one sandbox, both idle. */

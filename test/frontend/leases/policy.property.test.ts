@@ -5,6 +5,7 @@ import {
   emptyLeases,
   type LeaseBook,
   type LeasesEvent,
+  type Sandbox,
   type Step,
   step,
   type Told,
@@ -44,6 +45,7 @@ class World {
   readonly ends = new Map<string, number>();
   /** What each sandbox is doing, from the grant until it is given back. */
   readonly heldBy = new Map<string, string | undefined>();
+  readonly running = new Map<string, Sandbox>();
   #arrived = 0;
   #granted = 0;
   tokensOut = 0;
@@ -64,12 +66,28 @@ class World {
     if (event.type === "lease.granted") {
       expect(this.heldBy.get(event.sandbox.sandboxId)).toBeUndefined();
       this.heldBy.set(event.sandbox.sandboxId, requestId);
+      this.running.set(requestId, event.sandbox);
     }
     if (event.type === "lease.refused" || event.type === "lease.failed") this.end(requestId);
   }
 
   end(requestId: string): void {
     this.ends.set(requestId, (this.ends.get(requestId) ?? 0) + 1);
+  }
+
+  /** It gives up: what it has goes, and what becomes of that isn't known. */
+  leave(requestId: string): void {
+    if (this.running.has(requestId)) return this.#finish(requestId, false, false);
+    this.end(requestId);
+    this.hear({ type: "invocation.left", requestId });
+  }
+
+  #finish(requestId: string, alive: boolean, again: boolean): void {
+    const sandbox = this.running.get(requestId) as Sandbox;
+    this.running.delete(requestId);
+    this.heldBy.set(sandbox.sandboxId, undefined);
+    if (!again) this.end(requestId);
+    this.hear({ type: "invocation.finished", requestId, sandbox, alive, again });
   }
 
   move(it: Move): void {
@@ -96,18 +114,15 @@ class World {
           functionError: it.functionError ? "{}" : undefined,
         });
       case "finish": {
-        const [requestId, sandbox] = [...this.book.running][it.at % Math.max(1, this.book.running.size)] ?? [];
-        if (requestId === undefined || sandbox === undefined) return;
-        this.heldBy.set(sandbox.sandboxId, undefined);
-        if (!it.again) this.end(requestId);
-        return void this.hear({ type: "invocation.finished", requestId, alive: it.alive, again: it.again });
+        const [requestId] = [[...this.running.keys()][it.at % Math.max(1, this.running.size)]];
+        if (requestId !== undefined) this.#finish(requestId, it.alive, it.again);
+        return;
       }
       case "leave": {
         const open = [...this.ends].filter(([, ends]) => ends === 0);
         const [requestId] = open[it.at % Math.max(1, open.length)] ?? [];
         if (requestId === undefined) return;
-        this.end(requestId);
-        return void this.hear({ type: "invocation.left", requestId });
+        return this.leave(requestId);
       }
       case "lose":
         for (const { sandboxId, workerId } of this.book.idle)
@@ -140,7 +155,7 @@ test("tokens are conserved: held are those idle, those of invocations that wait 
       after(
         all,
         ({ book, tokensOut, asks }) => {
-          expect(book.tokens).toBe(book.idleTokens + book.withoutSandbox.length + book.running.size);
+          expect(book.tokens).toBe(book.idleTokens + book.withoutSandbox.length + book.running);
           expect(book.tokens).toBe(tokensOut);
           expect(book.asked).toBe(asks.reduce((sum, each) => sum + each, 0));
         },
@@ -156,10 +171,11 @@ test("a sandbox is with one invocation at a time, and is given back once", () =>
     fc.property(moves, (all) =>
       after(
         all,
-        ({ book, heldBy }) => {
-          const known = [...book.idle, ...book.running.values()].map(({ sandboxId }) => sandboxId).sort();
+        ({ book, heldBy, running }) => {
+          const known = [...book.idle, ...running.values()].map(({ sandboxId }) => sandboxId).sort();
           expect(known).toEqual([...heldBy.keys()].sort());
-          for (const [requestId, { sandboxId }] of book.running) expect(heldBy.get(sandboxId)).toBe(requestId);
+          for (const [requestId, { sandboxId }] of running) expect(heldBy.get(sandboxId)).toBe(requestId);
+          expect(book.running).toBe(running.size);
         },
         true,
       ),
@@ -193,10 +209,10 @@ test("given fair answers, every invocation that arrived ends exactly once", () =
       for (const it of all) world.move(it);
       for (let round = 0; round < 500; round++) {
         const { withoutToken, withoutSandbox, running } = world.book;
-        if (withoutToken.length + withoutSandbox.length + running.size === 0) break;
+        if (withoutToken.length + withoutSandbox.length + running === 0) break;
         if (world.asks.length > 0) world.move({ do: "answer", at: 0, granted: 5 });
         if (withoutSandbox.length > 0) world.move({ do: "grant" });
-        if (running.size > 0) world.move({ do: "finish", at: 0, alive: true, again: false });
+        if (running > 0) world.move({ do: "finish", at: 0, alive: true, again: false });
       }
       expect([...world.ends.values()].filter((ends) => ends !== 1)).toEqual([]);
     }),
@@ -209,7 +225,7 @@ test("what nobody uses is given back after two ticks, all of it", () => {
     fc.property(moves, (all) => {
       const world = new World();
       for (const it of all) world.move(it);
-      for (const [requestId, ends] of world.ends) if (ends === 0) world.hear({ type: "invocation.left", requestId });
+      for (const [requestId, ends] of world.ends) if (ends === 0) world.leave(requestId);
       while (world.asks.length > 0) world.move({ do: "answer", at: 0, granted: 0 });
       for (let tick = 0; tick < 3; tick++) world.hear({ type: "leases.tick" });
       expect([world.tokensOut, world.heldBy.size]).toEqual([0, 0]);

@@ -115,7 +115,7 @@ async function openPlace({ home = defaultHome(), production }: ProcessOptions): 
   }
   if (process.platform !== "linux")
     return { instance: `mayfly-${process.pid}`, cgroups: noCgroups, close: async () => {} };
-  await closeInheritable();
+  closeInheritable();
   const instance = await newInstanceName();
   const folder = join(home, instance);
   const own = (file: string) => readFile(`/proc/self/${file}`, "utf8");
