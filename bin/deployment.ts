@@ -56,6 +56,7 @@ export async function deployFrom(
   const name = options.name ?? code.manifest.name ?? nameFrom(basename(resolve(path)));
   const egress = options.egress ?? (code.manifest.egress === undefined ? undefined : egressFrom(code.manifest.egress));
   const present = await findFunction(session, name);
+  if (present === undefined && egress !== undefined) await refuseForbidden(session, name, egress);
   const layers = options.layer?.length ? options.layer : code.manifest.layers;
   const wanted = plan({
     flags: options,
@@ -82,6 +83,14 @@ export async function deployFrom(
     configuration,
     how: egressDiffers || configuration.RevisionId !== present.RevisionId ? "updated" : "unchanged",
   };
+}
+
+/** Before anything is made: a destination is judged before its function is looked for, which isn't there yet. */
+async function refuseForbidden(session: Session, name: string, egress: readonly string[]): Promise<void> {
+  await putEgress(session, name, egress).catch((error: unknown) => {
+    if (error instanceof Refused && error.refusal.name === "ResourceNotFoundException") return;
+    throw error;
+  });
 }
 
 async function readCode(path: string): Promise<Code> {

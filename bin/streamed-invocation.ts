@@ -3,7 +3,7 @@ import { answersTo } from "../actors/bus/nats.ts";
 import { NoAnswer } from "../actors/bus/port.ts";
 import { refusalOf } from "../actors/bus/replies.ts";
 import { Refused } from "../subjects/errors.ts";
-import { EVENT_TYPE, INVOCATION_TYPE, SEQUENCE } from "../subjects/headers.ts";
+import { EVENT_TYPE, FLOW_CONTROL, INVOCATION_TYPE, SEQUENCE } from "../subjects/headers.ts";
 import { INVOKE_COMPLETE, RESPONSE_STREAM } from "../subjects/response-stream.ts";
 import { NotRunning } from "./failure.ts";
 import { type Invocation, type Invoked, LONGEST_MS, requestOf } from "./invocation.ts";
@@ -16,7 +16,7 @@ export class StreamBroken extends Error {
 }
 
 /**
- * Gives `write` the response piece by piece, and waits for it. Resolves at the end, with an empty payload or the error's
+ * Gives `write` the response piece by piece, and waits for it: no more than a window of it comes before. Resolves at the end, with an empty payload or the error's
  * JSON. Throws `StreamBroken` where some of it was lost on the way, and as `invokeFunction` does.
  */
 export async function streamFunction(
@@ -25,7 +25,7 @@ export async function streamFunction(
   write: (piece: Uint8Array) => Promise<void>,
 ): Promise<Invoked> {
   const said = requestOf(invocation);
-  const asked = { ...said, headers: { ...said.headers, [INVOCATION_TYPE]: RESPONSE_STREAM } };
+  const asked = { ...said, headers: { ...said.headers, [INVOCATION_TYPE]: RESPONSE_STREAM, [FLOW_CONTROL]: "true" } };
   let came = 0;
   try {
     for await (const message of answersTo(session.connection, asked, LONGEST_MS)) {
@@ -38,6 +38,7 @@ export async function streamFunction(
         return { payload: message.data, receipt: readReceipt(message) };
       }
       await write(message.data);
+      if (message.replyTo !== undefined) session.network.publish({ subject: message.replyTo, payload: "" });
     }
   } catch (cause) {
     if (cause instanceof NoAnswer) throw new NotRunning(`no front end answers (${cause.message})`, { cause });

@@ -7,7 +7,7 @@ import { z } from "zod";
 import { isWithin, rangeOf } from "../subjects/egress.ts";
 import { AccountId, DEFAULT_ACCOUNT } from "../subjects/tokens.ts";
 import { PRIVATE } from "./address-ranges.ts";
-import { ACCOUNT_CONCURRENCY, ASYNC_BACKOFF_MS, ASYNC_RETRY_DELAYS_MS, INIT_LIMIT_MS } from "./limits.ts";
+import { ACCOUNT_CONCURRENCY, ASYNC_BACKOFF_MS, ASYNC_RETRY_DELAYS_MS, INIT_LIMIT_MS, STREAM_RATE } from "./limits.ts";
 
 const MIB = 1024 * 1024;
 const ms = (standard: number) => z.coerce.number().int().positive().default(standard);
@@ -56,6 +56,7 @@ const Environment = z.object({
   MAYFLY_FREEZE_AFTER: z.coerce.number().int().nonnegative().default(FREEZE_AFTER_MS),
   MAYFLY_STEM_CELLS: z.coerce.number().int().nonnegative().default(STEM_CELLS.perKind),
   MAYFLY_BYTECODE: z.coerce.number().int().nonnegative().default(BYTECODE_MIB),
+  MAYFLY_STREAM_RATE: z.coerce.number().positive().max(STREAM_RATE.max).default(STREAM_RATE.standard),
   MAYFLY_INIT_TIMEOUT: ms(INIT_LIMIT_MS),
   MAYFLY_RESERVE_TIMEOUT: ms(60_000),
   MAYFLY_HEARTBEAT: ms(1_000),
@@ -95,6 +96,8 @@ export type Config = Readonly<{
   stemCells: Readonly<{ perKind: number; total: number }>;
   /** What a worker keeps of functions' bytecode, so that the next sandbox needn't compile; 0: nothing. */
   bytecodeMiB: number;
+  /** MiB of a streamed response that leave in a second, after its first six. */
+  streamRate: number;
   initMs: number;
   /** An invocation that has found no sandbox for so long is refused. */
   reserveMs: number;
@@ -161,6 +164,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
       total: STEM_CELLS.kindsAtFull * e.MAYFLY_STEM_CELLS,
     }),
     bytecodeMiB: e.MAYFLY_BYTECODE,
+    streamRate: e.MAYFLY_STREAM_RATE,
     initMs: e.MAYFLY_INIT_TIMEOUT,
     reserveMs: e.MAYFLY_RESERVE_TIMEOUT,
     heartbeatMs: e.MAYFLY_HEARTBEAT,

@@ -12,6 +12,9 @@ export const TRACE_ID = "X-Amzn-Trace-Id";
 /** Two events with the same one, sent within two minutes, are stored once. JetStream's own. */
 export const MESSAGE_ID = "Nats-Msg-Id";
 
+/** `true`: who asks for a streamed response acknowledges what it has read of it, see response-stream.ts. */
+export const FLOW_CONTROL = "Mayfly-Flow-Control";
+
 /** What the caller gets back. */
 export const REQUEST_ID = "X-Amzn-RequestId";
 export const EXECUTED_VERSION = "X-Amz-Executed-Version";

@@ -13,9 +13,17 @@
  * `Mayfly-Sequence` counts both from 1: a gap is a message that was lost on the way. A refusal is the end as well, whenever
  * it comes (nothing has run, or the worker was lost in the middle); it is told by its `Nats-Service-Error`, as everywhere.
  *
- * Without that header the whole response comes in one message, from functions that stream as well. A function that doesn't
+ * NATS holds nobody back: a connection that reads more slowly than the response comes is cut off by the server in the end. Who
+ * may be slow asks with `Mayfly-Flow-Control: true` as well. Then some chunks carry a reply subject, and who has read that far
+ * publishes an empty message to it (`message.respond()`). No more than a window is sent beyond what was acknowledged, the
+ * function's writes wait for it, and its time runs on. A reader who has gone when the next such chunk comes, or who acknowledges
+ * nothing for {@link READER_PATIENCE_MS} while he is waited for, is told the end by the error `Sandbox.ReaderLost`; the function
+ * runs to its end, as on Lambda, and nobody reads the rest.
+ *
+ * Without the first header the whole response comes in one message, from functions that stream as well. A function that doesn't
  * stream answers a caller who asks for it with its response in chunks, and the end.
  */
+import { raw } from "./contract.ts";
 import * as H from "./headers.ts";
 
 /** What a caller's `X-Amz-Invocation-Type` says. */
@@ -27,6 +35,24 @@ export const MAX_CHUNK_BYTES = 128 * 1024;
 /** Source: Lambda quotas, "Invocation payload" of streamed responses. */
 export const MAX_STREAM_BYTES = 200 * 1024 * 1024;
 
+/**
+ * Of a response with flow control, what is sent and not acknowledged yet: enough that a reader at the far end of a continent
+ * isn't held back, and a small part of what a server queues for a connection.
+ */
+export const WINDOW_BYTES = 1024 * 1024;
+
+/** An acknowledgement is asked for so often: a window has several, so that a reader who keeps up never waits. */
+const ACKNOWLEDGED_BYTES = WINDOW_BYTES / 4;
+
+/** As long as a server waits for a connection that answers none of its pings. */
+export const READER_PATIENCE_MS = 30_000;
+
+/**
+ * Empty: the caller has read the response up to so many bytes. It isn't among the platform's own subjects, because callers
+ * publish it; the server says there as well that nobody listens any more where the response goes.
+ */
+export const Taken = raw("mayfly.taken.{workerId}.{sandboxId}.{requestId}.{bytes}");
+
 /** The values of `Mayfly-Event-Type`: the events of Lambda's response stream. */
 export const PAYLOAD_CHUNK = "PayloadChunk";
 export const INVOKE_COMPLETE = "InvokeComplete";
@@ -37,22 +63,46 @@ export const chunksOf = (bytes: number): number => Math.ceil(bytes / MAX_CHUNK_B
 export interface Chunk {
   readonly payload: Uint8Array;
   readonly headers: Readonly<Record<string, string>>;
+  /** Where its reader says that it has been read. */
+  readonly replyTo?: string;
 }
 
-/** The messages of one piece of the response. `before` of the response have been sent. */
-export function* chunks(piece: Uint8Array, requestId: string, before: number, contentType: string): Generator<Chunk> {
-  for (let at = 0, sequence = before + 1; at < piece.length; at += MAX_CHUNK_BYTES, sequence++) {
+/** What has been sent of a response. */
+export interface Sent {
+  readonly messages: number;
+  readonly bytes: number;
+}
+
+export interface Piece {
+  readonly requestId: string;
+  readonly contentType: string;
+  readonly payload: Uint8Array;
+  /** With flow control: where it is acknowledged that so many bytes have been read. */
+  readonly takenAt?: ((bytes: number) => string) | undefined;
+}
+
+/** The messages of one piece of the response, after what has been sent of it. */
+export function* chunks({ requestId, contentType, payload, takenAt }: Piece, sent: Sent): Generator<Chunk> {
+  for (let at = 0, sequence = sent.messages + 1; at < payload.length; at += MAX_CHUNK_BYTES, sequence++) {
+    const part = payload.subarray(at, at + MAX_CHUNK_BYTES);
+    const before = sent.bytes + at;
     yield {
-      payload: piece.subarray(at, at + MAX_CHUNK_BYTES),
+      payload: part,
       headers: {
         [H.EVENT_TYPE]: PAYLOAD_CHUNK,
         [H.REQUEST_ID]: requestId,
         [H.SEQUENCE]: String(sequence),
         ...(sequence === 1 && contentType !== "" ? { [H.CONTENT_TYPE]: contentType } : {}),
       },
+      ...(takenAt !== undefined && isAsked(before, before + part.length)
+        ? { replyTo: takenAt(before + part.length) }
+        : {}),
     };
   }
 }
+
+const isAsked = (from: number, to: number): boolean =>
+  Math.floor(from / ACKNOWLEDGED_BYTES) < Math.floor(to / ACKNOWLEDGED_BYTES);
 
 /** What marks the end, after `before` messages. */
 export const completion = (before: number): Readonly<Record<string, string>> => ({

@@ -39,6 +39,8 @@ export const Call = z.object({
   tail: z.boolean(),
   /** The caller is answered as it is produced, see response-stream.ts. */
   streams: z.literal(true).exactOptional(),
+  /** And acknowledges what it has read. */
+  acknowledges: z.literal(true).exactOptional(),
 });
 export type Call = Readonly<z.infer<typeof Call>>;
 

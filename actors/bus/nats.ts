@@ -40,6 +40,8 @@ export function connectNats({ url, user, password, name }: NatsOptions): Promise
   return connect(options);
 }
 
+const NO_RESPONDERS = 503;
+
 class NatsMessage implements Message {
   readonly subject: string;
   readonly data: Uint8Array;
@@ -55,6 +57,10 @@ class NatsMessage implements Message {
 
   get headers(): Readonly<Record<string, string>> {
     return Object.fromEntries([...(this.#message.headers ?? [])].map(([name, values]) => [name, values.join(",")]));
+  }
+
+  get isNobody(): boolean {
+    return this.#message.headers?.code === NO_RESPONDERS;
   }
 
   header(name: string): string | undefined {

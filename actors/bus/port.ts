@@ -7,6 +7,8 @@ export interface Message {
   readonly data: Uint8Array;
   readonly replyTo: string | undefined;
   header(name: string): string | undefined;
+  /** The network's own word in place of an answer: nobody listens where the message that asks for it went. */
+  readonly isNobody?: boolean;
   /** Every header by its name as sent, where the network tells them all. */
   readonly headers?: Readonly<Record<string, string>>;
 }

@@ -39,6 +39,8 @@ export interface InvocationInput {
   readonly dryRun: boolean;
   /** The caller is answered as the response is produced; whatever else he is told is the end of it. */
   readonly streams: boolean;
+  /** And says how much of it has been read. */
+  readonly acknowledges: boolean;
   /** To be stored for later. `id`: two events with the same one are stored once. */
   readonly event?: { readonly id: string | undefined } | undefined;
   /** What is wrong with the request itself. */

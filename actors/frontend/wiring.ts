@@ -83,6 +83,7 @@ function requestOf({ address, message, replyTo, us }: Delivery, newId: () => str
     tail: message.header(H.LOG_TYPE) === "Tail",
     dryRun: invocationType === "DryRun",
     streams: invocationType === RESPONSE_STREAM,
+    acknowledges: invocationType === RESPONSE_STREAM && message.header(H.FLOW_CONTROL) === "true",
     event: isEvent ? { id: eventId } : undefined,
     refused: wrong(message.data, invocationType, clientContext),
   };
@@ -106,6 +107,7 @@ function eventOf({ address, message, replyTo, us }: Delivery): Request {
     tail: false,
     dryRun: false,
     streams: false,
+    acknowledges: false,
     event: undefined,
     refused: wrong(message.data, "RequestResponse", clientContext),
   };
@@ -122,7 +124,7 @@ const wrong = (payload: Uint8Array, invocationType: string, clientContext: strin
   (clientContext === undefined ? undefined : checkClientContext(clientContext));
 
 function invokeSaid(invocation: InvocationContext, frontendId: string, nowUs: number): Said | undefined {
-  const { sandbox, spec, requestId, replyTo, traceId, clientContext, tail, streams, qualifier } = invocation;
+  const { sandbox, spec, requestId, replyTo, traceId, clientContext, tail, qualifier } = invocation;
   if (sandbox === undefined || spec === undefined) return undefined;
   const call: Call = {
     requestId,
@@ -131,7 +133,8 @@ function invokeSaid(invocation: InvocationContext, frontendId: string, nowUs: nu
     queuedUs: Math.round(nowUs - invocation.arrivedUs),
     tail,
     ...(replyTo === undefined ? {} : { replyTo }),
-    ...(streams ? { streams } : {}),
+    ...(invocation.streams ? { streams: true } : {}),
+    ...(invocation.acknowledges ? { acknowledges: true } : {}),
     ...(traceId === undefined ? {} : { traceId }),
     ...(clientContext === undefined ? {} : { clientContext }),
   };

@@ -9,6 +9,7 @@ import type { FunctionSpec } from "../../subjects/function.ts";
 import type { Call } from "../../subjects/worker.ts";
 import { answerOf } from "./answer.ts";
 import { type BytecodeOfLife, beginWithBytecode } from "./bytecode.ts";
+import { lacksHost, watchForCallers } from "./callers.ts";
 import type { Booted, Enclosure } from "./drivers/driver.ts";
 import { eventHeader } from "./event-header.ts";
 import { encodeEvent, encodeInit, FrameDecoder, type FrameError, type RuntimeFrame } from "./frames.ts";
@@ -18,7 +19,7 @@ import { type ProcessCommand, type SandboxEvent, type SandboxInput, sandboxMachi
 import { lines } from "./output-lines.ts";
 import { PeakMemory } from "./peak-memory.ts";
 import { bootError } from "./policy.ts";
-import { ResponseStream, unwantedChunk } from "./response-stream.ts";
+import { ResponseStreams, unwantedChunk } from "./response-stream.ts";
 import type { RuntimeInit, ShutdownReason } from "./runtime-init.ts";
 import { readToItsEnd, Tap } from "./tap.ts";
 import { enclosureFor, type Furnishing, type SandboxWorld } from "./world.ts";
@@ -34,7 +35,8 @@ const processLogic = (world: SandboxWorld) =>
       else if (command.type === "deliver") process.deliver(command.call, command.payload, command.deadlineAt);
       else if (command.type === "freeze") process.freeze();
       else if (command.type === "thaw") process.thaw();
-      else void process.kill(command.reason);
+      else if (command.type === "kill") void process.kill(command.reason);
+      else process.streams.heard(command);
     });
     return () => {
       const gone = process.destroy().catch((error: unknown) => world.leftBehind(input, error));
@@ -69,8 +71,7 @@ class SandboxProcess {
   /** How the function's own process ended, when a host process inside reports it before it ends itself. */
   #ownExit: { code: number | null; signal: string | null } | undefined;
   #tap: Tap | undefined;
-  /** The response that the running invocation streams. */
-  #stream: ResponseStream | undefined;
+  readonly streams: ResponseStreams;
   #bootedUs = 0;
   readonly #peak = new PeakMemory();
   #destroyed = false;
@@ -88,6 +89,7 @@ class SandboxProcess {
     this.#tell = (event) => {
       if (!this.#destroyed) tell(event);
     };
+    this.streams = new ResponseStreams(world, this.#tell);
   }
 
   /** `call` is the one inside whose time it boots, if there is one. */
@@ -154,7 +156,7 @@ class SandboxProcess {
 
   deliver(call: Call, payload: Uint8Array, deadlineAt: number): void {
     this.#log.tail.event(call.tail);
-    this.#stream = call.streams ? new ResponseStream(call.requestId, this.#world, this.#tell) : undefined;
+    this.streams.begin(call);
     this.#booted?.channel.write(encodeEvent(eventHeader(call, deadlineAt), payload));
   }
 
@@ -174,6 +176,7 @@ class SandboxProcess {
   kill(reason: ShutdownReason): Promise<void> {
     const booted = this.#booted;
     this.#booted = undefined;
+    this.streams.drop();
     this.#bytecode?.over({ failed: reason === "timeout" });
     const killed = this.#lingers && booted !== undefined ? takeLeave(booted, reason) : Promise.resolve(booted?.kill());
     this.#turn += 1;
@@ -184,6 +187,7 @@ class SandboxProcess {
   /** It is heard no more from now on, and gone when there is time for that. */
   async destroy(): Promise<void> {
     this.#destroyed = true;
+    this.streams.drop();
     this.#bytecode?.over({ failed: false });
     await this.#world.makeWay?.();
     try {
@@ -204,21 +208,21 @@ class SandboxProcess {
     const decoder = new FrameDecoder();
     const tap = new Tap([booted.channel, booted.stdout, booted.stderr]);
     this.#tap = tap;
-    this.#stream = undefined;
+    this.streams.drop();
     booted.channel.on("data", (chunk: Buffer) => {
       const { frames, error } = decoder.push(chunk);
       for (const frame of frames) {
         if (this.#booted === booted) this.#heard(frame, booted);
         else if (frame.type === "log" && this.#lingers) this.#log.add(frame.text, frame.level);
       }
-      if (this.#booted === booted) this.#stream?.forward(tap);
+      if (this.#booted === booted) this.streams.forward(tap);
       if (error !== null) this.#unreadable(error, booted);
     });
     booted.channel.on("error", () => {});
     lines(booted.stdout, (line) => this.#log.add(line, "NONE"));
     lines(booted.stderr, (line) => this.#log.add(line, "NONE"));
     void booted.exited.then(async (exit) => {
-      if (this.#stream !== undefined && this.#booted === booted) await readToItsEnd(booted.channel);
+      if (this.streams.isUnderWay && this.#booted === booted) await readToItsEnd(booted.channel);
       if (this.#booted !== booted) return;
       this.#booted = undefined;
       const { code, signal } = this.#ownExit ?? exit;
@@ -228,6 +232,12 @@ class SandboxProcess {
       this.#tell({ type: "process.exited", ...how });
     });
     booted.channel.write(encodeInit(init));
+    const isInit = () => this.#booted === booted && this.#begun !== undefined;
+    if (lacksHost(this.#furnishing)) watchForCallers(booted, init, isInit, () => this.#callHost());
+  }
+
+  #callHost(): void {
+    if (this.#begun && lacksHost(this.#furnishing)) this.#booting = this.#bootWithHost(this.#begun);
   }
 
   #unreadable({ name, message }: FrameError, booted: Booted): void {
@@ -240,11 +250,8 @@ class SandboxProcess {
   #heard(frame: RuntimeFrame, booted: Booted): void {
     const us = this.#world.us();
     switch (frame.type) {
-      case "hostWanted": {
-        const begun = this.#begun;
-        if (begun && !this.#furnishing?.init.client) this.#booting = this.#bootWithHost(begun);
-        return;
-      }
+      case "hostWanted":
+        return this.#callHost();
       case "ready":
         this.#bytecode?.ready();
         this.#begun = undefined;
@@ -256,11 +263,10 @@ class SandboxProcess {
       case "initError":
         return this.#tell(answerOf(frame, us, this.#usage()));
       case "chunk":
-        if (this.#stream?.requestId === frame.requestId) return this.#stream.add(frame);
-        return this.#unreadable(unwantedChunk, booted);
+        return this.streams.add(frame) ? undefined : this.#unreadable(unwantedChunk, booted);
       case "response":
       case "error":
-        this.#endStream(frame.requestId);
+        this.streams.end(frame.requestId);
         return this.#tell(answerOf(frame, us, this.#usage()));
       case "log":
         return this.#log.add(frame.text, frame.level);
@@ -272,12 +278,6 @@ class SandboxProcess {
         if (this.#lingers && frame.signal !== "SIGKILL") this.#leftOthersBehind(booted, this.#ownExit, us);
         return;
     }
-  }
-
-  #endStream(requestId: string): void {
-    if (this.#stream?.requestId !== requestId) return;
-    this.#stream.forward();
-    this.#stream = undefined;
   }
 
   /** The function's own process has ended, and its extensions are being told by their host. */

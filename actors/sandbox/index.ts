@@ -13,7 +13,7 @@ import type { SandboxWorld } from "./world.ts";
 export interface SandboxesOptions {
   readonly component: Component;
   readonly workerId: string;
-  readonly world: Pick<SandboxWorld, "driver" | "furnish">;
+  readonly world: Pick<SandboxWorld, "driver" | "furnish" | "streamPace">;
   readonly limits: SandboxInput["limits"];
   /** Named in every receipt. */
   readonly isolation: string;

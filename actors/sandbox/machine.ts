@@ -10,20 +10,21 @@
  *                     next invocation boots it again and runs init inside its own time (Lambda's suppressed init)
  *   busy.init.…       as the above, inside an invocation's time
  *   busy.running
- *   busy.settling     the caller has its answer, the runtime and its extensions aren't done yet
+ *   busy.settling     the caller has its answer, or listens no more; the runtime and its extensions aren't done yet
  *   busy.ending       the caller has its answer, the extensions are told that their process goes, and it goes
  *   dead              gone for good
- * Hears  sandbox.invoke · sandbox.stop — from outside
+ * Hears  sandbox.invoke · sandbox.stop · reader.took · reader.lost (of a streamed response) — from outside
  *        process.booted · process.ready · process.initFailed · process.responded · process.failed · process.settled
  *        process.streamed · process.exited · process.gone
  * Says   initBegan · initEnded · started · streamed (a piece of the response) · returned (the answer, where it comes earlier
  *        than the end) · finished (one per invocation, in every case) · reported (usable, failed, dead)
- * Tells its process  boot · deliver · freeze · thaw · kill (and the end of the machine destroys it)
+ * Tells its process  boot · deliver · freeze · thaw · kill · what it heard of the reader (and the end of the machine destroys it)
  *
  * Promise: at most one invocation at a time. Whoever invokes a sandbox that is not idle is told so (`finished`, refused).
  */
 import { and, assign, emit, fromCallback, sendTo, setup, stateIn } from "xstate";
 import type { Call } from "../../subjects/worker.ts";
+import { answered, answeredLate } from "./answered.ts";
 import { errorOf, initEndOf, type Outcome, outcomeOf } from "./outcome.ts";
 import type { ShutdownReason } from "./runtime-init.ts";
 import {
@@ -35,7 +36,7 @@ import {
   type SandboxEvent,
   type SandboxInput,
 } from "./sandbox.ts";
-import { hasRoom, isWanted, NOTHING_STREAMED, type ProcessStreamed, pieceHeard, withPiece } from "./streamed.ts";
+import { hasRoom, isWanted, NOTHING_STREAMED, pieceOf, type ReaderEvent, streamHeard, withPiece } from "./streamed.ts";
 
 export type { Job, ProcessCommand, SandboxContext, SandboxEmitted, SandboxEvent, SandboxInput };
 
@@ -52,10 +53,6 @@ const report = (state: "idle" | "failed" | "dead", reason: string) =>
   ({ type: "report", params: { state, reason } }) as const;
 /** An init tells when it begins and how it ends. */
 const starting = { entry: "sayInitBegan", exit: ["rememberInitEnd", "sayInitEnded"] } as const;
-const answered = [
-  { guard: "isItsOwnAndLingers", target: "settling", actions: ["rememberReturned", "sayReturned"] },
-  { guard: "isItsOwn", target: "#sandbox.idle.ready", actions: "sayResult" },
-] as const;
 
 const told = <T extends "returned" | "finished">(type: T, sandbox: SandboxContext, outcome: Outcome) =>
   ({ type, sandbox, job: sandbox.job as Job, outcome }) as const;
@@ -99,6 +96,7 @@ export const sandboxMachine = setup({
     freeze: sendTo("process", { type: "freeze" }),
     thaw: sendTo("process", { type: "thaw" }),
     kill: sendTo("process", (_, reason: ShutdownReason) => ({ type: "kill" as const, reason })),
+    tellOfReader: sendTo("process", ({ event }) => event as ReaderEvent),
     deliver: sendTo("process", ({ context }) => ({
       type: "deliver" as const,
       call: context.job?.call as Call,
@@ -141,8 +139,7 @@ export const sandboxMachine = setup({
     sayStarted: emit(({ context }) => ({ type: "started" as const, sandbox: context, job: context.job as Job })),
     countStreamed: assign({ streamed: ({ context, event }) => withPiece(context.streamed, event) }),
     sayStreamed: emit(({ context, event }) => {
-      const { contentType, payload } = event as ProcessStreamed;
-      return { type: "streamed" as const, sandbox: context, job: context.job as Job, contentType, payload };
+      return { type: "streamed" as const, sandbox: context, job: context.job as Job, ...pieceOf(event) };
     }),
     rememberReturned: assign({ returned: ({ context, event }) => outcomeNow(context, event) }),
     sayReturned: emit(({ context }) => told("returned", context, context.returned as Outcome)),
@@ -275,10 +272,12 @@ export const sandboxMachine = setup({
         },
         running: {
           entry: ["deliver", "dropPayload"],
-          on: { "process.responded": answered, "process.failed": answered, "process.streamed": pieceHeard },
+          on: { "process.responded": answered, "process.failed": answered, ...streamHeard },
         },
         settling: {
           on: {
+            "process.responded": answeredLate,
+            "process.failed": answeredLate,
             "process.settled": { target: "#sandbox.idle.ready", actions: "sayResult" },
             "process.exited": [
               { guard: "leavesOthersBehind", target: "ending" },

@@ -1,7 +1,7 @@
 /** How an invocation ends, read from what its process did. */
 import { MAX_STREAM_BYTES } from "../../subjects/response-stream.ts";
-import { exitError, type ProcessExit, type RuntimeError, responseTooLarge, timedOut } from "./policy.ts";
-import type { ProcessStreamed } from "./streamed.ts";
+import { exitError, type ProcessExit, type RuntimeError, readerLost, responseTooLarge, timedOut } from "./policy.ts";
+import type { ProcessStreamed, ReaderEvent } from "./streamed.ts";
 
 /** What the process knows at the end of an init or an invocation. `tail` is the last of its log, when the caller asked for it. */
 export interface Usage {
@@ -35,16 +35,22 @@ export type Outcome =
  * told, the event only says when all of it was over.
  */
 export function outcomeOf(
-  event: ProcessEnd | ProcessStreamed | { type: string; us?: number },
+  event: ProcessEnd | ProcessStreamed | ReaderEvent | { type: string; us?: number; usage?: Usage },
   returned: Outcome | null,
   requestId: string,
   timeoutMs: number,
 ): Outcome {
-  if (returned !== null && returned.kind !== "timeout")
-    return { ...returned, us: ("us" in event && event.us) || returned.us };
+  if (returned !== null && returned.kind !== "timeout") {
+    const usage = ("usage" in event && returned.usage === UNMEASURED && event.usage) || returned.usage;
+    return { ...returned, us: ("us" in event && event.us) || returned.us, usage };
+  }
   if (returned !== null) return returned;
+  if (event.type === "reader.lost" && "us" in event)
+    return { kind: "error", error: readerLost(requestId), us: event.us ?? 0, usage: UNMEASURED };
   return isProcessEnd(event) ? endOf(event, requestId) : { kind: "timeout", error: timedOut(requestId, timeoutMs) };
 }
+
+const UNMEASURED: Usage = { peakMemoryMiB: 0, tail: undefined };
 
 const isProcessEnd = (event: { type: string }): event is ProcessEnd | ProcessStreamed =>
   event.type.startsWith("process.");
@@ -60,7 +66,7 @@ function endOf(event: ProcessEnd | ProcessStreamed, requestId: string): Outcome 
         kind: "error",
         error: responseTooLarge(MAX_STREAM_BYTES),
         us: event.us,
-        usage: { peakMemoryMiB: 0, tail: undefined },
+        usage: UNMEASURED,
       };
     case "process.initFailed":
       return { kind: "error", error: event.error, us: event.us, usage: event.usage };

@@ -66,6 +66,9 @@ export const responseTooLarge = (allowedBytes: number): RuntimeError => ({
   }),
 });
 
+export const readerLost = (requestId: string): RuntimeError =>
+  platformError("Sandbox.ReaderLost", requestId, "Nobody reads the response any more");
+
 /** Why a sandbox couldn't be made: the error's name is its type. */
 export function bootError(error: unknown): RuntimeError {
   const { name, message } = error instanceof Error ? error : new Error(String(error));

@@ -2,12 +2,15 @@
  * The response of one invocation on its way to a caller who asked for it as it is produced.
  *
  * What is read from the process at a time becomes one piece, however many chunks it wrote. Nothing more is read until that
- * has left this process and the pace allows it: a giant or endless response costs the function time, not the worker memory.
+ * has left this process, the pace allows it, and a reader who acknowledges has followed: a giant or endless response costs the
+ * function time, not the worker memory.
  */
 import { setTimeout as after } from "node:timers/promises";
+import type { Call } from "../../subjects/worker.ts";
 import { FrameError, type RuntimeFrame } from "./frames.ts";
 import { StreamPace } from "./stream-pace.ts";
-import type { ProcessStreamed } from "./streamed.ts";
+import { StreamWindow, type StreamWindowLimits } from "./stream-window.ts";
+import type { ProcessStreamed, ReaderEvent } from "./streamed.ts";
 import type { Tap } from "./tap.ts";
 import type { SandboxWorld } from "./world.ts";
 
@@ -16,27 +19,43 @@ export const unwantedChunk = new FrameError("unexpected", "a chunk that nobody a
 
 export type ResponseChunk = Extract<RuntimeFrame, { type: "chunk" }>;
 
-type World = Pick<SandboxWorld, "sent" | "us">;
-type Tell = (streamed: ProcessStreamed) => void;
+type World = Pick<SandboxWorld, "sent" | "us" | "streamPace">;
+type Tell = (streamed: ProcessStreamed | ReaderEvent) => void;
+
+type Streaming = Pick<Call, "requestId" | "acknowledges">;
 
 export class ResponseStream {
   readonly requestId: string;
   readonly #world: World;
   readonly #tell: Tell;
-  readonly #pace = new StreamPace();
+  readonly #pace: StreamPace;
+  readonly #window: StreamWindow | undefined;
   #chunks: Buffer[] = [];
   #contentType = "";
 
-  constructor(requestId: string, world: World, tell: Tell) {
+  constructor({ requestId, acknowledges }: Streaming, world: World, tell: Tell, limits?: StreamWindowLimits) {
     this.requestId = requestId;
     this.#world = world;
     this.#tell = tell;
+    this.#pace = new StreamPace(world.streamPace);
+    const lost = () => tell({ type: "reader.lost", requestId, us: world.us() });
+    this.#window = acknowledges ? new StreamWindow(lost, limits) : undefined;
   }
 
   add({ contentType, payload }: ResponseChunk): void {
     if (payload.length === 0) return;
     this.#contentType = contentType;
     this.#chunks.push(payload);
+  }
+
+  heard(reader: ReaderEvent): void {
+    if (reader.type === "reader.took") this.#window?.took(reader.bytes);
+    else this.close();
+  }
+
+  /** Nothing waits for its reader any more. */
+  close(): void {
+    this.#window?.close();
   }
 
   /** Sends what came in since the last time, and holds back what comes next from `tap`. */
@@ -57,8 +76,60 @@ export class ResponseStream {
   }
 
   async #taken(bytes: number): Promise<void> {
+    this.#window?.sent(bytes);
     const pauseMs = this.#pace.pause(bytes, this.#world.us());
-    await this.#world.sent();
+    // What can't leave is lost; it may be no reason to read on more quickly than the pace allows.
+    await this.#world.sent().catch(() => {});
     if (pauseMs > 0) await after(pauseMs, undefined, { ref: false });
+    await this.#window?.room();
+  }
+}
+
+/** The response that the running invocation streams, if it does. */
+export class ResponseStreams {
+  readonly #world: World;
+  readonly #tell: Tell;
+  #stream: ResponseStream | undefined;
+
+  constructor(world: World, tell: Tell) {
+    this.#world = world;
+    this.#tell = tell;
+  }
+
+  get isUnderWay(): boolean {
+    return this.#stream !== undefined;
+  }
+
+  begin(call: Call): void {
+    this.drop();
+    if (call.streams) this.#stream = new ResponseStream(call, this.#world, this.#tell);
+  }
+
+  /** False where nobody asked for it. */
+  add(chunk: ResponseChunk): boolean {
+    if (this.#stream?.requestId !== chunk.requestId) return false;
+    this.#stream.add(chunk);
+    return true;
+  }
+
+  forward(tap: Tap): void {
+    this.#stream?.forward(tap);
+  }
+
+  heard(reader: ReaderEvent): void {
+    if (reader.requestId === this.#stream?.requestId) this.#stream.heard(reader);
+  }
+
+  /** Its process has answered: what came before that is sent. */
+  end(requestId: string): void {
+    if (this.#stream?.requestId !== requestId) return;
+    this.#stream.forward();
+    this.drop();
+  }
+
+  /** Whatever else comes of it is wanted no more. */
+  drop(): void {
+    this.#stream?.close();
+    this.#stream = undefined;
   }
 }

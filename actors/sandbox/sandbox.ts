@@ -1,10 +1,11 @@
 /** What one sandbox is made of, what it holds, hears and says. */
 import type { FunctionSpec } from "../../subjects/function.ts";
+import type { Sent } from "../../subjects/response-stream.ts";
 import type { Call } from "../../subjects/worker.ts";
 import type { InitEnd, Outcome, ProcessEnd } from "./outcome.ts";
 import type { RuntimeError } from "./policy.ts";
 import type { ShutdownReason } from "./runtime-init.ts";
-import { NOTHING_STREAMED, type ProcessStreamed, type Streamed } from "./streamed.ts";
+import { NOTHING_STREAMED, type ProcessStreamed, type ReaderEvent } from "./streamed.ts";
 
 /** One invocation as the sandbox holds it. `startedUs` is monotonic, `startedAt` epoch ms. */
 export interface Job {
@@ -56,7 +57,7 @@ export interface SandboxContext extends SandboxInput {
   /** What the caller has been told, while the invocation isn't over yet. */
   readonly returned: Outcome | null;
   /** What the running invocation's caller has got of a streamed response. */
-  readonly streamed: Streamed;
+  readonly streamed: Sent;
 }
 
 /** What there is to know of a new one. */
@@ -83,6 +84,7 @@ export type SandboxEvent =
   | Booted
   | { type: "process.ready"; initUs: number; lingers?: boolean }
   | ProcessStreamed
+  | ReaderEvent
   | { type: "process.settled"; us: number }
   | { type: "process.gone"; us: number }
   | ProcessEnd;
@@ -118,4 +120,5 @@ export type ProcessCommand =
   | { type: "deliver"; call: Call; payload: Uint8Array; deadlineAt: number }
   | { type: "freeze" }
   | { type: "thaw" }
+  | ReaderEvent
   | { type: "kill"; reason: ShutdownReason };

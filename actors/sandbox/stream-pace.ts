@@ -8,15 +8,17 @@ export interface StreamPaceLimits {
   readonly bytesPerSecond: number;
 }
 
-/** Source: Lambda developer guide, "Response streaming": 6 MB without limit, then 2 MB a second. */
-export const STREAM_LIMITS: StreamPaceLimits = { burstBytes: 6 * 1024 * 1024, bytesPerSecond: 2 * 1024 * 1024 };
+const MIB = 1024 * 1024;
+
+/** Source: Lambda developer guide, "Response streaming": 6 MB without limit. `rate` is MiB a second. */
+export const streamPaceOf = (rate: number): StreamPaceLimits => ({ burstBytes: 6 * MIB, bytesPerSecond: rate * MIB });
 
 export class StreamPace {
   readonly #limits: StreamPaceLimits;
   #left: number;
   #countedUs: number | undefined;
 
-  constructor(limits: StreamPaceLimits = STREAM_LIMITS) {
+  constructor(limits: StreamPaceLimits) {
     this.#limits = limits;
     this.#left = limits.burstBytes;
   }

@@ -1,12 +1,7 @@
 /** What the running invocation's caller has got of a streamed response, and what he may still get. */
 import { and } from "xstate";
-import { chunksOf, MAX_STREAM_BYTES } from "../../subjects/response-stream.ts";
+import { chunksOf, MAX_STREAM_BYTES, type Sent } from "../../subjects/response-stream.ts";
 import type { Call } from "../../subjects/worker.ts";
-
-export interface Streamed {
-  readonly messages: number;
-  readonly bytes: number;
-}
 
 /** A piece of the response: one that makes it too large ends the invocation. */
 export interface ProcessStreamed {
@@ -18,27 +13,48 @@ export interface ProcessStreamed {
   readonly us: number;
 }
 
+/** What is known of who reads it: how far he has come, or that he reads no more. */
+export type ReaderEvent =
+  | { readonly type: "reader.took"; readonly requestId: string; readonly bytes: number }
+  | { readonly type: "reader.lost"; readonly requestId: string; readonly us: number };
+
 const kill = { type: "kill", params: "failure" } as const;
 
-export const NOTHING_STREAMED: Streamed = { messages: 0, bytes: 0 };
+export const NOTHING_STREAMED: Sent = { messages: 0, bytes: 0 };
 
 /** Whether the call that runs wants what the event brings. */
 export const isWanted = (call: Call | undefined, event: object): event is ProcessStreamed =>
   call?.streams === true && isPiece(event) && event.requestId === call.requestId;
 
-export const hasRoom = ({ bytes }: Streamed, event: object): boolean =>
+export const hasRoom = ({ bytes }: Sent, event: object): boolean =>
   isPiece(event) && bytes + event.payload.length <= MAX_STREAM_BYTES;
 
-export function withPiece(streamed: Streamed, event: object): Streamed {
+export function withPiece(streamed: Sent, event: object): Sent {
   const bytes = isPiece(event) ? event.payload.length : 0;
   return { messages: streamed.messages + chunksOf(bytes), bytes: streamed.bytes + bytes };
 }
 
-/** What may come of a piece while the invocation runs. What goes on streaming beyond the limit has to be ended. */
-export const pieceHeard = [
+export function pieceOf(event: object): Pick<ProcessStreamed, "contentType" | "payload"> {
+  const { contentType, payload } = event as ProcessStreamed;
+  return { contentType, payload };
+}
+
+/** What may come of a piece. What goes on streaming beyond the limit has to be ended. */
+const pieceHeard = [
   { guard: and(["isWantedPiece", "hasRoom"]), actions: ["sayStreamed", "countStreamed"] },
   { guard: and(["isWantedPiece", "lingers"]), target: "ending", actions: ["rememberReturned", "sayReturned", kill] },
   { guard: "isWantedPiece", target: "#sandbox.idle.reset", actions: ["sayResult", kill] },
 ] as const;
+
+/** While the invocation runs. Who reads no more is told so, should he listen still; the function goes on to its end. */
+export const streamHeard = {
+  "process.streamed": pieceHeard,
+  "reader.took": { guard: "isItsOwn", actions: "tellOfReader" },
+  "reader.lost": {
+    guard: "isItsOwn",
+    target: "settling",
+    actions: ["rememberReturned", "sayReturned", "tellOfReader"],
+  },
+} as const;
 
 const isPiece = (event: object): event is ProcessStreamed => "type" in event && event.type === "process.streamed";

@@ -1,7 +1,7 @@
 /** A sandbox's relation to the network: who invokes and stops it, and where its answers, reports and log lines go. */
 import * as H from "../../subjects/headers.ts";
 import { Log } from "../../subjects/logs.ts";
-import { chunks, completion } from "../../subjects/response-stream.ts";
+import { chunks, completion, type Sent, Taken } from "../../subjects/response-stream.ts";
 import { Call, Finished, InvokeSandbox, SandboxReport, StopSandbox } from "../../subjects/worker.ts";
 import { Grant } from "../../subjects/worker-manager.ts";
 import type { Message, Said } from "../bus/port.ts";
@@ -20,6 +20,14 @@ export function sandboxWiring(workerId: string): Wiring<typeof sandboxMachine> {
         key: (_, { address }) => address.sandboxId,
         absent: ({ message, address }) => refusedSaid(callOf(message), address.sandboxId ?? "", "SandboxDead", false),
         toEvent: (payload, { message, us, at }) => ({ type: "sandbox.invoke", call: callOf(message), payload, us, at }),
+      }),
+      hearRaw(Taken, {
+        at: { workerId },
+        key: (_, { address }) => address.sandboxId,
+        toEvent: (_, { message, address: { requestId, bytes }, us }) =>
+          message.isNobody
+            ? { type: "reader.lost", requestId, us }
+            : { type: "reader.took", requestId, bytes: Number(bytes) },
       }),
       hear(StopSandbox, {
         at: { workerId },
@@ -44,7 +52,7 @@ export function sandboxWiring(workerId: string): Wiring<typeof sandboxMachine> {
         return grantedTo === undefined ? report : [grantSaid(sandbox, grantedTo), report];
       },
       streamed: ({ sandbox, job, contentType, payload }) =>
-        chunksSaid(job, payload, sandbox.streamed.messages, contentType),
+        chunksSaid(job, { payload, contentType }, sandbox.streamed, takenAt(sandbox, job)),
       returned: ({ sandbox, job, outcome }) => returnedSaid(sandbox, job, outcome),
       finished: ({ sandbox, job, outcome }) => finishedSaid(sandbox, job, outcome),
     },
@@ -108,20 +116,25 @@ function returnedSaid(sandbox: SandboxContext, job: Job, outcome: Outcome): read
   const headers = replyHeaders(sandbox, job, outcome, time);
   const answer = { subject: job.call.replyTo, headers, isAnswer: true };
   if (!job.call.streams) return [{ ...answer, payload }];
-  const { messages } = sandbox.streamed;
-  const last = outcome.kind === "ok" ? chunksSaid(job, outcome.payload, messages, "") : [];
-  Object.assign(headers, completion(messages + last.length));
+  const { streamed } = sandbox;
+  const last = outcome.kind === "ok" ? chunksSaid(job, { payload: outcome.payload, contentType: "" }, streamed) : [];
+  Object.assign(headers, completion(streamed.messages + last.length));
   return [...last, { ...answer, payload: outcome.kind === "ok" ? "" : payload }];
 }
 
-/** A piece of the response, after so many messages. */
-const chunksSaid = ({ call }: Job, piece: Uint8Array, before: number, contentType: string): readonly Said[] =>
-  call.replyTo === undefined
-    ? []
-    : [...chunks(piece, call.requestId, before, contentType)].map((chunk) => ({
-        ...chunk,
-        subject: call.replyTo as string,
-      }));
+/** A piece of the response, after what has been sent of it. */
+function chunksSaid(
+  { call: { replyTo, requestId } }: Job,
+  piece: { readonly payload: Uint8Array; readonly contentType: string },
+  sent: Sent,
+  takenAt?: (bytes: number) => string,
+): readonly Said[] {
+  if (replyTo === undefined) return [];
+  return [...chunks({ ...piece, requestId, takenAt }, sent)].map((chunk) => ({ ...chunk, subject: replyTo }));
+}
+
+const takenAt = ({ workerId, sandboxId }: SandboxContext, { call: { acknowledges, requestId } }: Job) =>
+  acknowledges && ((bytes: number) => Taken.subject({ workerId, sandboxId, requestId, bytes: String(bytes) }));
 
 function spentOn(sandbox: SandboxContext, job: Job, outcome: Outcome): Spent {
   const tookUs = outcome.kind === "timeout" ? sandbox.spec.timeoutMs * 1000 : outcome.us - job.startedUs;

@@ -5,6 +5,7 @@ import type { EnclosureSpec, SandboxDriver } from "./drivers/driver.ts";
 import type { SandboxInput } from "./machine.ts";
 import type { RuntimeInit } from "./runtime-init.ts";
 import type { StemCells } from "./stem-cells/pool.ts";
+import type { StreamPaceLimits } from "./stream-pace.ts";
 
 /** Lambda gives one processor at 1,769 MB, and more or less of it in proportion. Source: Lambda developer guide, memory. */
 const MIB_PER_CPU = 1769;
@@ -45,6 +46,7 @@ export interface SandboxWorld {
   /** A sandbox goes; `gone` settles when nothing of it is left. */
   ending?(gone: Promise<void>): void;
   us(): number;
+  readonly streamPace: StreamPaceLimits;
 }
 
 /** The place a function of `spec` runs in. */

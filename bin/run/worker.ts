@@ -17,6 +17,7 @@ import { lambdaEnvironment } from "../../actors/sandbox/runtimes/environment.ts"
 import { asksForFreshProcess, bringsExtensions, isWrapped } from "../../actors/sandbox/runtimes/hosting.ts";
 import { RememberedRuntimes } from "../../actors/sandbox/runtimes/remembered.ts";
 import { StemCells } from "../../actors/sandbox/stem-cells/pool.ts";
+import { streamPaceOf } from "../../actors/sandbox/stream-pace.ts";
 import { enclosureFor, type SandboxWorld } from "../../actors/sandbox/world.ts";
 import { BytecodeStore } from "../../actors/worker/bytecode-store.ts";
 import { CodeCache } from "../../actors/worker/code-cache.ts";
@@ -56,6 +57,7 @@ export async function runWorker(process: Process, { zone }: { readonly zone: str
     gone: (sandboxId) => worker.send(workerId, { type: "sandbox.reported", sandboxId, state: "dead" }),
     world: {
       driver,
+      streamPace: streamPaceOf(config.streamRate),
       furnish: furnishing({ cache, bytecode }, known, config.region, isolation),
       ...(stems ? { stems } : {}),
     },
@@ -77,6 +79,13 @@ export async function runWorker(process: Process, { zone }: { readonly zone: str
     beatMs: config.heartbeatMs,
     sandboxes,
     gone: () => left.resolve("drained"),
+  });
+  void driver.lost?.then((reason) => {
+    component.log.error(
+      { reason },
+      "no sandbox can be made any more: what runs is finished, and then another worker begins",
+    );
+    worker.send(workerId, { type: "worker.drain", reason });
   });
   return {
     component,

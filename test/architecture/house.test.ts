@@ -44,3 +44,18 @@ test("no file is named after nothing in particular", async () => {
     all.map(({ path }) => path).filter((path) => /\/(utils?|helpers?|types?|manager|common|misc)\.ts$/.test(path)),
   ).toEqual([]);
 });
+
+test("a test that is skipped says why", async () => {
+  const all = (await sources("test")).filter(({ path }) => path !== "test/support/unless.ts");
+  const silent = (node: ts.Node) => {
+    if (ts.isPropertyAccessExpression(node)) {
+      const [of, how] = [node.expression.getText(), node.name.text];
+      const isSilent =
+        how === "skipIf" || how === "runIf" || (how === "skip" && ["describe", "it", "test"].includes(of));
+      return isSilent ? `${of}.${how}` : undefined;
+    }
+    const isBare = ts.isCallExpression(node) && node.arguments.length === 0;
+    return isBare && /^(\w+\.)?skip$/.test(node.expression.getText()) ? "skip()" : undefined;
+  };
+  expect(all.flatMap((each) => findings(each, silent))).toEqual([]);
+});

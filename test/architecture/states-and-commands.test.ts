@@ -102,6 +102,8 @@ const sandbox: Row<typeof sandboxMachine, unknown> = {
     "process.initFailed": "fact",
     "process.responded": "fact",
     "process.streamed": "fact",
+    "reader.took": "fact",
+    "reader.lost": "fact",
     "process.failed": "fact",
     "process.settled": "fact",
     "process.exited": "fact",

@@ -6,11 +6,12 @@
 import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { headers, type Msg, type NatsConnection } from "nats";
-import { describe, expect } from "vitest";
-import { canIsolate, isolating } from "../sandbox/drivers/hosted.ts";
+import { expect } from "vitest";
+import { isolating, noIsolation } from "../sandbox/drivers/hosted.ts";
 import { api, deploy, type FunctionPlan } from "../support/functions.ts";
 import type { Surroundings } from "../support/surroundings.ts";
 import { type RunningSystem, startMayfly } from "../support/system.ts";
+import { describeUnless, lackingIf } from "../support/unless.ts";
 
 /** Stands in the neighbour's environment, memory and /tmp, and nowhere else but in this file's memory. */
 export const SECRET = `secret-of-the-neighbour-${process.pid}`;
@@ -64,7 +65,7 @@ let made = 0;
  * driver's limits are part of its contract) is tried under the default alone. Under "process" nothing is tried: it
  * promises no isolation, so every attack would succeed.
  */
-export const underEachDriver = describe.skipIf(!canIsolate).each(isolating);
+export const underEachDriver = describeUnless(noIsolation).each(isolating);
 
 export async function startAttacked(
   env: Readonly<Record<string, string>> = {},
@@ -145,6 +146,7 @@ const PLATFORM_LINE = /^(START|END|REPORT|LOGS_DROPPED) /;
 const found = ["3.14", "3.13", "3.12", "3.11", "3.10", "3.9"].find((each) => existsSync(`/usr/bin/python${each}`));
 /** A Python of the host, for attacks that need system calls by number; undefined where there is none. */
 export const PYTHON = found === undefined ? undefined : `python${found}`;
+export const noPython = lackingIf(PYTHON === undefined, "there is no Python in /usr/bin");
 
 function outcomeOf(reply: Msg): Outcome {
   const isError = (reply.headers?.get("X-Amz-Function-Error") ?? "") !== "";

@@ -4,10 +4,11 @@
  */
 import { lstat, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { canIsolate } from "../sandbox/drivers/hosted.ts";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { noIsolation } from "../sandbox/drivers/hosted.ts";
 import { large } from "../sandbox/runtimes/large-module.ts";
 import { configure } from "../support/functions.ts";
+import { describeUnless } from "../support/unless.ts";
 import { type Attacked, startAttacked } from "./attacked.ts";
 
 /** Time enough for those who begin honestly. */
@@ -28,7 +29,7 @@ const SEE = `
 
 const MAKE = "const { Script } = vm; const make = Object.getPrototypeOf(Script.prototype).createCachedData;";
 
-describe.skipIf(!canIsolate)("a function that abuses its bytecode", () => {
+describeUnless(noIsolation)("a function that abuses its bytecode", () => {
   let attacked: Attacked;
   beforeAll(async () => {
     attacked = await startAttacked({ MAYFLY_INIT_TIMEOUT: INIT_MS });

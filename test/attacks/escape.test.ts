@@ -4,8 +4,9 @@ import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { api, ROLE } from "../support/functions.ts";
+import { testUnless } from "../support/unless.ts";
 import { type HandMadeEntry, handMadeZip } from "../worker/hand-made-zip.ts";
-import { type Attacked, PYTHON, startAttacked, underEachDriver } from "./attacked.ts";
+import { type Attacked, noPython, startAttacked, underEachDriver } from "./attacked.ts";
 
 underEachDriver("under %s, a function that wants out", (driver) => {
   let attacked: Attacked;
@@ -112,7 +113,7 @@ underEachDriver("under %s, a function that wants out", (driver) => {
     );
   });
 
-  test.skipIf(PYTHON === undefined)(
+  testUnless(noPython)(
     "by the kernel: devices, mounts, namespaces, keyrings, tracing and terminals are refused",
     async () => {
       const fn = await attacked.python(`

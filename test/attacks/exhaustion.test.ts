@@ -1,13 +1,14 @@
 /** Attacks that want everything: processes, memory, disk, descriptors, processors, the log, the worker's attention. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { canIsolate } from "../sandbox/drivers/hosted.ts";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { noIsolation } from "../sandbox/drivers/hosted.ts";
 import { configure } from "../support/functions.ts";
-import { type Attacked, PYTHON, startAttacked } from "./attacked.ts";
+import { describeUnless, testUnless } from "../support/unless.ts";
+import { type Attacked, noPython, startAttacked } from "./attacked.ts";
 
 /** Without them a bomb would hit this machine: then none is thrown. */
 let limited = false;
 
-describe.skipIf(!canIsolate)("a function that wants everything", () => {
+describeUnless(noIsolation)("a function that wants everything", () => {
   let attacked: Attacked;
   beforeAll(async () => {
     attacked = await startAttacked();
@@ -24,7 +25,7 @@ describe.skipIf(!canIsolate)("a function that wants everything", () => {
     return attack;
   };
 
-  test.skipIf(PYTHON === undefined)(
+  testUnless(noPython)(
     "processes: a fork bomb ends at the limit, and nothing of it is left after the time-out",
     async ({ skip }) => {
       if (!limited) skip("without groups nothing limits a bomb");
@@ -51,7 +52,7 @@ while True:
     },
   );
 
-  test.skipIf(PYTHON === undefined)("threads: a bomb of them ends at the limit too", async ({ skip }) => {
+  testUnless(noPython)("threads: a bomb of them ends at the limit too", async ({ skip }) => {
     if (!limited) skip("without groups nothing limits a bomb");
     const fn = await attacked.python(
       `
@@ -99,13 +100,11 @@ return [made, why]`,
     expect([value, error?.errorType]).toEqual(error ? [undefined, "Runtime.OutOfMemory"] : ["SIGKILL", undefined]);
   });
 
-  test.skipIf(PYTHON === undefined)(
-    "memory: files and segments that belong to nobody count as the sandbox's",
-    async ({ skip }) => {
-      if (!limited) skip("without groups nothing limits memory");
-      for (const act of ["memfd", "shm", "pipes"]) {
-        const fn = await attacked.python(
-          `
+  testUnless(noPython)("memory: files and segments that belong to nobody count as the sandbox's", async ({ skip }) => {
+    if (!limited) skip("without groups nothing limits memory");
+    for (const act of ["memfd", "shm", "pipes"]) {
+      const fn = await attacked.python(
+        `
 import ctypes, fcntl, os
 libc = ctypes.CDLL(None, use_errno=True)
 libc.shmat.restype = ctypes.c_void_p
@@ -125,14 +124,13 @@ for n in range(400):
             except BlockingIOError: pass
         except OSError: return 'refused'
 return 'hoarded'`,
-          { memory: 128 },
-        );
-        const { value, error } = await underWay(fn);
-        expect(value ?? error?.errorType, act).toMatch(/^(Runtime.OutOfMemory|refused)$/);
-        await attacked.remove(fn);
-      }
-    },
-  );
+        { memory: 128 },
+      );
+      const { value, error } = await underWay(fn);
+      expect(value ?? error?.errorType, act).toMatch(/^(Runtime.OutOfMemory|refused)$/);
+      await attacked.remove(fn);
+    }
+  });
 
   test("disk: /tmp ends at the function's EphemeralStorage, in bytes and in files", async () => {
     const fn = await attacked.node(
@@ -187,7 +185,7 @@ return 'hoarded'`,
     expect((await underWay(fn)).value).toEqual(["EMFILE", true]);
   });
 
-  test.skipIf(PYTHON === undefined)("limits: its own can't be raised, nor its share of the processors", async () => {
+  testUnless(noPython)("limits: its own can't be raised, nor its share of the processors", async () => {
     const fn = await attacked.python(`
 import ctypes, errno, os, resource
 def attempt(act):

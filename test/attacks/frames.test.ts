@@ -2,8 +2,9 @@
  * Attacks on our own protocol: a function finds the descriptor its runtime speaks frames over (actors/sandbox/frames.ts),
  * and speaks itself. It may harm its own invocation; nobody else may notice.
  */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { canIsolate } from "../sandbox/drivers/hosted.ts";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { noIsolation } from "../sandbox/drivers/hosted.ts";
+import { describeUnless } from "../support/unless.ts";
 import { type Attacked, startAttacked } from "./attacked.ts";
 
 /** Words in front of an attack: writes frames, or what only looks like them, past the runtime. */
@@ -18,7 +19,7 @@ const FORGE = `
   const later = (ms) => new Promise((done) => setTimeout(done, ms));
 `;
 
-describe.skipIf(!canIsolate)("a function that forges frames", () => {
+describeUnless(noIsolation)("a function that forges frames", () => {
   let attacked: Attacked;
   beforeAll(async () => {
     attacked = await startAttacked();

@@ -1,13 +1,14 @@
 /** Attacks that want to go on: what a function leaves running when it has answered, looked at from outside. */
 import { readFile } from "node:fs/promises";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { canIsolate } from "../sandbox/drivers/hosted.ts";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { noIsolation } from "../sandbox/drivers/hosted.ts";
+import { describeUnless } from "../support/unless.ts";
 import { type Attacked, startAttacked } from "./attacked.ts";
 
 /** Without groups of the worker's own nothing can be frozen: `mayfly up` has said so. */
 let freezes = false;
 
-describe.skipIf(!canIsolate)("a function that has answered", () => {
+describeUnless(noIsolation)("a function that has answered", () => {
   let attacked: Attacked;
   beforeAll(async () => {
     attacked = await startAttacked();

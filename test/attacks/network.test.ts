@@ -3,7 +3,8 @@ import { createSocket } from "node:dgram";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { networkInterfaces } from "node:os";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { type Attacked, PYTHON, startAttacked, underEachDriver } from "./attacked.ts";
+import { testUnless } from "../support/unless.ts";
+import { type Attacked, noPython, startAttacked, underEachDriver } from "./attacked.ts";
 
 /** Where clouds tell machines their credentials: AWS, its container and IPv6 variants, Alibaba, Oracle, Azure's wire server. */
 const METADATA = [
@@ -122,7 +123,7 @@ underEachDriver("under %s, a function that wants to talk", (driver) => {
     expect((await open).value).toBe("open");
   });
 
-  test.skipIf(PYTHON === undefined)("by making an interface, a route or a raw packet may not", async () => {
+  testUnless(noPython)("by making an interface, a route or a raw packet may not", async () => {
     const fn = await attacked.python(`
 import ctypes, errno, fcntl, socket, struct
 def attempt(act):

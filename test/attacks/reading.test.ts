@@ -6,7 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { credentialsOf } from "../../bin/embedded/credentials.ts";
-import { type Attacked, PYTHON, SECRET, startAttacked, underEachDriver } from "./attacked.ts";
+import { testUnless } from "../support/unless.ts";
+import { type Attacked, noPython, SECRET, startAttacked, underEachDriver } from "./attacked.ts";
 
 const HOST_SECRET = `secret-of-the-host-${randomUUID()}`;
 
@@ -90,7 +91,7 @@ underEachDriver("under %s, a function that wants to read", (driver) => {
     expect(JSON.stringify(value)).not.toContain(HOST_SECRET);
   });
 
-  test.skipIf(PYTHON === undefined)(
+  testUnless(noPython)(
     "the memory of others finds nobody else's: the only other process is the sandbox's own first one, confined as it is itself",
     async () => {
       const fn = await attacked.python(`

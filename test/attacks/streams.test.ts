@@ -4,8 +4,9 @@
  */
 import { readFile } from "node:fs/promises";
 import { createInbox, headers, type Msg } from "nats";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { canIsolate } from "../sandbox/drivers/hosted.ts";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { noIsolation } from "../sandbox/drivers/hosted.ts";
+import { describeUnless } from "../support/unless.ts";
 import { type Attacked, startAttacked } from "./attacked.ts";
 
 const MIB = 1024 * 1024;
@@ -24,7 +25,7 @@ const flood = (each: string) => `
     }
   }`;
 
-describe.skipIf(!canIsolate)("a function that streams without end", () => {
+describeUnless(noIsolation)("a function that streams without end", () => {
   let attacked: Attacked;
   beforeAll(async () => {
     attacked = await startAttacked();

@@ -125,6 +125,20 @@ describe("a person's way through", () => {
     expect((await mayfly(["invoke", "changing"])).stdout).toBe('"Hi again"');
   });
 
+  it("makes nothing of a function that is to reach what the owner of the machine doesn't permit", async () => {
+    const folder = await folderWith("index.mjs", "export const handler = () => 1;");
+    await writeFile(join(folder, "mayfly.json"), '{"egress":"10.1.2.3:80"}');
+    const refused = await mayfly(["deploy", folder, "--name", "curious"]);
+    expect(refused).toMatchObject({ code: 3, stderr: says(/InvalidParameterValueException: .*10\.1\.2\.3/) });
+    expect((await asked<Array<{ FunctionName: string }>>("ls")).map((each) => each.FunctionName)).not.toContain(
+      "curious",
+    );
+    await writeFile(join(folder, "mayfly.json"), '{"egress":"203.0.113.7:443"}');
+    expect(await mayfly(["deploy", folder, "--name", "curious"])).toMatchObject({ code: 0 });
+    expect((await mayfly(["show", "curious"])).stdout).toMatch(/^egress +203\.0\.113\.7:443$/m);
+    expect(await mayfly(["rm", "curious"])).toMatchObject({ code: 0 });
+  });
+
   it("changes the configuration, and takes it back", async () => {
     await mayfly(["config", "set", "hello", "memory=256", "timeout=5", "env.GREETING=Hi", "env.MORE=x", "reserved=5"]);
     const shown = await asked<Shown>("show", "hello");

@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { lackingIf, testUnless } from "../support/unless.ts";
 import { olderNodes } from "./older-nodes.ts";
 import { runCli } from "./run-cli.ts";
 
@@ -59,7 +60,7 @@ describe("the launcher", () => {
     await expect(readdir(home)).rejects.toThrow("ENOENT");
   });
 
-  it.skipIf(present.length === 0).each(present)(
+  testUnless(lackingIf(present.length === 0, "no older Node.js is installed here")).each(present)(
     "hands over to its own Node.js when run by $runtime",
     async ({ node }) => {
       const home = await emptyHome();

@@ -8,6 +8,7 @@ import type { Storage } from "../../actors/bus/storage.ts";
 import type { FunctionRecord } from "../../subjects/function.ts";
 import { arn, atRest, type Call, caller, expecting, ROLE, runControlPlane } from "../support/control-plane.ts";
 import { startTestServer, type TestServer } from "../support/nats.ts";
+import { describeUnless, lackingIf } from "../support/unless.ts";
 import { HELLO_JS, zipOf } from "../support/zip.ts";
 import { recordIn } from "./given.ts";
 
@@ -204,7 +205,7 @@ const cli = await run("nats", ["--version"]).then(
   () => false,
 );
 
-describe.skipIf(!cli)("the nats CLI, where there is one on PATH", () => {
+describeUnless(lackingIf(!cli, "there is no `nats` on PATH"))("the nats CLI, where there is one on PATH", () => {
   it("asks and lists the control plane", async () => {
     await using _plane = await runControlPlane(server);
     const { user, password } = server.credentials.mayfly;

@@ -2,12 +2,13 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Msg, NatsConnection } from "nats";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { RECEIPT, START } from "../../subjects/headers.ts";
-import { canIsolate } from "../sandbox/drivers/hosted.ts";
+import { noIsolation } from "../sandbox/drivers/hosted.ts";
 import { GIVEN, large } from "../sandbox/runtimes/large-module.ts";
 import { api, configure, deploy, settled } from "../support/functions.ts";
 import { type RunningSystem, startMayfly } from "../support/system.ts";
+import { describeUnless, testUnless } from "../support/unless.ts";
 import { zipOf } from "../support/zip.ts";
 
 /** What there is to notice for a function, besides what V8 was given. */
@@ -71,7 +72,7 @@ test("a plain process begins with what the one before it compiled", async () => 
   expect((await place.invokeCold("ada")).json()).toEqual({ answer: 1, given: taken });
 });
 
-describe.skipIf(!canIsolate)("bytecode", () => {
+describeUnless(noIsolation)("bytecode", () => {
   let place: Place;
   beforeAll(async () => {
     place = await started({});
@@ -112,7 +113,7 @@ describe.skipIf(!canIsolate)("bytecode", () => {
   });
 });
 
-test.skipIf(!canIsolate)("none is made or given where that is switched off", async () => {
+testUnless(noIsolation)("none is made or given where that is switched off", async () => {
   const place = await started({ MAYFLY_BYTECODE: "0", MAYFLY_STEM_CELLS: "0" });
   await using _ = place.system;
   await deploy(place.nats, { name: "ada", files: filesOf(1), timeout: 20 });

@@ -1,13 +1,17 @@
 /** Whatever is killed, the system returns to serving by itself, and nobody is left without an answer. */
-import { readFile } from "node:fs/promises";
+import { readdir, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:net";
+import { join } from "node:path";
 import type { NatsConnection } from "nats";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { defaultHome } from "../../actors/sandbox/drivers/premises.ts";
 import { readRunning } from "../../bin/running.ts";
 import { DrainWorker } from "../../subjects/worker.ts";
+import { noIsolation } from "../sandbox/drivers/hosted.ts";
 import { configure, deploy } from "../support/functions.ts";
 import { descendantsOf, kill, pidsOf } from "../support/processes.ts";
 import { type RunningSystem, runBeside, startMayfly } from "../support/system.ts";
+import { testUnless } from "../support/unless.ts";
 
 let system: RunningSystem;
 let nats: NatsConnection;
@@ -45,9 +49,10 @@ const workers = async () =>
 test("a worker that has drained is followed by another in its zone; its neighbour in the same process goes on", async () => {
   await serves();
   const [before, platform] = [await workers(), await system.connect("platform")];
-  const running = invoke(2000);
-  await expect.poll(async () => (await workers()).some(({ busyMiB }) => busyMiB > 0), { timeout: 10_000 }).toBe(true);
-  const [leaver] = (await workers()).filter(({ busyMiB }) => busyMiB > 0);
+  const running = invoke(5000);
+  let leaver: (typeof before)[number] | undefined;
+  const findBusy = async () => (leaver = (await workers()).find(({ busyMiB }) => busyMiB > 0));
+  await expect.poll(findBusy, { timeout: 10_000 }).toBeDefined();
   const stay = before.filter(({ workerId }) => workerId !== leaver?.workerId).map(({ workerId }) => workerId);
   platform.publish(DrainWorker.subject({ workerId: leaver?.workerId ?? "" }), '{"reason":"test"}');
   const idsIn = async (zone: string) =>
@@ -134,3 +139,24 @@ describe("after kill -9", () => {
     await expect.poll(() => invoke(0, 1000), { timeout: 15_000 }).toBe('"changed"');
   });
 });
+
+testUnless(noIsolation)(
+  "after somebody has removed what its workers keep on the host, it serves again",
+  async () => {
+    /** What runs already is well: a change asks for new sandboxes. */
+    const servesAnew = async (mark: string) => {
+      await configure(nats, "waits", { Environment: { Variables: { MARK: mark } } });
+      await expect.poll(() => invoke(0, 5000).catch(String), { timeout: 25_000, interval: 100 }).toBe(`"${mark}"`);
+    };
+    await servesAnew("before");
+    const home = process.geteuid?.() === 0 ? defaultHome() : system.home.sandboxes;
+    const before = (await workers()).map(({ workerId }) => workerId);
+    const pids = await pidsOf(system.home, "run", "worker");
+    const folders = (await readdir(home)).filter((name) => pids.includes(Number(name.split("-")[2])));
+    expect(folders).toHaveLength(before.length);
+    for (const folder of folders) await rm(join(home, folder), { recursive: true });
+    await servesAnew("after");
+    expect((await workers()).some(({ workerId }) => !before.includes(workerId))).toBe(true);
+  },
+  60_000,
+);

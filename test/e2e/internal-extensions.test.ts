@@ -45,6 +45,18 @@ export const handler = async ({ wait, hold }) => {
 };
 `;
 
+/** Its only thread waits for a program that registers, and is deaf meanwhile. */
+const deaf = `
+import { execFileSync } from "node:child_process";
+const api = "http://" + process.env.AWS_LAMBDA_RUNTIME_API + "/2020-01-01/extension";
+const register = \`fetch("\${api}/register", { method: "POST",
+  headers: { "Lambda-Extension-Name": "program" }, body: JSON.stringify({ events: [] }) }).then(async (answer) =>
+    console.log(JSON.stringify([answer.headers.get("lambda-extension-identifier"), await answer.json()])))\`;
+const [id, about] = JSON.parse(execFileSync(process.execPath, ["-e", register], { encoding: "utf8" }));
+void fetch(api + "/event/next", { headers: { "Lambda-Extension-Identifier": id } });
+export const handler = async () => ({ about });
+`;
+
 const snake = `
 import http.server, json, os, threading, time, urllib.request
 print("loading")
@@ -141,4 +153,31 @@ test.for([
     [1, 1, 0, 1],
   ]);
   void long;
+});
+
+test("code that keeps its runtime's only thread until a program of its own was answered has it answered", async () => {
+  await deploy(platform, { name: "deaf", files: { "index.mjs": deaf }, memory: 256, timeout: 20 });
+  const about = { functionName: "deaf", functionVersion: "$LATEST", handler: "index.handler" };
+  expect((await invoke("deaf")).json()).toEqual({ about });
+});
+
+test("code that registers and then never ends its init is ended as any other", async () => {
+  const endless = node.replace("let calls = 0;", "console.log('registered'); while (true);");
+  await deploy(platform, { name: "endless", files: { "index.mjs": endless }, memory: 256, timeout: 2 });
+  const reply = await invoke("endless");
+  expect(reply.json()).toEqual({
+    errorType: "Sandbox.Timedout",
+    errorMessage: `RequestId: ${idOf(reply)} Error: Task timed out after 2.00 seconds`,
+  });
+  const said = () => [...(heard.get("endless")?.values() ?? [])].flat();
+  await vi.waitUntil(() => said().some((line) => line.startsWith("REPORT")));
+  const lines = said();
+  const inits = lines.filter((line) => line.startsWith("INIT_REPORT"));
+  expect(inits.map((line) => line.replace(/[\d.]+ ms/, ""))).toEqual([
+    "INIT_REPORT Init Duration: \tPhase: init\tStatus: timeout",
+    "INIT_REPORT Init Duration: \tPhase: invoke\tStatus: timeout",
+  ]);
+  // The first began anew where it was noticed; the second had a host from its beginning.
+  expect(lines.filter((line) => line.includes("loading"))).toHaveLength(3);
+  expect(lines.filter((line) => line.includes("registered"))).toHaveLength(2);
 });

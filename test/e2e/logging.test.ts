@@ -6,6 +6,7 @@ import { findPython } from "../../actors/sandbox/runtimes/python-interpreter.ts"
 import { Log } from "../../subjects/logs.ts";
 import { deploy } from "../support/functions.ts";
 import { type RunningSystem, startMayfly } from "../support/system.ts";
+import { lackingIf, testUnless } from "../support/unless.ts";
 
 const pythons = ["python3.14", "python3.13", "python3.12", "python3.11", "python3.10", "python3.9"];
 
@@ -102,27 +103,30 @@ describe("Python", async () => {
   const found = await Promise.all(pythons.map((runtime) => findPython(runtime, "/nowhere")));
   const runtime = pythons[found.findIndex((each) => each !== null && each !== undefined)] ?? "";
 
-  test.skipIf(runtime === "")("logs JSON through logging, with the same levels", async () => {
-    const files = {
-      "index.py": `
+  testUnless(lackingIf(runtime === "", "no Python is installed here"))(
+    "logs JSON through logging, with the same levels",
+    async () => {
+      const files = {
+        "index.py": `
 import logging, os
 def handler(event, context):
     logging.debug("quiet")
     logging.warning("careful", extra={"cart": 3})
     return [os.environ["AWS_LAMBDA_LOG_FORMAT"], os.environ["AWS_LAMBDA_LOG_LEVEL"]]
 `,
-    };
-    await deploy(platform, { name: "pylog", files, runtime });
-    await system.mayfly("config", "set", "pylog", "log-format=json", "log-level=debug", "system-log-level=debug");
-    const reply = await invoke("pylog");
-    const requestId = reply.headers?.get("X-Amzn-RequestId");
-    expect(reply.json()).toEqual(["JSON", "DEBUG"]);
-    expect(parsed(tailOf(reply))).toMatchObject([
-      { type: "platform.start" },
-      { level: "DEBUG", message: "quiet", requestId, logger: "root" },
-      { level: "WARNING", message: "careful", requestId, cart: 3 },
-      { type: "platform.runtimeDone", record: { status: "success" } },
-      { type: "platform.report" },
-    ]);
-  });
+      };
+      await deploy(platform, { name: "pylog", files, runtime });
+      await system.mayfly("config", "set", "pylog", "log-format=json", "log-level=debug", "system-log-level=debug");
+      const reply = await invoke("pylog");
+      const requestId = reply.headers?.get("X-Amzn-RequestId");
+      expect(reply.json()).toEqual(["JSON", "DEBUG"]);
+      expect(parsed(tailOf(reply))).toMatchObject([
+        { type: "platform.start" },
+        { level: "DEBUG", message: "quiet", requestId, logger: "root" },
+        { level: "WARNING", message: "careful", requestId, cart: 3 },
+        { type: "platform.runtimeDone", record: { status: "success" } },
+        { type: "platform.report" },
+      ]);
+    },
+  );
 });

@@ -1,8 +1,9 @@
 /** Functions as plain processes, where somebody asks for that: they work, and nobody can overlook it. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { PYTHON } from "../attacks/attacked.ts";
+import { noPython, PYTHON } from "../attacks/attacked.ts";
 import { deploy, type FunctionPlan } from "../support/functions.ts";
 import { programs, type RunningSystem, runMayfly, startMayfly } from "../support/system.ts";
+import { testUnless } from "../support/unless.ts";
 
 const BOOTSTRAP = `#!${process.execPath}
 const base = "http://" + process.env.AWS_LAMBDA_RUNTIME_API + "/2018-06-01/runtime/invocation/";
@@ -45,7 +46,7 @@ exports.handler = async (event) => ({ event, here, root: process.env.LAMBDA_TASK
     expect(ranOn).toMatch(/ process$/);
   });
 
-  test.skipIf(PYTHON === undefined)("a Python function runs too", async () => {
+  testUnless(noPython)("a Python function runs too", async () => {
     const files = { "index.py": "def handler(event, context):\n    return [event, context.function_name]\n" };
     const { value } = await invoked({ name: "python", runtime: PYTHON ?? "", files }, "x");
     expect(value).toEqual(["x", "python"]);

@@ -1,10 +1,11 @@
 /** Responses as they are produced, over NATS, as any NATS client asks for them. */
 import { once } from "node:events";
 import type { Readable } from "node:stream";
-import { createInbox, headers, type Msg, type NatsConnection } from "nats";
+import type { NatsConnection } from "nats";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { startCli } from "../cli/run-cli.ts";
 import { deploy } from "../support/functions.ts";
+import { errorOf, header, stream as streamOf } from "../support/streamed.ts";
 import { type RunningSystem, startMayfly } from "../support/system.ts";
 
 let system: RunningSystem;
@@ -74,35 +75,7 @@ beforeAll(async () => {
 });
 afterAll(() => system?.[Symbol.asyncDispose]());
 
-const header = (message: Msg | undefined, name: string) => message?.headers?.get(name) || undefined;
-const isEnd = (message: Msg) =>
-  header(message, "Mayfly-Event-Type") === "InvokeComplete" || header(message, "Nats-Service-Error") !== undefined;
-
-/** What came to the caller so far, and all of it when it has ended. */
-function stream(fn: string, event: object = {}) {
-  const came: Msg[] = [];
-  const ended = Promise.withResolvers<void>();
-  const inbox = createInbox();
-  const subscription = nats.subscribe(inbox, {
-    callback: (_, message) => {
-      came.push(message);
-      if (isEnd(message)) ended.resolve();
-    },
-  });
-  const asked = headers();
-  asked.set("X-Amz-Invocation-Type", "ResponseStream");
-  nats.publish(`mayfly.invoke.${fn}`, JSON.stringify(event), { reply: inbox, headers: asked });
-  const all = async () => {
-    await ended.promise;
-    subscription.unsubscribe();
-    const chunks = came.slice(0, -1);
-    const end = came.at(-1) as Msg;
-    return { chunks, end, body: Buffer.concat(chunks.map(({ data }) => data)) };
-  };
-  return { came, all, leave: () => subscription.unsubscribe() };
-}
-
-const errorOf = (end: Msg) => [header(end, "X-Amz-Function-Error"), end.json<{ errorType: string }>().errorType];
+const stream = (fn: string, event?: object) => streamOf(nats, fn, event);
 
 describe("a response that is streamed", () => {
   test("comes while the function still runs, and its time-out ends it by name", async () => {

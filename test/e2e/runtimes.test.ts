@@ -10,6 +10,7 @@ import { findPython } from "../../actors/sandbox/runtimes/python-interpreter.ts"
 import { goFunction, nodeClient, pythonClient } from "../sandbox/runtimes/aws-clients.ts";
 import { deploy } from "../support/functions.ts";
 import { type RunningSystem, startMayfly } from "../support/system.ts";
+import { lackingIf, testUnless } from "../support/unless.ts";
 
 const run = promisify(execFile);
 const pythons = ["python3.14", "python3.13", "python3.12", "python3.11", "python3.10", "python3.9"];
@@ -78,9 +79,11 @@ describe("Python", async () => {
   const found = await Promise.all(pythons.map((runtime) => findPython(runtime, "/nowhere")));
   const runtime = pythons[found.findIndex((each) => each !== null && each !== undefined)];
 
-  test.skipIf(runtime === undefined)("of the host: handler, context, print and errors", async () => {
-    const files = {
-      "lambda_function.py": `
+  testUnless(lackingIf(runtime === undefined, "no Python is installed here"))(
+    "of the host: handler, context, print and errors",
+    async () => {
+      const files = {
+        "lambda_function.py": `
 import os
 def handler(event, context):
     print("greeting", event.get("name"))
@@ -88,18 +91,23 @@ def handler(event, context):
         raise ValueError("no")
     return {"hello": event["name"], "fn": context.function_name, "left": context.get_remaining_time_in_millis() > 0, "env": os.environ["AWS_EXECUTION_ENV"]}
 `,
-    };
-    await deploy(platform, { name: "snake", files, runtime: runtime ?? "", handler: "lambda_function.handler" });
-    expect((await invoke("snake", { name: "Ada" })).json()).toEqual({
-      hello: "Ada",
-      fn: "snake",
-      left: true,
-      env: `AWS_Lambda_${runtime}`,
-    });
-    const failed = await invoke("snake", { name: "Ada", fail: true });
-    expect(failed.headers?.get("X-Amz-Function-Error")).toBe("Unhandled");
-    expect(failed.json()).toMatchObject({ errorType: "ValueError", errorMessage: "no", stackTrace: expect.any(Array) });
-  });
+      };
+      await deploy(platform, { name: "snake", files, runtime: runtime ?? "", handler: "lambda_function.handler" });
+      expect((await invoke("snake", { name: "Ada" })).json()).toEqual({
+        hello: "Ada",
+        fn: "snake",
+        left: true,
+        env: `AWS_Lambda_${runtime}`,
+      });
+      const failed = await invoke("snake", { name: "Ada", fail: true });
+      expect(failed.headers?.get("X-Amz-Function-Error")).toBe("Unhandled");
+      expect(failed.json()).toMatchObject({
+        errorType: "ValueError",
+        errorMessage: "no",
+        stackTrace: expect.any(Array),
+      });
+    },
+  );
 });
 
 describe("provided.al2023", () => {

@@ -1,10 +1,11 @@
 /** Cold starts from a sandbox that was booted before anybody needed it, from the caller's request to its answer. */
 import type { Msg, NatsConnection } from "nats";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { RAN_ON, RECEIPT, START } from "../../subjects/headers.ts";
-import { canIsolate } from "../sandbox/drivers/hosted.ts";
+import { noIsolation } from "../sandbox/drivers/hosted.ts";
 import { configure, deploy } from "../support/functions.ts";
 import { type RunningSystem, startMayfly } from "../support/system.ts";
+import { describeUnless, testUnless } from "../support/unless.ts";
 
 /** Says all that is to be seen, and leaves something behind wherever it can. */
 const LOOK_AROUND = `
@@ -27,7 +28,7 @@ exports.handler = async (event) => {
 const isFromStem = (reply: Msg): boolean => reply.headers?.get(RECEIPT)?.includes("from=stem-cell") === true;
 const sandboxOf = (reply: Msg): string => reply.headers?.get(RAN_ON) ?? "";
 
-describe.skipIf(!canIsolate)("a cold start", () => {
+describeUnless(noIsolation)("a cold start", () => {
   let system: RunningSystem;
   let nats: NatsConnection;
   let placeable = false;
@@ -99,7 +100,7 @@ describe.skipIf(!canIsolate)("a cold start", () => {
   });
 });
 
-test.skipIf(!canIsolate)("none is kept ready where that is switched off", async () => {
+testUnless(noIsolation)("none is kept ready where that is switched off", async () => {
   await using system = await startMayfly({ env: { MAYFLY_ZONES: "a", MAYFLY_STEM_CELLS: "0" } });
   const nats = await system.connect("platform");
   await deploy(nats, { name: "ada", files: { "index.js": LOOK_AROUND, own: "ada" } });

@@ -5,6 +5,7 @@ import { createActor, SimulatedClock } from "xstate";
 import type { Booted, Enclosure, EnclosureSpec, SandboxDriver } from "../../actors/sandbox/drivers/driver.ts";
 import { sandboxLogic } from "../../actors/sandbox/effects.ts";
 import type { StemCells } from "../../actors/sandbox/stem-cells/pool.ts";
+import { streamPaceOf } from "../../actors/sandbox/stream-pace.ts";
 import { type FunctionSpec, poolId } from "../../subjects/function.ts";
 import { call, spec } from "../support/machines.ts";
 import { encodeRuntimeFrame } from "./runtime-frames.ts";
@@ -28,6 +29,7 @@ function sandboxOf(
 ) {
   const logic = sandboxLogic({
     driver: driver as SandboxDriver,
+    streamPace: streamPaceOf(2),
     ...(stems === undefined ? {} : { stems: stems as StemCells }),
     furnish: async (_spec, _id, wantsHost) => ({
       command: [],

@@ -59,6 +59,13 @@ const happening = fc.oneof(
       usage,
     }),
   },
+  {
+    weight: 2,
+    arbitrary: fc.oneof(
+      requestId.map((id): SandboxEvent => ({ type: "reader.took", requestId: id, bytes: 5 })),
+      requestId.map((id): SandboxEvent => ({ type: "reader.lost", requestId: id, us: 1 })),
+    ),
+  },
   { weight: 2, arbitrary: fc.integer({ min: 1, max: 20_000 }) },
 );
 
@@ -86,9 +93,15 @@ test("it runs one invocation at a time, and each is answered exactly once", () =
       if (!sandbox.isOver) sandbox.when({ type: "process.gone", us: 3 });
 
       const answers = new Map<string, number>();
+      const callers = new Map<string, number>();
       let running: string | undefined;
       for (const said of sandbox.saidSoFar) {
-        if (!("job" in said || "call" in said) || said.type === "returned") continue;
+        if (!("job" in said || "call" in said)) continue;
+        if (said.type === "returned" || (said.type === "finished" && said.sandbox.returned === null)) {
+          const { requestId } = said.job.call;
+          callers.set(requestId, (callers.get(requestId) ?? 0) + 1);
+        }
+        if (said.type === "returned") continue;
         const { requestId } = said.type === "refused" ? said.call : said.job.call;
         if (said.type === "started") {
           expect(running).toBeUndefined();
@@ -107,7 +120,7 @@ test("it runs one invocation at a time, and each is answered exactly once", () =
       }
       expect(running).toBeUndefined();
       expect(answers.size).toBe(invoked);
-      expect([...answers.values()].filter((count) => count !== 1)).toEqual([]);
+      expect([...answers.values(), ...callers.values()].filter((count) => count !== 1)).toEqual([]);
     }),
     { numRuns: 500 },
   );

@@ -1,14 +1,15 @@
 /** A response on its way to a caller who asked for it as it is produced: what the sandbox decides, and how fast it reads. */
 import { Duplex, PassThrough } from "node:stream";
-import { describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Delivery } from "../../actors/bus/wiring.ts";
 import { ResponseStream } from "../../actors/sandbox/response-stream.ts";
 import type { SandboxContext, SandboxEmitted } from "../../actors/sandbox/sandbox.ts";
-import { StreamPace } from "../../actors/sandbox/stream-pace.ts";
-import type { ProcessStreamed } from "../../actors/sandbox/streamed.ts";
+import { StreamPace, streamPaceOf } from "../../actors/sandbox/stream-pace.ts";
+import type { StreamWindowLimits } from "../../actors/sandbox/stream-window.ts";
+import type { ProcessStreamed, ReaderEvent } from "../../actors/sandbox/streamed.ts";
 import { readToItsEnd, Tap } from "../../actors/sandbox/tap.ts";
 import { sandboxWiring } from "../../actors/sandbox/wiring.ts";
-import { MAX_CHUNK_BYTES, MAX_STREAM_BYTES } from "../../subjects/response-stream.ts";
+import { MAX_CHUNK_BYTES, MAX_STREAM_BYTES, WINDOW_BYTES } from "../../subjects/response-stream.ts";
 import { call, givenSandbox } from "../support/machines.ts";
 
 const usage = { peakMemoryMiB: 1, tail: undefined };
@@ -31,6 +32,8 @@ const piece = (requestId: string, length = 10): ProcessStreamed => ({
 });
 const responded = (requestId: string) =>
   ({ type: "process.responded", requestId, payload: new Uint8Array(), us: 5, usage }) as const;
+const took = (requestId: string, bytes: number) => ({ type: "reader.took", requestId, bytes }) as const;
+const lost = (requestId: string) => ({ type: "reader.lost", requestId, us: 4 }) as const;
 const streaming = (streams = true) => givenSandbox().when(booted, ready, invoke("q1", streams));
 const kinds = (said: readonly SandboxEmitted[]) => said.map(({ type }) => type);
 
@@ -67,6 +70,41 @@ describe("the sandbox", () => {
     expect(kinds(lingering.when({ type: "process.gone", us: 9 }).said).at(-1)).toBe("finished");
   });
 
+  test("passes on to its process how far the reader of the running invocation has come", () => {
+    const sandbox = streaming();
+    expect(sandbox.when(took("q1", 10)).told).toEqual([took("q1", 10)]);
+    expect(sandbox.when(took("q0", 10)).told).toEqual([]);
+    expect(sandbox.when(responded("q1"), took("q1", 20)).told).toEqual([]);
+  });
+
+  test("tells a reader who is lost the end by name, and lets the function run to its own", () => {
+    const sandbox = streaming().when(piece("q1"), lost("q1"));
+    expect([sandbox.state, kinds(sandbox.said), sandbox.told]).toEqual([
+      "busy.settling",
+      ["streamed", "returned"],
+      [lost("q1")],
+    ]);
+    expect(sandbox.said.at(-1)).toMatchObject({ outcome: { error: { errorType: "Sandbox.ReaderLost" } } });
+    expect(kinds(sandbox.when(piece("q1"), lost("q1")).said)).toEqual([]);
+    sandbox.when(responded("q1"));
+    expect([sandbox.state, kinds(sandbox.said)]).toEqual(["idle.ready", ["finished"]]);
+    const outcome = { error: { errorType: "Sandbox.ReaderLost" }, us: 5, usage };
+    expect(sandbox.said.at(-1)).toMatchObject({ outcome });
+  });
+
+  test("with extensions, waits for them as well after a reader is lost", () => {
+    const lingering = givenSandbox().when({ ...booted, lingers: true }, { ...ready, lingers: true }, invoke("q1"));
+    expect(lingering.when(lost("q1"), responded("q1")).state).toBe("busy.settling");
+    lingering.when({ type: "process.settled", us: 9 });
+    expect([lingering.state, kinds(lingering.said)]).toEqual(["idle.ready", ["finished"]]);
+  });
+
+  test("ends a function whose reader is lost by its time all the same", () => {
+    const sandbox = streaming().when(lost("q1")).after(3000);
+    expect([sandbox.state, sandbox.told.at(-1)]).toEqual(["busy.ending", { type: "kill", reason: "timeout" }]);
+    expect(kinds(sandbox.when({ type: "process.gone", us: 9 }).said)).toEqual(["finished"]);
+  });
+
   test("counts anew for each invocation", () => {
     const sandbox = streaming().when(piece("q1", MAX_STREAM_BYTES), responded("q1"), invoke("q2"), piece("q2"));
     expect([sandbox.state, kinds(sandbox.said).at(-1)]).toEqual(["busy.running", "streamed"]);
@@ -76,15 +114,16 @@ describe("the sandbox", () => {
 describe("the messages", () => {
   const { says } = sandboxWiring("w1");
   const job = { call: invoke("q1").call, startedUs: 0, startedAt: 0, cold: false, bootsAgain: false };
-  const of = (messages: number) => ({ streamed: { messages, bytes: 0 } }) as unknown as SandboxContext;
-  const said = (bytes: number, before: number) =>
+  const of = (messages: number, bytes = 0) =>
+    ({ workerId: "w1", sandboxId: "s1", streamed: { messages, bytes } }) as unknown as SandboxContext;
+  const said = (bytes: number, before: number, { acknowledges = false, bytesBefore = 0 } = {}) =>
     [says.streamed]
       .filter((each) => typeof each === "function")
       .flatMap((say) =>
         say({
           type: "streamed",
-          sandbox: of(before),
-          job,
+          sandbox: of(before, bytesBefore),
+          job: acknowledges ? { ...job, call: { ...job.call, acknowledges } } : job,
           contentType: "text/plain",
           payload: Buffer.alloc(bytes, "x"),
         }),
@@ -103,6 +142,27 @@ describe("the messages", () => {
     expect(types).toEqual(["text/plain", undefined, undefined]);
   });
 
+  test("ask who acknowledges for it several times in a window, and nobody else", () => {
+    const asks = (acknowledges: boolean) =>
+      said(WINDOW_BYTES, 0, { acknowledges, bytesBefore: 10 })
+        .map(({ replyTo }) => replyTo)
+        .filter((each) => each !== undefined);
+    expect(asks(false)).toEqual([]);
+    const at = (chunks: number) => `mayfly.taken.w1.s1.q1.${10 + chunks * MAX_CHUNK_BYTES}`;
+    expect(asks(true)).toEqual([at(2), at(4), at(6), at(8)]);
+  });
+
+  test("an acknowledgement is heard as one, and that there is no reader as that", () => {
+    const row = sandboxWiring("w1").hears.find(({ subject }) => subject === "mayfly.taken.w1.*.*.*");
+    const heard = (isNobody: boolean) =>
+      row?.toEvent(new Uint8Array(), {
+        address: { sandboxId: "s1", requestId: "q1", bytes: "300" },
+        message: { isNobody },
+        us: 4,
+      } as unknown as Delivery);
+    expect([heard(false), heard(true)]).toEqual([took("q1", 300), lost("q1")]);
+  });
+
   test("a call that asks for them is heard as it was sent", () => {
     const [row] = sandboxWiring("w1").hears;
     const message = { header: () => JSON.stringify(invoke("q1").call) };
@@ -114,12 +174,28 @@ describe("the messages", () => {
 describe("the reading", () => {
   const chunk = (text: string) =>
     ({ type: "chunk", requestId: "q1", contentType: "", payload: Buffer.from(text) }) as const;
+  const streamTo = (
+    told: (event: ProcessStreamed | ReaderEvent) => void,
+    { sent = () => Promise.resolve() }: { readonly sent?: () => Promise<void> } = {},
+    window?: StreamWindowLimits,
+  ) => {
+    const asked = window === undefined ? {} : { acknowledges: true as const };
+    return new ResponseStream(
+      { requestId: "q1", ...asked },
+      { sent, us: () => 0, streamPace: streamPaceOf(2) },
+      told,
+      window,
+    );
+  };
+  const window = { bytes: 10, patienceMs: 1000 };
+  /** All that waits for nothing but its turn has had it. */
+  const settled = () => new Promise((resolve) => setImmediate(resolve));
   const source = () => new Duplex({ read: () => {}, write: (_chunk, _encoding, done) => done() });
 
   test("what came at a time is one piece, and no more is read until it has left", async () => {
     const leaving = Promise.withResolvers<void>();
     const told: ProcessStreamed[] = [];
-    const stream = new ResponseStream("q1", { sent: () => leaving.promise, us: () => 0 }, (each) => told.push(each));
+    const stream = streamTo((each) => told.push(each as ProcessStreamed), { sent: () => leaving.promise });
     const channel = source().resume();
     for (const text of ["a", "", "b"]) stream.add(chunk(text));
     stream.forward(new Tap([channel]));
@@ -129,6 +205,86 @@ describe("the reading", () => {
     await vi.waitUntil(() => !channel.isPaused());
     stream.forward(new Tap([channel]));
     expect([told.length, channel.isPaused()]).toEqual([1, false]);
+  });
+
+  test("waits for its reader also where nothing can leave this process", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout"] });
+    try {
+      const channel = source().resume();
+      const stream = streamTo(
+        () => {},
+        { sent: () => Promise.reject(new Error("disconnected")) },
+        { ...window, bytes: 0 },
+      );
+      stream.add(chunk("a"));
+      stream.forward(new Tap([channel]));
+      await settled();
+      expect(channel.isPaused()).toBe(true);
+      stream.close();
+      await settled();
+      expect(channel.isPaused()).toBe(false);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  describe("for a reader who acknowledges", () => {
+    beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] }));
+    afterEach(() => void vi.useRealTimers());
+
+    function held(told: (event: ReaderEvent | ProcessStreamed) => void = () => {}) {
+      const channel = source().resume();
+      const stream = streamTo(told, {}, window);
+      const send = async (text: string) => {
+        stream.add(chunk(text));
+        stream.forward(new Tap([channel]));
+        await settled();
+      };
+      return { stream, channel, send };
+    }
+
+    test("waits when a window is unread, until there is room again", async () => {
+      const { stream, channel, send } = held();
+      await send("0123456789");
+      expect(channel.isPaused()).toBe(false);
+      await send("0");
+      expect(channel.isPaused()).toBe(true);
+      for (const bytes of [0, 12, Number.NaN]) stream.heard(took("q1", bytes));
+      await settled();
+      expect(channel.isPaused()).toBe(true);
+      stream.heard(took("q1", 1));
+      await settled();
+      expect([channel.isPaused(), vi.getTimerCount()]).toEqual([false, 0]);
+    });
+
+    test("gives up on one who is waited for and is silent, and on nobody else", async () => {
+      const told: Array<ReaderEvent | ProcessStreamed> = [];
+      const { stream, channel, send } = held((each) => told.push(each));
+      await send("0123456789");
+      expect(vi.getTimerCount()).toBe(0);
+      await send("0123456789");
+      vi.advanceTimersByTime(999);
+      stream.heard(took("q1", 2));
+      vi.advanceTimersByTime(999);
+      expect([channel.isPaused(), told.at(-1)?.type]).toEqual([true, "process.streamed"]);
+      vi.advanceTimersByTime(1);
+      await settled();
+      expect([channel.isPaused(), told.at(-1)]).toEqual([false, { type: "reader.lost", requestId: "q1", us: 0 }]);
+      await send("0123456789");
+      expect([channel.isPaused(), vi.getTimerCount()]).toEqual([false, 0]);
+    });
+
+    test.each([
+      { of: "has gone", end: (stream: ResponseStream) => stream.heard(lost("q1")) },
+      { of: "nobody waits for", end: (stream: ResponseStream) => stream.close() },
+    ])("holds nothing back for one who $of", async ({ end }) => {
+      const { stream, channel, send } = held();
+      await send("0123456789+");
+      expect(channel.isPaused()).toBe(true);
+      end(stream);
+      await settled();
+      expect([channel.isPaused(), vi.getTimerCount()]).toEqual([false, 0]);
+    });
   });
 
   test("goes on only when nobody holds it any more, also where the waiting fails", async () => {

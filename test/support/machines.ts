@@ -149,6 +149,7 @@ export const givenInvocation = (change: Partial<InvocationInput> = {}) =>
       tail: false,
       dryRun: false,
       streams: false,
+      acknowledges: false,
       refused: undefined,
       spec: spec(),
       limits: INVOCATION_LIMITS,

@@ -1,11 +1,11 @@
 /**
  * Tells test/run.js how a run of the tests went: writes it as JSON into the file that MAYFLY_TEST_SUMMARY names.
  *
- * A reason for skipping is what the test gave to `skip(…)`; `skipIf` carries none.
+ * A reason for skipping is what the test gave to `skip(…)`, or what was found lacking for it or its suite (unless.ts).
  */
 import { writeFileSync } from "node:fs";
 import { relative } from "node:path";
-import type { Reporter, SerializedError, TestCase, TestModule } from "vitest/node";
+import type { Reporter, SerializedError, TestCase, TestModule, TestSuite } from "vitest/node";
 
 export interface Summary {
   readonly passed: number;
@@ -44,10 +44,15 @@ function skipped(test: TestCase): Summary["skipped"] {
   const result = test.result();
   // A test that is still pending was never reached: its file's failure or an interrupt says why.
   if (result.state !== "skipped" && result.state !== "pending") return [];
-  const note = result.state === "skipped" ? result.note : "not reached";
-  return [
-    { file: fileOf(test.module), title: test.fullName, reason: note ?? "this host lacks what its skipIf asks for" },
-  ];
+  const note = result.state === "skipped" ? (result.note ?? test.meta().lacking ?? failureAround(test)) : "not reached";
+  // Whoever runs some tests by name has skipped the others himself.
+  return [{ file: fileOf(test.module), title: test.fullName, reason: note ?? "not chosen" }];
+}
+
+/** What was to be made ready for it wasn't. */
+function failureAround({ parent }: TestCase | TestSuite): string | undefined {
+  if (parent.errors().length > 0) return `${parent.type === "module" ? "its file" : parent.fullName} failed`;
+  return parent.type === "module" ? undefined : failureAround(parent);
 }
 
 const fileOf = (module: TestModule): string => relative(process.cwd(), module.moduleId);

@@ -101,6 +101,8 @@ export interface Booted {
   readonly stderr: Readable;
   /** Settles once, never rejects. When it has, no process of this life is left. */
   readonly exited: Promise<Exit>;
+  /** Whether something inside has connected to this TCP port inside. Absent where that isn't seen from outside. */
+  isCalledAt?(port: number): Promise<boolean>;
   /** Kills the whole process tree, whatever state it is in. Resolves when nothing of it is left. May be called again. */
   kill(): Promise<void>;
 }
@@ -142,6 +144,11 @@ export interface SandboxDriver {
   probe(): Promise<Isolation>;
   /** Reserves everything an enclosure needs before it boots. `probe` need not have been called. */
   create(spec: EnclosureSpec): Promise<Enclosure>;
+  /**
+   * Resolves, with the reason, when it can make no sandbox any more, ever: somebody has removed what it keeps on this host.
+   * Absent where there is nothing that could be.
+   */
+  readonly lost?: Promise<string>;
   /** Destroys what is left of its enclosures and gives back everything the driver holds. Idempotent. */
   close(): Promise<void>;
 }

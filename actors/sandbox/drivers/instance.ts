@@ -27,7 +27,17 @@ export async function isLeftover(name: string): Promise<boolean> {
     return (await startedAtTick(Number(pid))) !== tick;
   } catch (error) {
     // Any other failure, such as want of descriptors, says nothing about the owner.
-    return ["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "");
+    return ["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "") && !isThere(Number(pid));
+  }
+}
+
+/** Where processes of other users are hidden, /proc alone doesn't tell. */
+function isThere(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== "ESRCH";
   }
 }
 

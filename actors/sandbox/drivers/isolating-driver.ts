@@ -2,6 +2,7 @@
  * What the drivers that isolate have in common: premises that open at the first use, enclosures that are made in them, and
  * an end that leaves nothing. A driver of its own adds how a life begins.
  */
+import { access } from "node:fs/promises";
 import type { Egress } from "../../../subjects/egress.ts";
 import type { Booted, DriverName, Enclosure, EnclosureSpec, Isolation, SandboxDriver } from "./driver.ts";
 import type { NetworkPlan } from "./egress/network.ts";
@@ -39,6 +40,8 @@ export class IsolatingDriver<Place extends { readonly premises: Premises }, Made
   #place: Promise<Place> | undefined;
   #isolation: Promise<Isolation> | undefined;
   #closed: Promise<void> | undefined;
+  readonly #lost = Promise.withResolvers<string>();
+  readonly lost = this.#lost.promise;
 
   constructor(maker: Maker<Place, Made>) {
     this.name = maker.name;
@@ -55,7 +58,7 @@ export class IsolatingDriver<Place extends { readonly premises: Premises }, Made
     const creation = this.#create(place, spec);
     const settled = creation.then(
       () => {},
-      () => {},
+      () => this.#wonder(place),
     );
     this.#creations.add(settled);
     settled.finally(() => this.#creations.delete(settled));
@@ -89,6 +92,16 @@ export class IsolatingDriver<Place extends { readonly premises: Premises }, Made
       await reserved.release();
       throw error;
     }
+  }
+
+  /**
+   * Where an enclosure couldn't be made. Groups are made anew when somebody has tidied them away, and some folders; what
+   * was written at the beginning isn't.
+   */
+  #wonder({ premises: { folder, host } }: Place): void {
+    access(host.etc).catch(({ code }: NodeJS.ErrnoException) => {
+      if (code === "ENOENT" && !this.#closed) this.#lost.resolve(`${folder} was removed by somebody`);
+    });
   }
 
   #open(): Promise<Place> {

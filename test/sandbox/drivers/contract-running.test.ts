@@ -2,9 +2,10 @@
 import { chmod, chown, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import type { EnclosureSpec } from "../../../actors/sandbox/drivers/driver.ts";
-import { canIsolate, enclosure, Hosted, node, noTraces, sh, usualSituations } from "./hosted.ts";
+import { describeUnless } from "../../support/unless.ts";
+import { enclosure, Hosted, node, noIsolation, noTraces, sh, usualSituations } from "./hosted.ts";
 
 /** Counts milliseconds, and says how many when asked. */
 const counting = node(`const s = new (require("net").Socket)({ fd: 3 });
@@ -13,7 +14,7 @@ const counting = node(`const s = new (require("net").Socket)({ fd: 3 });
   s.on("data", () => s.write(String(count)));
   s.write("0");`);
 
-describe.skipIf(!canIsolate).each(usualSituations)("a running sandbox of a worker that is $title", (situation) => {
+describeUnless(noIsolation).each(usualSituations)("a running sandbox of a worker that is $title", (situation) => {
   let worker: Hosted;
   let code: string;
 
@@ -48,6 +49,29 @@ describe.skipIf(!canIsolate).each(usualSituations)("a running sandbox of a worke
     await worker.ask("thaw", frozen);
     expect(Number(await answer)).toBeGreaterThan(0);
     await Promise.all(specs.map(({ id }) => worker.ask("destroy", id)));
+  });
+
+  test("is seen to call at one of its own ports, also where nobody there accepts the call", async () => {
+    const deaf = node(`const net = require("net");
+      net.createServer().listen(9001, "127.0.0.1", () => {
+        const s = new net.Socket({ fd: 3 });
+        s.once("data", () => {
+          const call = 'require("net").connect(9001, "127.0.0.1")';
+          require("child_process").spawn("/var/lang/bin/node", ["-e", call], { stdio: "ignore" });
+          s.write("calls", () => { while (true); });
+        });
+        s.write("listens");
+      });`);
+    const spec = enclosure(deaf);
+    expect(await worker.ask("start", spec)).toBe("listens");
+    const sees = (await worker.ask("isCalledAt", spec.id, 9001)) !== undefined;
+    const isCalledAt = (port: number) => worker.ask("isCalledAt", spec.id, port);
+    expect([await isCalledAt(9001), await isCalledAt(9002)]).toEqual(sees ? [false, false] : [undefined, undefined]);
+    expect(sees).toBe(situation.driver !== "oci:runsc");
+    expect(await worker.ask("tell", spec.id, "call")).toBe("calls");
+    if (sees) await expect.poll(() => isCalledAt(9001), { timeout: 10_000 }).toBe(true);
+    expect(await isCalledAt(9002)).toBe(sees ? false : undefined);
+    await worker.ask("destroy", spec.id);
   });
 
   test("is killed and destroyed also while it is frozen, and is not frozen when it is booted again", async () => {

@@ -2,13 +2,14 @@ import { chmod, chown, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "nod
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import type { EnclosureSpec } from "../../../actors/sandbox/drivers/driver.ts";
-import { canIsolate, enclosure, Hosted, hasPython, list, node, noTraces, python, sh, situations } from "./hosted.ts";
+import { describeUnless, testUnless } from "../../support/unless.ts";
+import { enclosure, Hosted, list, node, noIsolation, noPython, noTraces, python, sh, situations } from "./hosted.ts";
 import { networking, networkless } from "./networked.ts";
 import type { Life } from "./worker.ts";
 
-describe.skipIf(!canIsolate).each(situations)("a sandbox of a worker that is $title", (situation) => {
+describeUnless(noIsolation).each(situations)("a sandbox of a worker that is $title", (situation) => {
   let worker: Hosted;
   let code: string;
 
@@ -154,7 +155,7 @@ describe.skipIf(!canIsolate).each(situations)("a sandbox of a worker that is $ti
     expect(names).toBe("LANG,PATH,PWD");
   });
 
-  test.skipIf(!hasPython)("has descriptors 0 to 3 and no other", async () => {
+  testUnless(noPython)("has descriptors 0 to 3 and no other", async () => {
     const { stdout } = await run(
       python(`import os
 print([n for n in range(1024) if os.path.exists('/proc/self/fd/%d' % n)])`),
@@ -220,7 +221,7 @@ print([n for n in range(1024) if os.path.exists('/proc/self/fd/%d' % n)])`),
     expect(life.peakMemoryBytes).toBeLessThanOrEqual((most + 1) << 20);
   });
 
-  test.skipIf(!hasPython)("makes no more processes than it may", async ({ skip }) => {
+  testUnless(noPython)("makes no more processes than it may", async ({ skip }) => {
     if ((await worker.isolation).limits.pids === "none") skip("processes can't be limited by this worker");
     const { stdout, exit } = await run(
       python(`import os, time

@@ -1,14 +1,15 @@
-import { mkdir, readdir, rm, stat } from "node:fs/promises";
+import { mkdir, readdir, rm, rmdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import { BubblewrapDriver } from "../../../actors/sandbox/drivers/bubblewrap/bubblewrap.ts";
-import { canIsolate, enclosure, Hosted, noTraces, sh, usualSituations } from "./hosted.ts";
+import { describeUnless } from "../../support/unless.ts";
+import { enclosure, Hosted, noIsolation, noTraces, sh, usualSituations } from "./hosted.ts";
 
 /** Long enough for a watchdog on a busy machine; it takes some 50 ms on an idle one. */
 const soon = { timeout: 10_000, interval: 20 };
 const stubborn = sh("trap '' TERM HUP INT; for i in 1 2 3; do setsid sleep 100 & done; echo ready >&3; sleep 100");
 
-describe.skipIf(!canIsolate).each(usualSituations)("when a worker that is $title dies by SIGKILL", (situation) => {
+describeUnless(noIsolation).each(usualSituations)("when a worker that is $title dies by SIGKILL", (situation) => {
   let worker: Hosted;
 
   afterEach(() => worker.end());
@@ -40,7 +41,7 @@ describe.skipIf(!canIsolate).each(usualSituations)("when a worker that is $title
   });
 });
 
-describe.skipIf(!canIsolate)("the watchdog of a worker", () => {
+describeUnless(noIsolation)("the watchdog of a worker", () => {
   test("stays until the worker has ended, whoever asks all processes of its service to end", async () => {
     const worker = await Hosted.start({ title: "", driver: "bubblewrap", privateMounts: false });
     try {
@@ -54,7 +55,25 @@ describe.skipIf(!canIsolate)("the watchdog of a worker", () => {
   });
 });
 
-describe.skipIf(!canIsolate)("what a worker that died together with its watchdog left", () => {
+describeUnless(noIsolation).each(usualSituations)("a worker that is $title", (situation) => {
+  let worker: Hosted;
+
+  afterEach(() => worker.end());
+
+  test("goes on without what can be made anew, and says so when it can't", async () => {
+    worker = await Hosted.start(situation);
+    await worker.isolation;
+    for (const group of worker.emptyGroups()) await rmdir(group).catch(() => {});
+    await worker.ask("run", enclosure(sh("exit 0")), 1, "");
+    const lost = worker.ask("lost");
+    const [folder = ""] = await readdir(worker.home);
+    await rm(join(worker.home, folder), { recursive: true });
+    await expect(worker.ask("run", enclosure(sh("exit 0")), 1, "")).rejects.toThrow();
+    expect(await lost).toBe(`${join(worker.home, folder)} was removed by somebody`);
+  });
+});
+
+describeUnless(noIsolation)("what a worker that died together with its watchdog left", () => {
   test("is reaped when the next one starts", async () => {
     const worker = await Hosted.start({ title: "", driver: "bubblewrap", privateMounts: false });
     try {

@@ -3,7 +3,7 @@ import { readlinkSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import type { DriverName } from "../../../actors/sandbox/drivers/driver.ts";
 import {
   HOST,
@@ -14,13 +14,14 @@ import {
   PUBLIC,
   type Surroundings,
 } from "../../support/surroundings.ts";
-import { canIsolate, enclosure, Hosted, noTraces } from "./hosted.ts";
+import { describeUnless } from "../../support/unless.ts";
+import { enclosure, Hosted, noIsolation, noTraces } from "./hosted.ts";
 import { answered, knock, networking, networkless, staying } from "./networked.ts";
 
 const soon = { timeout: 10_000, interval: 20 };
 const [PORT] = PORTS;
 
-describe.skipIf(!canIsolate || networkless !== undefined)("a worker whose sandboxes have networks", () => {
+describeUnless(noIsolation ?? networkless)("a worker whose sandboxes have networks", () => {
   let around: Surroundings;
   beforeAll(async () => {
     around = await makeSurroundings();

@@ -1,5 +1,5 @@
 /** What a sandbox with a network reaches of the world, and what not. */
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import type { EnclosureSpec } from "../../../actors/sandbox/drivers/driver.ts";
 import {
   HOST,
@@ -12,6 +12,7 @@ import {
   PUBLIC_IPV6,
   type Surroundings,
 } from "../../support/surroundings.ts";
+import { describeUnless } from "../../support/unless.ts";
 import { enclosure, Hosted, node, noTraces } from "./hosted.ts";
 import { answered, at, knock, networking, networkless, staying } from "./networked.ts";
 
@@ -24,7 +25,7 @@ beforeAll(async () => {
 });
 afterAll(() => around?.[Symbol.asyncDispose]());
 
-describe.skipIf(networkless !== undefined).each(networking)(
+describeUnless(networkless).each(networking)(
   `a sandbox by %s that is to have a network (${networkless ?? "here"})`,
   (driver) => {
     let worker: Hosted;

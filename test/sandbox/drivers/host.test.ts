@@ -8,7 +8,10 @@ import { chooseDriver } from "../../../actors/sandbox/drivers/choose.ts";
 import { examineHost } from "../../../actors/sandbox/drivers/doctor.ts";
 import { isLeftover, newInstanceName } from "../../../actors/sandbox/drivers/instance.ts";
 import { claimUids, covers } from "../../../actors/sandbox/drivers/uids.ts";
-import { canIsolate, enclosure, Hosted, isolating } from "./hosted.ts";
+import { describeUnless, lackingIf, testUnless } from "../../support/unless.ts";
+import { enclosure, Hosted, isolating, noIsolation } from "./hosted.ts";
+
+const noRoot = lackingIf(process.geteuid?.() !== 0, "only root has other users and mounts of the host's own");
 
 let home: string;
 beforeEach(async () => {
@@ -33,7 +36,7 @@ describe("choosing a driver", () => {
     await expect(chooseDriver("bubblewrap", { home, bwrapPath: old })).rejects.toThrow(/0\.4\.1 .* too old/);
   });
 
-  test.skipIf(!canIsolate)(
+  testUnless(noIsolation)(
     "refuses one that can't make a sandbox, with its own complaint, and leaves nothing",
     async () => {
       const broken = join(home, "bwrap");
@@ -90,9 +93,9 @@ describe("asking for a driver by name", () => {
   });
 });
 
-describe.skipIf(!canIsolate)("a driver", () => {
+describeUnless(noIsolation)("a driver", () => {
   test("refuses a home that sandbox users can't walk to, and leaves nothing there", async ({ skip }) => {
-    if (process.geteuid?.() !== 0) skip();
+    if (noRoot !== undefined) skip(noRoot);
     await chmod(home, 0o700);
     const place = join(home, "place");
     await expect(chooseDriver("auto", { home: place })).rejects.toMatchObject({
@@ -137,7 +140,7 @@ describe.skipIf(!canIsolate)("a driver", () => {
 /** gVisor of before 2023 drops such flags from the root it is given. */
 const keepFlags = isolating.filter((driver) => driver !== "oci:runsc");
 
-describe.skipIf(process.geteuid?.() !== 0).each(keepFlags)("%s", (driver) => {
+describeUnless(noRoot ?? noIsolation).each(keepFlags)("%s", (driver) => {
   test("makes sandboxes also where its things lie on a mount with noexec, as /run does under systemd", async () => {
     const onNoexec = 'mount -t tmpfs -o nosuid,nodev,noexec,mode=711 tmp "$0" && exec "$@"';
     const enter = ["unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", onNoexec, home];
@@ -160,7 +163,7 @@ describe("the doctor", () => {
     for (const { ok, remedy } of checks) expect(remedy !== "" || ok).toBe(true);
   });
 
-  test.skipIf(!canIsolate)("finds a host well where a sandbox runs", async () => {
+  testUnless(noIsolation)("finds a host well where a sandbox runs", async () => {
     await chmod(home, 0o711);
     const checks = await examineHost({ home });
     for (const name of ["bubblewrap", "system call filter", "sandbox"]) {
@@ -169,7 +172,7 @@ describe("the doctor", () => {
   });
 });
 
-describe.skipIf(process.platform !== "linux")("an instance's name", () => {
+describeUnless(lackingIf(process.platform !== "linux", "this is no Linux"))("an instance's name", () => {
   test("is another one each time", async () => {
     const names = await Promise.all([newInstanceName(), newInstanceName()]);
     expect(new Set([...names, await newInstanceName()]).size).toBe(3);
@@ -202,7 +205,7 @@ describe("sandbox users", () => {
     const pools = [await claimUids(range), await claimUids(range), await claimUids(range)];
     try {
       const [first, second, third] = pools;
-      if (!first || !second) return skip();
+      if (!first || !second) return skip("this process can't become other users");
       expect(third).toBeUndefined();
       expect([first.range, second.range]).toEqual([
         { first: 1_900_000_000, count: 1000 },

@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { chooseDriver, driverNames } from "../../../actors/sandbox/drivers/choose.ts";
 import type { DriverName, EnclosureSpec, Isolation } from "../../../actors/sandbox/drivers/driver.ts";
 import { privateMountsCommand } from "../../../actors/sandbox/drivers/private-mounts.ts";
+import { lackingIf } from "../../support/unless.ts";
 import type { EgressSettings, Requests } from "./worker.ts";
 
 export interface Situation {
@@ -49,8 +50,12 @@ export const isolating: readonly DriverName[] = tried.flatMap(({ driver, isolati
   isolation?.ownRoot ? [driver] : [],
 );
 
-/** Whether this host can isolate at all; the suites are skipped where it can't. */
-export const canIsolate = isolating.length > 0;
+/** Why this host can't isolate at all, and the suites are skipped; undefined where it can. */
+export const noIsolation = lackingIf(
+  isolating.length === 0,
+  `nothing isolates here: ${tried.map(({ refusal }) => refusal).join("; ")}`,
+);
+export const canIsolate = noIsolation === undefined;
 
 const bubblewrap: readonly Situation[] = isRoot
   ? [
@@ -202,6 +207,13 @@ export class Hosted {
       .map(Number);
   }
 
+  /** Its folders of groups, those without children last. */
+  emptyGroups(): string[] {
+    const mark = this.#mark();
+    const groups = globSync("/sys/fs/cgroup/**/mayfly-*").filter((path) => mark.test(path));
+    return groups.flatMap((group) => [...globSync(`${group}/*/`), group]);
+  }
+
   #isAlive(): boolean {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
@@ -260,4 +272,4 @@ export const node = (source: string): string[] => ["/var/lang/bin/node", "-e", s
 export const list = `list() { for d; do for f in "$d"/* "$d"/.[!.]*; do [ -e "$f" -o -L "$f" ] && echo "\${f##*/}"; done; done; }; `;
 export const sh = (source: string): string[] => ["/bin/sh", "-c", source];
 export const python = (source: string): string[] => ["/usr/bin/python3", "-c", source];
-export const hasPython = existsSync("/usr/bin/python3");
+export const noPython = lackingIf(!existsSync("/usr/bin/python3"), "there is no /usr/bin/python3");

@@ -3,8 +3,9 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { privateMountsIfAllowed } from "../../../actors/sandbox/drivers/private-mounts.ts";
+import { describeUnless, lackingIf } from "../../support/unless.ts";
 
 const run = promisify(execFile);
 const mounter = join(import.meta.dirname, "../../../actors/sandbox/drivers/mounter.ts");
@@ -39,7 +40,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-describe.skipIf(enter.length === 0)("the mounting process", () => {
+describeUnless(lackingIf(enter.length === 0, "nobody may have mounts of his own here"))("the mounting process", () => {
   it("mounts, takes down, runs anything else, and says what the kernel or a program said", async () => {
     const [first = "", ...before] = enter;
     const node = [process.execPath, "--input-type=module", "--eval", program, join(folder, "from"), join(folder, "to")];

@@ -38,8 +38,12 @@ export interface Requests {
   thaw(id: string): void;
   place(id: string, mounts: readonly Mount[]): void;
   kill(id: string): Exit;
+  /** Undefined where that isn't seen from outside. */
+  isCalledAt(id: string, port: number): boolean | undefined;
   reboot(id: string): string;
   destroy(id: string): void;
+  /** Answers when the driver says that it can make no sandbox any more, and why. */
+  lost(): string | undefined;
   close(): void;
 }
 
@@ -121,6 +125,9 @@ const handlers: { [name in keyof Requests]: (...args: Parameters<Requests[name]>
     await booted.kill();
     return booted.exited;
   },
+  async isCalledAt(id, port) {
+    return running.get(id)!.booted.isCalledAt?.(port);
+  },
   async reboot(id) {
     const { enclosure } = running.get(id)!;
     const booted = await enclosure.boot();
@@ -129,6 +136,9 @@ const handlers: { [name in keyof Requests]: (...args: Parameters<Requests[name]>
   },
   async destroy(id) {
     await running.get(id)!.enclosure.destroy();
+  },
+  async lost() {
+    return opened.driver.lost;
   },
   async close() {
     await opened.driver.close();

@@ -9,6 +9,7 @@ import type { ChildProcess } from "node:child_process";
 import { constants } from "node:os";
 import { type Duplex, PassThrough, type Readable, type Writable } from "node:stream";
 import { text } from "node:stream/consumers";
+import { isCalledAt } from "../callers.ts";
 import type { Cgroup } from "../cgroups/cgroup.ts";
 import { killQuietly } from "../cgroups/files.ts";
 import { type Booted, BootFailed, type Exit } from "../driver.ts";
@@ -96,6 +97,7 @@ export async function beginLife(spec: LifeSpec): Promise<Booted> {
     stdout,
     stderr,
     exited,
+    isCalledAt: (port) => isCalledAt(innerPid, port),
     async kill() {
       if (child.exitCode === null && child.signalCode === null) {
         killing = true;

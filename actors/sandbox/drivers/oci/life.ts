@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { type Duplex, PassThrough, type Readable, type Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { setTimeout as wait } from "node:timers/promises";
+import { isCalledAt } from "../callers.ts";
 import { killQuietly } from "../cgroups/files.ts";
 import { type Booted, BootFailed, type Exit } from "../driver.ts";
 import { type Attachment, EgressUnavailable } from "../egress/network.ts";
@@ -90,11 +91,14 @@ export async function beginLife(spec: LifeSpec): Promise<Booted> {
     const ending = killed ? { code: null, signal: "SIGKILL" } : code === null ? { code, signal } : asTold(code);
     return { ...ending, outOfMemory, started: true };
   });
+  // A kernel in user space keeps its network to itself.
+  const seenPid = runtime.channel === "descriptor" ? firstPid : undefined;
   return {
     channel,
     stdout,
     stderr,
     exited,
+    ...(seenPid === undefined ? {} : { isCalledAt: (port: number) => isCalledAt(seenPid, port) }),
     async kill() {
       if (child.exitCode === null && child.signalCode === null) {
         killing = true;

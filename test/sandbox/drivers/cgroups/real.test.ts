@@ -2,10 +2,11 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import type { Cgroup, Cgroups } from "../../../../actors/sandbox/drivers/cgroups/cgroup.ts";
 import { hierarchies, openCgroups } from "../../../../actors/sandbox/drivers/cgroups/find.ts";
 import { openV2, WORKERS } from "../../../../actors/sandbox/drivers/cgroups/v2.ts";
+import { describeUnless, lackingIf } from "../../../support/unless.ts";
 
 const own = (file: string) => readFileSync(`/proc/self/${file}`, "utf8");
 const open = (mountinfo = own("mountinfo")) => openCgroups(`mayfly-test-${process.pid}`, mountinfo, own("cgroup"));
@@ -22,7 +23,9 @@ const available =
     return cgroups.limits.memory && cgroups.limits.pids && cgroups.limits.cpu;
   }));
 
-describe.skipIf(!available)("groups on this host's kernel", () => {
+const noGroups = lackingIf(!available, "this process can't make control groups that limit");
+
+describeUnless(noGroups)("groups on this host's kernel", () => {
   let cgroups: Cgroups;
   let cgroup: Cgroup | undefined;
 
@@ -139,7 +142,9 @@ describe.skipIf(!available)("groups on this host's kernel", () => {
 const top = hierarchies(own("mountinfo"), own("cgroup")).find(({ version }) => version === 2)?.top ?? "";
 const delegates = available && (await open()).backEnd === "v2" && !existsSync(join(top, "cgroup.type"));
 
-describe.skipIf(!delegates)("a delegated group of the second generation", () => {
+describeUnless(
+  noGroups ?? lackingIf(!delegates, "groups of the second generation with controllers can't be made here"),
+)("a delegated group of the second generation", () => {
   test("hands its controllers on while processes are being started in it", async () => {
     const place = join(top, `mayfly-delegated-${process.pid}`);
     mkdirSync(place);

@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { canIsolate, enclosure, Hosted, hasPython, node, python, usualSituations } from "../hosted.ts";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { describeUnless, lackingIf } from "../../../support/unless.ts";
+import { enclosure, Hosted, node, noIsolation, noPython, python, usualSituations } from "../hosted.ts";
 
-const supported = canIsolate && hasPython && process.arch === "x64";
+const lacking = noIsolation ?? noPython ?? lackingIf(process.arch !== "x64", "the calls are known by x86_64's numbers");
 
 /** Makes each call from inside and prints the name of its error, or "ok". Numbers are x86_64's. */
 const attempts = `
@@ -65,7 +66,7 @@ const eperm =
 const enosys = ["clone3", "io_uring_setup", "newer-than-known"];
 const eafnosupport = ["vsock", "alg", "packet", "bluetooth", "netfilter"];
 
-describe.skipIf(!supported).each(usualSituations)("inside a sandbox of a worker that is $title", (situation) => {
+describeUnless(lacking).each(usualSituations)("inside a sandbox of a worker that is $title", (situation) => {
   let worker: Hosted;
   beforeAll(async () => {
     worker = await Hosted.start(situation);
