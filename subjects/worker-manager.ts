@@ -5,10 +5,18 @@ import { Refusal } from "./errors.ts";
 import { FunctionSpec } from "./function.ts";
 import { Token } from "./tokens.ts";
 
-/** A front end's need: so many sandboxes more than it has. Absolute, not added up, so saying it twice does no harm. */
+/**
+ * A front end's need: so many sandboxes more than it has. Absolute, not added up, so saying it twice does no harm. `ahead`:
+ * it is about to want another, once Counting has admitted who is to run in it.
+ */
 export const Want = json(
   "mayfly.worker-manager.{poolId}.want",
-  z.object({ frontendId: Token, count: z.number().int().nonnegative(), spec: FunctionSpec }),
+  z.object({
+    frontendId: Token,
+    count: z.number().int().nonnegative(),
+    ahead: z.literal(true).exactOptional(),
+    spec: FunctionSpec,
+  }),
 );
 
 /** An idle sandbox given back. */
@@ -17,7 +25,10 @@ export const Return = json(
   z.object({ frontendId: Token, sandboxId: Token, alive: z.boolean() }),
 );
 
-/** To the front end: this sandbox is yours until you give it back. */
+/**
+ * To the front end: this sandbox is yours until you give it back. Of one that was made for it, its worker says so itself, to
+ * save the way, and tells the worker manager that it did.
+ */
 export const Grant = json(
   "mayfly.frontend.{frontendId}.grant.{poolId}",
   z.object({ sandboxId: Token, workerId: Token }),

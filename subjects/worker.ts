@@ -4,10 +4,13 @@ import { json, raw } from "./contract.ts";
 import { Architecture, FunctionSpec } from "./function.ts";
 import { AccountId, Token } from "./tokens.ts";
 
-/** Request: start a sandbox. Replied at once (`{}` or a refusal, `NoRoom`); the outcome comes as a SandboxReport. */
+/**
+ * Request: start a sandbox. Replied at once (`{}` or a refusal, `NoRoom`); the outcome comes as a SandboxReport. It is granted
+ * to the front end `wantedBy` as soon as it is usable.
+ */
 export const CreateSandbox = json(
   "mayfly.worker.{workerId}.create",
-  z.object({ sandboxId: Token, poolId: Token, spec: FunctionSpec }),
+  z.object({ sandboxId: Token, poolId: Token, wantedBy: Token.exactOptional(), spec: FunctionSpec }),
 );
 
 /** Request from placement: you are on lease until `endsAt` (epoch ms) and may be sent sandboxes. Reply `{}`. */
@@ -66,6 +69,8 @@ export const SandboxReport = json(
     poolId: Token,
     state: z.enum(["idle", "failed", "dead"]),
     reason: z.string(),
+    /** The front end that it has been granted to. */
+    grantedTo: Token.exactOptional(),
     /** The runtime's own error JSON, when init failed. */
     functionError: z.string().optional(),
   }),

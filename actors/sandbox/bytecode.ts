@@ -1,13 +1,13 @@
 /**
- * Bytecode of a function version: one sandbox hands it over when it has nothing else to do, and later ones of the very same
- * version begin with it. To the worker it is nothing but bytes.
+ * Bytecode of a function version: one sandbox hands it over at the end of its init, and later ones of the very same version
+ * begin with it. To the worker it is nothing but bytes.
  *
  * What is handed over was made by code of a stranger. It is never given to anybody else: which lives share it is for the
- * keeper to say.
+ * keeper to say. And it is taken only from a sandbox that has not seen an event: whoever takes one over by what he sends it
+ * reaches no other sandbox that way.
  */
 import type { Writable } from "node:stream";
 import { encode } from "./frames.ts";
-import { HAND_OVER_MS, handOverAfterMs } from "./policy.ts";
 
 export const encodeBytecode = (kept: Uint8Array): Buffer => encode(0x04, kept);
 
@@ -19,7 +19,7 @@ export interface KeptBytecode {
   read(): Promise<Buffer | undefined>;
   /** To make it: undefined where there is some, where somebody else is at it, or where it isn't wanted. */
   claim(): BytecodeClaim | undefined;
-  /** A life that began with it crashed before it was ready: it goes. */
+  /** A life that began with it, or was to make it, failed before it was ready: what there is goes. */
   failed(): void;
 }
 
@@ -30,95 +30,55 @@ export interface BytecodeClaim {
   giveBack(): void;
 }
 
-/** To be written before the init frame; `bytes` is what was read. Undefined where none is kept. */
+/**
+ * To be written before the init frame; `bytes` is what was read. `mayMake`: the life is the first in its place, so that nobody's
+ * event has left anything there. Undefined where none is kept.
+ */
 export function beginWithBytecode(
   kept: KeptBytecode | undefined,
   bytes: Buffer | undefined,
   channel: Pick<Writable, "write">,
+  mayMake: boolean,
 ): BytecodeOfLife | undefined {
   if (kept === undefined) return undefined;
-  channel.write(encodeBytecode(bytes ?? new Uint8Array()));
-  return new BytecodeOfLife(kept, bytes, channel);
+  if (bytes !== undefined) channel.write(encodeBytecode(bytes));
+  const claim = bytes === undefined && mayMake ? kept.claim() : undefined;
+  if (claim !== undefined) channel.write(encodeHandOver());
+  return new BytecodeOfLife(kept, claim, bytes !== undefined);
 }
 
-/** One life's part in it. */
+/** One life's part in it, which is over when it is ready: an event may come then. */
 export class BytecodeOfLife {
   readonly #kept: KeptBytecode;
   readonly #beganWithSome: boolean;
-  readonly #channel: Pick<Writable, "write">;
   #claim: BytecodeClaim | undefined;
-  #timer: NodeJS.Timeout | undefined;
-  /** What waits for an answer to the question. */
-  #postponed: (() => void) | undefined;
-  #firstAnswerMs: number | undefined;
-  /** Nothing is to be asked for, or not any more. */
-  #isSettled: boolean;
-  #isReady = false;
+  /** It is ready, or has ended. */
+  #isOver = false;
 
-  constructor(kept: KeptBytecode, bytes: Buffer | undefined, channel: Pick<Writable, "write">) {
+  constructor(kept: KeptBytecode, claim: BytecodeClaim | undefined, beganWithSome: boolean) {
     this.#kept = kept;
-    this.#beganWithSome = bytes !== undefined;
-    this.#channel = channel;
-    this.#isSettled = bytes !== undefined;
+    this.#claim = claim;
+    this.#beganWithSome = beganWithSome;
   }
 
-  ready(): void {
-    this.#isReady = true;
-  }
-
-  answered(): void {
-    if (this.#isSettled) return;
-    const now = performance.now();
-    this.#firstAnswerMs ??= now;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#ask(), handOverAfterMs(now - this.#firstAnswerMs)).unref();
-  }
-
-  /** It has something else to do. */
-  busy(): void {
-    clearTimeout(this.#timer);
-    this.#postponed = undefined;
-  }
-
-  /** Nothing in it is to run any more: `freeze` is called now, or as soon as it has handed over what it was asked for. */
-  rest(freeze: () => void): void {
-    this.busy();
-    if (this.#claim === undefined) return freeze();
-    this.#postponed = freeze;
-    this.#timer = setTimeout(() => this.#giveUp(), HAND_OVER_MS).unref();
-  }
-
-  /** Another may try it. */
-  #giveUp(): void {
-    this.#claim?.giveBack();
-    this.#claim = undefined;
-    this.#restNow();
-  }
-
-  #restNow(): void {
-    const freeze = this.#postponed;
-    this.busy();
-    freeze?.();
-  }
-
-  /** What wasn't asked for is dropped. */
+  /** What wasn't asked for, and what comes late, is dropped. */
   heard(bytes: Uint8Array): void {
     this.#claim?.fulfil(bytes);
     this.#claim = undefined;
-    this.#restNow();
   }
 
-  over({ crashed }: { readonly crashed: boolean }): void {
-    this.busy();
-    this.#isSettled = true;
+  ready(): void {
+    this.#isOver = true;
     this.#claim?.giveBack();
     this.#claim = undefined;
-    if (crashed && !this.#isReady && this.#beganWithSome) this.#kept.failed();
   }
 
-  #ask(): void {
-    this.#isSettled = true;
-    this.#claim = this.#kept.claim();
-    if (this.#claim !== undefined) this.#channel.write(encodeHandOver());
+  /** `failed`: it crashed, or had to be stopped because it took too long. */
+  over({ failed }: { readonly failed: boolean }): void {
+    const isOwed = this.#claim !== undefined;
+    this.#claim?.giveBack();
+    this.#claim = undefined;
+    if (failed && !this.#isOver && (this.#beganWithSome || isOwed)) this.#kept.failed();
+    this.#isOver = true;
   }
 }

@@ -155,7 +155,6 @@ class SandboxProcess {
   }
 
   deliver(call: Call, payload: Uint8Array, deadlineAt: number): void {
-    this.#bytecode?.busy();
     this.#log.tail.event(call.tail);
     this.streams.begin(call);
     this.#booted?.channel.write(encodeEvent(eventHeader(call, deadlineAt), payload));
@@ -163,11 +162,9 @@ class SandboxProcess {
 
   /** One that can't be frozen computes on. */
   freeze(): void {
-    const freeze = () =>
-      this.#enclosure?.freeze().catch((error: unknown) => {
-        if (!this.#destroyed) this.#world.leftBehind(this.#sandbox, error);
-      });
-    this.#bytecode ? this.#bytecode.rest(freeze) : freeze();
+    this.#enclosure?.freeze().catch((error: unknown) => {
+      if (!this.#destroyed) this.#world.leftBehind(this.#sandbox, error);
+    });
   }
 
   /** Not waited for: an event that is delivered meanwhile is read as soon as somebody can. */
@@ -180,17 +177,19 @@ class SandboxProcess {
     const booted = this.#booted;
     this.#booted = undefined;
     this.streams.drop();
-    this.#bytecode?.over({ crashed: false });
+    this.#bytecode?.over({ failed: reason === "timeout" });
     const killed = this.#lingers && booted !== undefined ? takeLeave(booted, reason) : Promise.resolve(booted?.kill());
     this.#turn += 1;
     this.#lastLife = Promise.all([killed, this.#booting]);
     return killed.then(() => this.#tell({ type: "process.gone", us: this.#world.us() }));
   }
 
+  /** It is heard no more from now on, and gone when there is time for that. */
   async destroy(): Promise<void> {
     this.#destroyed = true;
     this.streams.drop();
-    this.#bytecode?.over({ crashed: false });
+    this.#bytecode?.over({ failed: false });
+    await this.#world.makeWay?.();
     try {
       if (this.#booted !== undefined && this.#lingers) {
         await this.#enclosure?.thaw();
@@ -204,7 +203,8 @@ class SandboxProcess {
 
   #live(booted: Booted, init: RuntimeInit, kept: Buffer | undefined): void {
     this.#booted = booted;
-    this.#bytecode = beginWithBytecode(this.#furnishing?.bytecode, kept, booted.channel);
+    const mayMake = init.phase === undefined;
+    this.#bytecode = beginWithBytecode(this.#furnishing?.bytecode, kept, booted.channel, mayMake);
     const decoder = new FrameDecoder();
     const tap = new Tap([booted.channel, booted.stdout, booted.stderr]);
     this.#tap = tap;
@@ -227,7 +227,7 @@ class SandboxProcess {
       this.#booted = undefined;
       const { code, signal } = this.#ownExit ?? exit;
       this.#ownExit = undefined;
-      this.#bytecode?.over({ crashed: signal !== null });
+      this.#bytecode?.over({ failed: signal !== null });
       const how = { exit: { code, signal, outOfMemory: exit.outOfMemory }, us: this.#world.us(), usage: this.#usage() };
       this.#tell({ type: "process.exited", ...how });
     });
@@ -266,7 +266,6 @@ class SandboxProcess {
         return this.streams.add(frame) ? undefined : this.#unreadable(unwantedChunk, booted);
       case "response":
       case "error":
-        this.#bytecode?.answered();
         this.streams.end(frame.requestId);
         return this.#tell(answerOf(frame, us, this.#usage()));
       case "log":

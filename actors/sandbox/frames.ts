@@ -8,8 +8,8 @@
  * | 0x01 | `init`       | worker  | JSON {@link RuntimeInit}; the first frame, sent once |
  * | 0x02 | `event`      | worker  | u32 header length, JSON {@link EventHeader}, payload |
  * | 0x03 | `shutdown`   | worker  | JSON {@link Shutdown}: to a host that lingers, which ends by itself then |
- * | 0x04 | `bytecode`   | worker  | what was kept of an earlier life, or nothing; before `init`, to our Node.js runtimes |
- * | 0x05 | `handOver`   | worker  | empty: asks for `bytecode`, once, of a runtime that was sent that frame |
+ * | 0x04 | `bytecode`   | worker  | what was kept of an earlier life; before `init`, to our Node.js runtimes |
+ * | 0x05 | `handOver`   | worker  | empty: asks for `bytecode` at the end of init; in the place of that frame |
  * | 0x11 | `ready`      | runtime | empty, or u8 1 of a host that lingers: init is done, events are welcome; sent once |
  * | 0x12 | `initError`  | runtime | u8 length and error type, error JSON; the runtime exits afterwards |
  * | 0x13 | `response`   | runtime | u8 length and request id, u8 length and content type, payload |
@@ -19,7 +19,7 @@
  * | 0x17 | `settled`    | host    | empty: the next event is welcome |
  * | 0x18 | `hostWanted` | runtime | empty: while it initialises, something in it asks for the APIs that only a host serves |
  * | 0x19 | `chunk`      | runtime | as `response`: a piece of one whose event has `streams`; more follows |
- * | 0x1a | `bytecode`   | runtime | what is worth keeping for later lives of this function version; empty when nothing is |
+ * | 0x1a | `bytecode`   | runtime | what is worth keeping for later lives of this function version; empty when nothing is; before `ready` |
  *
  * Chunks come before the `response` that ends them with the last of the payload, which may be empty, or before an `error`.
  * An empty content type means `application/json`. An empty request id in a log means that no invocation was running.

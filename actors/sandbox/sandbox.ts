@@ -22,6 +22,8 @@ export interface SandboxInput {
   readonly sandboxId: string;
   readonly workerId: string;
   readonly poolId: string;
+  /** The front end that it is made for, and granted to when it has become usable. */
+  readonly wantedBy?: string | undefined;
   readonly spec: FunctionSpec;
   readonly isolation: string;
   readonly limits: {

@@ -3,6 +3,7 @@ import * as H from "../../subjects/headers.ts";
 import { Log } from "../../subjects/logs.ts";
 import { chunks, completion, type Sent, Taken } from "../../subjects/response-stream.ts";
 import { Call, Finished, InvokeSandbox, SandboxReport, StopSandbox } from "../../subjects/worker.ts";
+import { Grant } from "../../subjects/worker-manager.ts";
 import type { Message, Said } from "../bus/port.ts";
 import { hear, hearRaw, say, type Wiring } from "../bus/wiring.ts";
 import { closingLines, initClosingLines, initOpeningLines, openingLines, receipt, type Spent, spent } from "./lines.ts";
@@ -39,13 +40,17 @@ export function sandboxWiring(workerId: string): Wiring<typeof sandboxMachine> {
       initEnded: ({ sandbox }) => initClosingLines(sandbox).map((line) => logSaid(sandbox, line)),
       started: ({ sandbox, job }) => openingLines(sandbox, job).map((line) => logSaid(sandbox, line)),
       refused: ({ sandbox, call, why }) => refusedSaid(call, sandbox.sandboxId, why, true),
-      reported: ({ sandbox, state, reason, error }) =>
-        say(SandboxReport, sandbox, {
+      reported: ({ sandbox, state, reason, error }) => {
+        const grantedTo = state === "idle" ? sandbox.wantedBy : undefined;
+        const report = say(SandboxReport, sandbox, {
           poolId: sandbox.poolId,
           state,
           reason,
+          ...(grantedTo === undefined ? {} : { grantedTo }),
           ...(error === undefined ? {} : { functionError: error.payload }),
-        }),
+        });
+        return grantedTo === undefined ? report : [grantSaid(sandbox, grantedTo), report];
+      },
       streamed: ({ sandbox, job, contentType, payload }) =>
         chunksSaid(job, { payload, contentType }, sandbox.streamed, takenAt(sandbox, job)),
       returned: ({ sandbox, job, outcome }) => returnedSaid(sandbox, job, outcome),
@@ -53,6 +58,10 @@ export function sandboxWiring(workerId: string): Wiring<typeof sandboxMachine> {
     },
   };
 }
+
+/** Idle is said once in a life: it was made for one front end, and whoever comes later is the worker manager's affair. */
+const grantSaid = ({ poolId, sandboxId, workerId }: SandboxContext, frontendId: string): Said =>
+  say(Grant, { frontendId, poolId }, { sandboxId, workerId });
 
 /** Throws where the header is no call: nothing is run that couldn't be answered. */
 const callOf = (message: Message): Call => Call.parse(JSON.parse(message.header(H.CALL) ?? "{}"));

@@ -41,6 +41,8 @@ export interface SandboxWorld {
   sent(): Promise<void>;
   /** Something of a sandbox could not be stopped or removed. */
   leftBehind(sandbox: SandboxInput, error: unknown): void;
+  /** Resolves when what is left of a sandbox that has ended may be taken down: others have the processors first. */
+  makeWay?(): Promise<void>;
   /** A sandbox goes; `gone` settles when nothing of it is left. */
   ending?(gone: Promise<void>): void;
   us(): number;

@@ -5,7 +5,15 @@ import type { FunctionSpec } from "../../subjects/function.ts";
 /** A sandbox as the pool believes it to be. The sandbox itself is the truth; this is a hint. */
 export type Slot =
   | { readonly at: "placing" }
-  | { readonly at: "starting"; readonly workerId: string; readonly ticks: number }
+  /** There is room for it, and nobody wants it yet. */
+  | { readonly at: "placed"; readonly workerId: string; readonly ticks: number }
+  /** `wantedBy`: its worker grants it to that front end. */
+  | {
+      readonly at: "starting";
+      readonly workerId: string;
+      readonly ticks: number;
+      readonly wantedBy: string | undefined;
+    }
   | { readonly at: "idle"; readonly workerId: string }
   | { readonly at: "held"; readonly workerId: string; readonly frontendId: string };
 

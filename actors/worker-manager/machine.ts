@@ -2,7 +2,8 @@
  * The pool of one function version's sandboxes: who is idle, who gets them, how many to start.
  *
  * States
- *   serving    grants idle sandboxes, starts what is needed and no more
+ *   serving    grants idle sandboxes, starts what is needed and no more; one that is made for a front end is granted to it by
+ *              its worker, which says so in its report
  *   retiring   the version was replaced or deleted, and nobody waits: what nobody holds is stopped. Whoever still wants
  *              one, because it asked before it heard of the new version, makes it serve again until nobody waits
  *   gone       nothing is left
@@ -15,7 +16,8 @@
  */
 import { assign, enqueueActions, setup } from "xstate";
 import { type Book, emptyBook, isEmpty, type PoolLimits } from "./book.ts";
-import { type Decision, decide, note, type PoolEvent, stopUnheld } from "./policy.ts";
+import type { Decision, PoolEvent } from "./events.ts";
+import { decide, note, stopUnheld } from "./policy.ts";
 
 export interface PoolInput {
   readonly poolId: string;

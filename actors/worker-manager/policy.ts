@@ -6,32 +6,7 @@ import { type Refusal, refusal } from "../../subjects/errors.ts";
 import type { FunctionSpec } from "../../subjects/function.ts";
 import type { HostedSandbox } from "../../subjects/worker.ts";
 import type { Book, Slot } from "./book.ts";
-
-export type PoolEvent =
-  | { type: "pool.want"; frontendId: string; count: number; spec: FunctionSpec }
-  | { type: "pool.return"; frontendId: string; sandboxId: string; alive: boolean }
-  | { type: "frontend.held"; frontendId: string }
-  | { type: "sandbox.placed"; sandboxId: string; workerId: string }
-  | { type: "sandbox.notPlaced"; sandboxId: string; refusal: Refusal }
-  | { type: "sandbox.created"; sandboxId: string }
-  | { type: "sandbox.notCreated"; sandboxId: string; refusal: Refusal }
-  | {
-      type: "sandbox.reported";
-      sandboxId: string;
-      workerId: string;
-      state: "idle" | "failed" | "dead";
-      functionError: string | undefined;
-    }
-  | { type: "worker.lost"; workerId: string }
-  | { type: "worker.hosted"; workerId: string; sandboxes: readonly HostedSandbox[] }
-  | { type: "pool.tick" };
-
-export type Decision =
-  | { type: "grant"; poolId: string; frontendId: string; sandboxId: string; workerId: string }
-  | { type: "startFailed"; poolId: string; frontendId: string; refused?: Refusal; functionError?: string }
-  | { type: "place"; poolId: string; sandboxId: string; spec: FunctionSpec; avoid: readonly string[] }
-  | { type: "create"; poolId: string; sandboxId: string; workerId: string; spec: FunctionSpec }
-  | { type: "stop"; sandboxId: string; workerId: string; reason: string };
+import type { Decision, PoolEvent } from "./events.ts";
 
 /** Takes note of what happened, then serves whoever can be served and starts what is needed. */
 export function decide(book: Book, event: PoolEvent): readonly [Book, readonly Decision[]] {
@@ -55,10 +30,13 @@ const GIVEN_UP = refusal("NotReady", "nobody needs it any more");
 /** Stops every sandbox that nobody holds; a held one may be about to run, and is stopped once it is given back. */
 export const stopUnheld = ({ slots }: Book, reason: string): readonly Decision[] =>
   [...slots].flatMap(([sandboxId, slot]) =>
-    slot.at === "placing" || slot.at === "held"
+    slot.at === "placing" || slot.at === "placed" || slot.at === "held"
       ? []
       : [{ type: "stop" as const, sandboxId, workerId: slot.workerId, reason }],
   );
+
+/** Ticks for which room is kept for who was about to want a sandbox: Counting has answered by then. */
+const AHEAD_TICKS = 2;
 
 /** Holds what was found busy after a restart, until whoever really holds it gives it back. */
 const UNKNOWN = "unknown";
@@ -76,6 +54,8 @@ class Page {
   #resting: boolean;
   #stuckTicks: number;
   #notPlaced: Refusal | null;
+  /** Who has been heard in this step will want one more. */
+  #isAhead = false;
 
   constructor(book: Book) {
     this.#book = book;
@@ -110,6 +90,7 @@ class Page {
       case "pool.want":
         this.#spec = event.spec;
         this.#silence.set(event.frontendId, 0);
+        this.#isAhead = event.ahead === true;
         if (event.count === 0) this.#wants.delete(event.frontendId);
         else this.#wants.set(event.frontendId, event.count);
         return;
@@ -169,49 +150,84 @@ class Page {
     }
   }
 
-  /** One start per want that nothing is being started for: never more. */
+  /**
+   * One start per want that nothing is being started for: never more. For who is about to want one, no more is done than to
+   * ask where there is room, and for one at a time: what is asked and not used keeps others out for a moment.
+   */
   startNeeded(): void {
-    if (this.#spec === null || this.#resting) return;
     const wanted = [...this.#wants.values()].reduce((sum, each) => sum + each, 0);
-    const starting = [...this.#slots.values()].filter(({ at }) => at === "placing" || at === "starting").length;
-    const starts = Math.min(wanted, this.#book.limits.starting) - starting;
-    for (let each = 0; each < starts; each++) {
-      this.#started += 1;
-      const sandboxId = `${this.#book.epoch}-${this.#started}`;
-      this.#slots.set(sandboxId, { at: "placing" });
-      const { poolId } = this.#book;
-      this.decisions.push({ type: "place", poolId, sandboxId, spec: this.#spec, avoid: this.#avoid });
+    const atOnce = this.#book.limits.starting;
+    const wantedNow = Math.min(wanted, atOnce);
+    for (const [sandboxId, slot] of this.#slots) {
+      if (slot.at === "placed" && this.#count("starting") < wantedNow) this.#start(sandboxId, slot.workerId);
     }
+    const starting = this.#count("placing") + this.#count("starting");
+    for (let each = starting; each < wantedNow; each++) this.#place();
+    const isPrepared = starting > wanted || this.#count("idle") + this.#count("placed") > 0;
+    if (this.#isAhead && !isPrepared && starting < atOnce && wanted < atOnce) this.#place();
+  }
+
+  #place(): void {
+    if (this.#spec === null || this.#resting) return;
+    this.#started += 1;
+    const { poolId, epoch } = this.#book;
+    const sandboxId = `${epoch}-${this.#started}`;
+    this.#slots.set(sandboxId, { at: "placing" });
+    this.decisions.push({ type: "place", poolId, sandboxId, spec: this.#spec, avoid: this.#avoid });
+  }
+
+  #start(sandboxId: string, workerId: string): void {
+    if (this.#spec === null) return;
+    const { poolId } = this.#book;
+    const wantedBy = this.#unserved();
+    this.#slots.set(sandboxId, { at: "starting", workerId, ticks: 0, wantedBy });
+    this.decisions.push({ type: "create", poolId, sandboxId, workerId, wantedBy, spec: this.#spec });
+  }
+
+  /** Who has waited longest of those for whom not enough is starting. */
+  #unserved(): string | undefined {
+    const starting = [...this.#slots.values()].flatMap((slot) => (slot.at === "starting" ? [slot.wantedBy] : []));
+    return [...this.#wants].find(([id, count]) => count > starting.filter((wantedBy) => wantedBy === id).length)?.[0];
+  }
+
+  #count(standing: Slot["at"]): number {
+    return [...this.#slots.values()].filter(({ at }) => at === standing).length;
   }
 
   #found(workerId: string, state: HostedSandbox["state"]): Slot {
-    if (state === "init") return { at: "starting", workerId, ticks: 0 };
+    if (state === "init") return { at: "starting", workerId, ticks: 0, wantedBy: undefined };
     return state === "idle" ? { at: "idle", workerId } : { at: "held", workerId, frontendId: UNKNOWN };
   }
 
   #returned(sandboxId: string, frontendId: string, alive: boolean): void {
     const slot = this.#slots.get(sandboxId);
-    if (slot?.at !== "held" || (slot.frontendId !== frontendId && slot.frontendId !== UNKNOWN)) return;
+    // One that its worker has granted, and whose word of that was lost, is known by who gives it back.
+    if (slot?.at !== "held" && slot?.at !== "starting") return;
+    const holder = slot.at === "held" ? slot.frontendId : slot.wantedBy;
+    if (holder !== frontendId && holder !== UNKNOWN) return;
+    if (slot.at === "starting") this.#served(frontendId);
     this.#slots.delete(sandboxId);
     if (alive) this.#slots.set(sandboxId, { at: "idle", workerId: slot.workerId });
   }
 
   #placed(sandboxId: string, workerId: string): void {
     this.#notPlaced = null;
-    if (this.#slots.get(sandboxId)?.at !== "placing" || this.#spec === null) return;
-    this.#slots.set(sandboxId, { at: "starting", workerId, ticks: 0 });
-    const { poolId } = this.#book;
-    this.decisions.push({ type: "create", poolId, sandboxId, workerId, spec: this.#spec });
+    if (this.#slots.get(sandboxId)?.at !== "placing") return;
+    this.#slots.set(sandboxId, { at: "placed", workerId, ticks: 0 });
   }
 
-  #reported({ sandboxId, workerId, state, functionError }: Extract<PoolEvent, { type: "sandbox.reported" }>): void {
+  #reported(report: Extract<PoolEvent, { type: "sandbox.reported" }>): void {
+    const { sandboxId, workerId, state, grantedTo, functionError } = report;
+    const slot = this.#slots.get(sandboxId);
     if (state === "idle") {
-      if (this.#slots.get(sandboxId)?.at !== "held") this.#slots.set(sandboxId, { at: "idle", workerId });
+      if (grantedTo !== undefined) return this.#granted(sandboxId, workerId, grantedTo);
+      if (slot?.at !== "held") this.#slots.set(sandboxId, { at: "idle", workerId });
       return;
     }
     this.#slots.delete(sandboxId);
     if (state === "dead") return;
-    const [frontendId] = this.#wants.keys();
+    const wantedBy = slot?.at === "starting" ? slot.wantedBy : undefined;
+    const frontendId = this.#wants.has(wantedBy ?? "") ? wantedBy : [...this.#wants.keys()][0];
     if (frontendId === undefined) return;
     this.#served(frontendId);
     const { poolId } = this.#book;
@@ -225,10 +241,19 @@ class Page {
     });
   }
 
+  /** By its worker. Whoever isn't heard any more loses it in time. */
+  #granted(sandboxId: string, workerId: string, frontendId: string): void {
+    this.#slots.delete(sandboxId);
+    this.#slots.set(sandboxId, { at: "held", workerId, frontendId });
+    if (!this.#silence.has(frontendId)) this.#silence.set(frontendId, 0);
+    this.#served(frontendId);
+  }
+
   #tick(): void {
     for (const [sandboxId, slot] of this.#slots) {
-      if (slot.at !== "starting") continue;
-      if (slot.ticks < this.#book.limits.startTicks) this.#slots.set(sandboxId, { ...slot, ticks: slot.ticks + 1 });
+      if (slot.at !== "starting" && slot.at !== "placed") continue;
+      const limit = slot.at === "placed" ? AHEAD_TICKS : this.#book.limits.startTicks;
+      if (slot.ticks < limit) this.#slots.set(sandboxId, { ...slot, ticks: slot.ticks + 1 });
       else this.#slots.delete(sandboxId);
     }
     this.#avoid = [];

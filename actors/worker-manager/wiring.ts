@@ -27,10 +27,11 @@ export const poolWiring: Wiring<typeof poolMachine> = {
     }),
     hear(SandboxReport, {
       key: ({ poolId }) => poolId,
-      toEvent: ({ state, functionError }, { address }) => ({
+      toEvent: ({ state, grantedTo, functionError }, { address }) => ({
         type: "sandbox.reported",
         ...address,
         state,
+        grantedTo,
         functionError,
       }),
     }),
@@ -59,7 +60,8 @@ export const poolWiring: Wiring<typeof poolMachine> = {
     },
     create: {
       timeoutMs: CREATE_ANSWER_MS,
-      request: ({ workerId, sandboxId, poolId, spec }) => say(CreateSandbox, { workerId }, { sandboxId, poolId, spec }),
+      request: ({ workerId, sandboxId, poolId, wantedBy, spec }) =>
+        say(CreateSandbox, { workerId }, { sandboxId, poolId, ...(wantedBy === undefined ? {} : { wantedBy }), spec }),
       answered: (_, { sandboxId }) => ({ type: "sandbox.created", sandboxId }),
       failed: (refusal, { sandboxId }) => ({ type: "sandbox.notCreated", sandboxId, refusal }),
     },

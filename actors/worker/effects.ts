@@ -7,7 +7,7 @@ import type { IdleSandbox } from "./policy.ts";
 /** The sandboxes of this process, as the worker needs them: given by whoever puts worker and sandboxes together. */
 export interface HostedSandboxes {
   /** Makes a sandbox; one that exists under the id is left alone. */
-  create(sandboxId: string, poolId: string, spec: FunctionSpec): void;
+  create(sandboxId: string, poolId: string, spec: FunctionSpec, wantedBy?: string): void;
   /** Those that may go to make room for another pool; a pool's own are worth more to it than a new one. */
   idle(exceptOf: string): readonly IdleSandbox[];
   load(): Pick<Heartbeat, "busyMiB" | "idleMiB" | "running">;
@@ -19,7 +19,8 @@ export const workerLogic = (sandboxes: HostedSandboxes) =>
   workerMachine.provide({
     actions: {
       host: ({ event }: { event: WorkerEvent }) => {
-        if (event.type === "worker.create") sandboxes.create(event.sandboxId, event.poolId, event.spec);
+        if (event.type !== "worker.create") return;
+        sandboxes.create(event.sandboxId, event.poolId, event.spec, event.wantedBy);
       },
     },
   });

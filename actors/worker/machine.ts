@@ -37,6 +37,8 @@ export type WorkerEvent =
       replyTo: string | undefined;
       sandboxId: string;
       poolId: string;
+      /** The front end that it is made for. */
+      wantedBy?: string | undefined;
       spec: FunctionSpec;
       /** Those that could be stopped to make room. */
       idle: readonly IdleSandbox[];

@@ -1,5 +1,5 @@
 /** Which functions begin with bytecode of an earlier sandbox, and whose. */
-import { stat } from "node:fs/promises";
+import { statSync } from "node:fs";
 import type { KeptBytecode } from "../../actors/sandbox/bytecode.ts";
 import type { ResolvedRuntime } from "../../actors/sandbox/runtimes/catalogue.ts";
 import { nodeMajor } from "../../actors/sandbox/runtimes/node-interpreter.ts";
@@ -10,14 +10,14 @@ import type { FunctionSpec } from "../../subjects/function.ts";
 const NODE = "/var/lang/bin/node";
 
 /** Undefined for what isn't Node.js, and for what a host starts: a wrapper or NODE_OPTIONS may change how it compiles. */
-export async function bytecodeFor(
+export function bytecodeFor(
   store: BytecodeStore,
   spec: FunctionSpec,
   runtime: ResolvedRuntime,
-): Promise<KeptBytecode | undefined> {
+): KeptBytecode | undefined {
   const node = runtime.mounts.find(({ to }) => to === NODE);
   if (nodeMajor(spec.runtime) === null || runtime.client !== undefined || node === undefined) return undefined;
-  const { dev, ino, size, mtimeMs } = await stat(node.from);
+  const { dev, ino, size, mtimeMs } = statSync(node.from);
   const file = [node.from, dev, ino, size, mtimeMs].join(":");
   return store.of(bytecodeName(spec, { version: runtime.version, file }));
 }

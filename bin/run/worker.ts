@@ -196,7 +196,7 @@ function furnishing(
           ? { host: { isWrapped: isWrapped(spec.environment) } }
           : {}),
       });
-      const bytecode = store && (await bytecodeFor(store, spec, runtime));
+      const bytecode = store && bytecodeFor(store, spec, runtime);
       const logLevel = spec.applicationLogLevel === undefined ? {} : { logLevel: spec.applicationLogLevel };
       const day = new Date().toISOString().slice(0, 10).replaceAll("-", "/");
       mounts.unshift(...runtime.mounts);

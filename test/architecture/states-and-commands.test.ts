@@ -524,12 +524,12 @@ chart("counting", counting, (cells) =>
 chart("leases of a front end", leases, (cells) =>
   expect(cells).toMatchInlineSnapshot(`
   [
-    "holding.waiting × invocation.arrived: says ask; later lease.refused",
+    "holding.waiting × invocation.arrived: says ask, want; later lease.refused",
     "holding.waiting × invocation.left: nothing to do",
     "holding.waiting × leases.recalled: nothing to do",
     "holding.waiting × leases.recount: says held",
     "holding.waiting × leases.superseded: → ending.waiting",
-    "ending.waiting × invocation.arrived: says ask; later lease.refused",
+    "ending.waiting × invocation.arrived: says ask, want; later lease.refused",
     "ending.waiting × invocation.left: nothing to do",
     "ending.waiting × leases.recalled: nothing to do",
     "ending.waiting × leases.recount: says held",

@@ -2,7 +2,7 @@
  * Attacks by way of bytecode: what a function hands over is kept by its worker and given to later sandboxes of that
  * function version. It may harm those, which are its own; the worker, its disk and everybody else go on.
  */
-import { lstat, readdir } from "node:fs/promises";
+import { lstat, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { noIsolation } from "../sandbox/drivers/hosted.ts";
@@ -11,6 +11,8 @@ import { configure } from "../support/functions.ts";
 import { describeUnless } from "../support/unless.ts";
 import { type Attacked, startAttacked } from "./attacked.ts";
 
+/** Time enough for those who begin honestly. */
+const INIT_MS = "5000";
 const MAX_FILE_BYTES = 6_291_560;
 /** Writes frames past the runtime. */
 const FORGE = `
@@ -30,19 +32,25 @@ const MAKE = "const { Script } = vm; const make = Object.getPrototypeOf(Script.p
 describeUnless(noIsolation)("a function that abuses its bytecode", () => {
   let attacked: Attacked;
   beforeAll(async () => {
-    attacked = await startAttacked();
+    attacked = await startAttacked({ MAYFLY_INIT_TIMEOUT: INIT_MS });
   });
   afterAll(() => attacked?.[Symbol.asyncDispose]());
   afterEach(async () => {
     await attacked.isUnharmed();
     const folder = join(attacked.system.home.bytecode, "a");
-    for (const name of await readdir(folder)) {
+    for (const name of (await files()).keys()) {
       const facts = await lstat(join(folder, name));
       expect([facts.isFile(), facts.size <= MAX_FILE_BYTES, facts.mode & 0o777]).toEqual([true, true, 0o600]);
     }
   });
 
-  const kept = async () => (await readdir(join(attacked.system.home.bytecode, "a"))).length;
+  /** By name. */
+  const files = async () => {
+    const folder = join(attacked.system.home.bytecode, "a");
+    const names = (await readdir(folder)).filter((name) => !name.startsWith("."));
+    return new Map(await Promise.all(names.map(async (name) => [name, await readFile(join(folder, name))] as const)));
+  };
+  const kept = async () => (await files()).size;
   let revision = 0;
   const again = async (fn: string, event: unknown = {}) => {
     const platform = await attacked.system.connect("platform");
@@ -59,7 +67,9 @@ describeUnless(noIsolation)("a function that abuses its bytecode", () => {
   test("what nobody asked for isn't kept, however large or often it comes", async () => {
     const before = await kept();
     const fn = await attacked.node(`${FORGE} put(piece(Buffer.alloc(event.bytes, 1))); return "own";`);
-    expect((await attacked.invoke(fn, { bytes: 6_000_000 })).value).toBe("own");
+    // A second piece is against the rules of the channel, and is the sandbox's end.
+    const second = await attacked.invoke(fn, { bytes: 6_000_000 });
+    expect(second.value ?? second.error?.errorType).toMatch(/^(own|Runtime\.ExitError)$/);
     const twice = await attacked.node(
       `${FORGE} for (let n = 0; n < 50; n++) put(piece(Buffer.alloc(9))); return "own";`,
     );
@@ -69,6 +79,23 @@ describeUnless(noIsolation)("a function that abuses its bytecode", () => {
     const refused = await attacked.invoke(giant);
     expect(refused.value ?? refused.error?.errorType).toMatch(/^(own|Runtime\.ExitError)$/);
     expect(await kept()).toBe(before);
+  });
+
+  test("who takes over a sandbox by an event reaches no later one: what was kept stays as it was", async () => {
+    const before = await files();
+    const fn = await deployed({
+      "index.js": `${SEE}\n${FORGE}\nrequire("./large.js");
+        exports.handler = async ({ forge }) => { if (forge) put(piece(Buffer.alloc(5000, 0x41))); return given; };\n`,
+      "large.js": large("exports.answer = () => 42;"),
+    });
+    // Also one that nothing had been made of before it.
+    expect((await attacked.invoke(fn, { forge: true })).error?.errorType).toBe("Runtime.ExitError");
+    const made = async () => [...(await files())].filter(([name]) => !before.has(name));
+    await expect.poll(async () => (await made()).length).toBe(1);
+    const honest = await made();
+    expect(honest[0]?.[1].includes(Buffer.alloc(5000, 0x41))).toBe(false);
+    for (let n = 0; n < 3; n++) expect((await again(fn, { forge: true })).value).toBe(true);
+    expect(await made()).toEqual(honest);
   });
 
   /** Until a sandbox of its own begins with what an earlier one handed over. */
@@ -99,12 +126,12 @@ describeUnless(noIsolation)("a function that abuses its bytecode", () => {
     },
   );
 
-  test("one that never ends handing over loses its own time, and its next sandbox serves", async () => {
+  test("one that never ends handing over loses its own time, is served all the same, and asked no third time", async () => {
     const make = `() => { console.log("asked"); for (;;); }`;
     const fn = await deployed(program(`${MAKE} Script.prototype.createCachedData = ${make};`));
-    expect((await attacked.invoke(fn)).value).toBe(false);
-    await attacked.logUntil(fn, /asked/);
-    expect((await again(fn)).value).toBe(false);
+    for (let n = 0; n < 4; n++) expect((await again(fn)).value).toBe(false);
+    const log = await attacked.logUntil(fn, /asked/);
+    expect(log.filter((line) => line.includes("asked"))).toHaveLength(2);
   });
 
   test("one that crashes whenever it begins with some is served all the same, and gets none any more", async () => {

@@ -25,6 +25,7 @@ function sandboxOf(
   driver: Pick<SandboxDriver, "create">,
   stems?: Pick<StemCells, "take">,
   release = () => {},
+  makeWay = async () => {},
 ) {
   const logic = sandboxLogic({
     driver: driver as SandboxDriver,
@@ -50,6 +51,7 @@ function sandboxOf(
     log: () => {},
     sent: async () => {},
     leftBehind: () => {},
+    makeWay,
     us: () => 0,
   });
   return createActor(logic, {
@@ -123,7 +125,7 @@ test.each([
 });
 
 /** A sandbox that has begun its init. Its places and lives are counted as they come. */
-async function initialising() {
+async function initialising(makeWay?: () => Promise<void>) {
   let places = 0;
   const lives: ReturnType<typeof life>[] = [];
   const destroyed: number[] = [];
@@ -145,13 +147,29 @@ async function initialising() {
   };
   const clock = new SimulatedClock();
   const release = vi.fn();
-  const sandbox = sandboxOf(spec(), clock, { create }, undefined, release);
+  const sandbox = sandboxOf(spec(), clock, { create }, undefined, release, makeWay);
   const says = (nth: number, type: "hostWanted" | "ready") => lives[nth]?.channel.push(encodeRuntimeFrame({ type }));
   const is = (state: Parameters<ReturnType<typeof sandbox.getSnapshot>["matches"]>[0]) =>
     vi.waitUntil(() => sandbox.getSnapshot().matches(state));
   await is({ init: "starting" });
   return { sandbox, clock, lives, destroyed, release, says, is, places: () => places };
 }
+
+test("what has ended is taken down when others don't need the time, and is heard no more until then", async () => {
+  const way = Promise.withResolvers<void>();
+  const makeWay = vi.fn(() => way.promise);
+  const { sandbox, lives, destroyed, release, says, is } = await initialising(makeWay);
+  says(0, "ready");
+  await is({ idle: "ready" });
+  sandbox.send({ type: "sandbox.stop", reason: "replaced" });
+  expect(sandbox.getSnapshot().status).toBe("done");
+  await vi.waitUntil(() => makeWay.mock.calls.length === 1);
+  says(0, "hostWanted");
+  expect([lives.length, destroyed, release.mock.calls.length]).toEqual([1, [], 0]);
+  way.resolve();
+  await vi.waitUntil(() => release.mock.calls.length === 1);
+  expect([lives.length, destroyed]).toEqual([1, [0]]);
+});
 
 describe("a runtime that asks for a host while it initialises", () => {
   test("is begun anew with one, in another place, as part of the same init", async () => {

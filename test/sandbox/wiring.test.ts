@@ -1,10 +1,12 @@
-/** What a sandbox takes for a call. */
-import { expect, test } from "vitest";
+/** What a sandbox takes for a call, and how it says that it takes one. */
+import { describe, expect, test } from "vitest";
+import type { Said } from "../../actors/bus/port.ts";
 import type { Delivery } from "../../actors/bus/wiring.ts";
+import { BLANK } from "../../actors/sandbox/sandbox.ts";
 import { sandboxWiring } from "../../actors/sandbox/wiring.ts";
 import { CALL } from "../../subjects/headers.ts";
 import { InvokeSandbox } from "../../subjects/worker.ts";
-import { call } from "../support/machines.ts";
+import { call, spec } from "../support/machines.ts";
 
 const row = sandboxWiring("w1").hears.find(({ contract }) => contract.pattern === InvokeSandbox.pattern);
 const heard = (header: string | undefined) =>
@@ -22,3 +24,34 @@ test.each([undefined, "no JSON", "null", "{}", JSON.stringify({ ...call("q1"), f
     expect(() => heard(header)).toThrow();
   },
 );
+
+describe("a sandbox that is usable", () => {
+  const { reported } = sandboxWiring("w1").says;
+  const made = {
+    sandboxId: "s1",
+    workerId: "w1",
+    poolId: "p1",
+    spec: spec(),
+    isolation: "x",
+    limits: { initMs: 1, idleMs: 1 },
+    ...BLANK,
+  };
+  const said = (state: "idle" | "failed" | "dead", wantedBy?: string) =>
+    [(reported as (event: object) => Said | readonly Said[])({ sandbox: { ...made, wantedBy }, state, reason: "r" })]
+      .flat()
+      .map(({ subject, payload }) => [subject, JSON.parse(String(payload))]);
+  const report = (more: object) => ["mayfly.sandbox.w1.s1", { poolId: "p1", reason: "r", ...more }];
+
+  test("is granted to who it was made for, and then reported as that front end's", () => {
+    expect(said("idle", "fe1")).toEqual([
+      ["mayfly.frontend.fe1.grant.p1", { sandboxId: "s1", workerId: "w1" }],
+      report({ state: "idle", grantedTo: "fe1" }),
+    ]);
+  });
+
+  test("is left to the worker manager where it was made for nobody, and so is one that isn't usable", () => {
+    expect(said("idle")).toEqual([report({ state: "idle" })]);
+    expect(said("failed", "fe1")).toEqual([report({ state: "failed" })]);
+    expect(said("dead", "fe1")).toEqual([report({ state: "dead" })]);
+  });
+});

@@ -1,10 +1,17 @@
 import { describe, expect, test } from "vitest";
-import type { PoolEvent } from "../../actors/worker-manager/policy.ts";
+import type { PoolEvent } from "../../actors/worker-manager/events.ts";
 import { refusal } from "../../subjects/errors.ts";
 import { poolId } from "../../subjects/function.ts";
 import { givenPool, POOL_LIMITS, spec, TICK_MS } from "../support/machines.ts";
 
 const want = (frontendId: string, count: number): PoolEvent => ({ type: "pool.want", frontendId, count, spec: spec() });
+const ahead = (frontendId: string, count = 0): PoolEvent => ({
+  type: "pool.want",
+  frontendId,
+  count,
+  ahead: true,
+  spec: spec(),
+});
 const placed = (sandboxId: string): PoolEvent => ({ type: "sandbox.placed", sandboxId, workerId: "w1" });
 const reported = (sandboxId: string, state: "idle" | "failed" | "dead", functionError?: string): PoolEvent => ({
   type: "sandbox.reported",
@@ -12,6 +19,15 @@ const reported = (sandboxId: string, state: "idle" | "failed" | "dead", function
   workerId: "w1",
   state,
   functionError,
+});
+/** Its worker has granted it itself. */
+const granted = (sandboxId: string, grantedTo: string): PoolEvent => ({
+  type: "sandbox.reported",
+  sandboxId,
+  workerId: "w1",
+  state: "idle",
+  grantedTo,
+  functionError: undefined,
 });
 const giveBack = (sandboxId: string, frontendId = "fe1"): PoolEvent => ({
   type: "pool.return",
@@ -41,6 +57,67 @@ test("a need is met by one start, however often it is said", () => {
   expect(pool.said).toEqual([place()]);
   expect(pool.when(placed("e-1")).said).toEqual([expect.objectContaining({ type: "create", workerId: "w1" })]);
   expect(pool.when(reported("e-1", "idle")).said).toEqual([grant("e-1")]);
+});
+
+describe("a sandbox that is made for somebody", () => {
+  const starting = () => givenPool().when(want("fe1", 1), want("fe2", 1)).when(placed("e-1"));
+
+  test("is made for who has waited longest, and nothing is being made for yet", () => {
+    const pool = starting();
+    expect(pool.said).toEqual([expect.objectContaining({ type: "create", wantedBy: "fe1" })]);
+    expect(pool.when(placed("e-2")).said).toEqual([expect.objectContaining({ type: "create", wantedBy: "fe2" })]);
+  });
+
+  test("is that front end's once its worker has said so, and goes to nobody else", () => {
+    const pool = starting().when(granted("e-1", "fe1"));
+    expect(pool.said).toEqual([]);
+    expect(pool.when(want("fe3", 1)).said).toEqual([place()]);
+    expect(pool.when(giveBack("e-1")).said).toEqual([grant("e-1", "fe2")]);
+  });
+
+  test("goes to the next where its worker's word was lost and it is given back", () => {
+    expect(starting().when(giveBack("e-1")).said).toEqual([grant("e-1", "fe2")]);
+  });
+
+  test("is idle again when who it was granted to isn't heard any more", () => {
+    const pool = givenPool().when(granted("e-1", "gone"));
+    for (let tick = 0; tick <= POOL_LIMITS.silentTicks; tick++) pool.after(TICK_MS);
+    expect(pool.when(want("fe2", 1)).said).toEqual([grant("e-1", "fe2")]);
+  });
+
+  test("is told to that front end when it can't be had", () => {
+    const pool = starting().when(placed("e-2"), reported("e-2", "failed"));
+    expect(pool.said).toContainEqual(expect.objectContaining({ type: "startFailed", frontendId: "fe2" }));
+  });
+});
+
+describe("who is about to want one", () => {
+  test("finds out where there is room, and starts nothing before it does want one", () => {
+    const pool = givenPool().when(ahead("fe1"));
+    expect(pool.said).toEqual([place()]);
+    expect(pool.when(placed("e-1")).said).toEqual([]);
+    expect(pool.when(want("fe1", 1)).said).toEqual([
+      expect.objectContaining({ type: "create", sandboxId: "e-1", workerId: "w1", wantedBy: "fe1" }),
+    ]);
+  });
+
+  test("who wants it before there is an answer asks no second time", () => {
+    const pool = givenPool().when(ahead("fe1")).when(want("fe1", 1));
+    expect(pool.said).toEqual([]);
+    expect(pool.when(placed("e-1")).said).toEqual([expect.objectContaining({ type: "create" })]);
+  });
+
+  test("asks for one at a time, and not where one is idle", () => {
+    expect(givenPool().when(ahead("fe1")).when(ahead("fe2"), ahead("fe1")).said).toEqual([]);
+    expect(givenPool().when(ahead("fe1")).when(placed("e-1"), ahead("fe2")).said).toEqual([]);
+    expect(holding().when(giveBack("e-1"), ahead("fe1")).said).toEqual([]);
+  });
+
+  test("is forgotten when it never does", () => {
+    const pool = givenPool().when(ahead("fe1"), placed("e-1"));
+    for (let tick = 0; tick < 5; tick++) pool.after(TICK_MS);
+    expect(pool.state).toBe("gone");
+  });
 });
 
 test("a sandbox that was given back goes to the next who wants one, without a start", () => {

@@ -2,7 +2,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type Book, emptyBook } from "../../actors/worker-manager/book.ts";
-import { type Decision, decide, type PoolEvent } from "../../actors/worker-manager/policy.ts";
+import type { Decision, PoolEvent } from "../../actors/worker-manager/events.ts";
+import { decide } from "../../actors/worker-manager/policy.ts";
 import { refusal } from "../../subjects/errors.ts";
 import { POOL_LIMITS, spec } from "../support/machines.ts";
 
@@ -13,7 +14,16 @@ const sandboxId = fc.constantFrom("e-1", "e-2", "e-3", "e-4", "e-5", "old-1", "o
 const no = refusal("NoRoom", "no");
 
 const event: fc.Arbitrary<PoolEvent> = fc.oneof(
-  fc.record({ type: fc.constant("pool.want" as const), frontendId, count: fc.nat(5), spec: fc.constant(spec()) }),
+  fc.record(
+    {
+      type: fc.constant("pool.want" as const),
+      frontendId,
+      count: fc.nat(5),
+      ahead: fc.constant(true as const),
+      spec: fc.constant(spec()),
+    },
+    { requiredKeys: ["type", "frontendId", "count", "spec"] },
+  ),
   fc.record({ type: fc.constant("pool.return" as const), frontendId, sandboxId, alive: fc.boolean() }),
   fc.record({ type: fc.constant("frontend.held" as const), frontendId }),
   fc.record({ type: fc.constant("sandbox.placed" as const), sandboxId, workerId }),
@@ -25,6 +35,7 @@ const event: fc.Arbitrary<PoolEvent> = fc.oneof(
     sandboxId,
     workerId,
     state: fc.constantFrom("idle" as const, "failed" as const, "dead" as const),
+    grantedTo: fc.option(frontendId, { nil: undefined }),
     functionError: fc.constantFrom(undefined, "{}"),
   }),
   fc.record({ type: fc.constant("worker.lost" as const), workerId }),
@@ -78,11 +89,30 @@ test("a sandbox is granted only when it is idle, and is its holder's from then o
 });
 
 test("nothing is started beyond what is wanted, nor more at a time than may be", () => {
-  eachStep((_, __, after, decisions) => {
-    const places = decisions.filter(({ type }) => type === "place").length;
-    if (places === 0) return;
-    expect(count(after, "placing", "starting")).toBeLessThanOrEqual(wanted(after));
+  eachStep((_, event, after, decisions) => {
+    if (decisions.some(({ type }) => type === "create")) {
+      expect(count(after, "starting")).toBeLessThanOrEqual(Math.min(wanted(after), POOL_LIMITS.starting));
+    }
+    if (!decisions.some(({ type }) => type === "place")) return;
+    const aheadOf = event.type === "pool.want" && event.ahead ? 1 : 0;
+    expect(count(after, "placing", "starting")).toBeLessThanOrEqual(wanted(after) + aheadOf);
     expect(count(after, "placing", "starting")).toBeLessThanOrEqual(POOL_LIMITS.starting);
+  });
+});
+
+test("what there is room for is started as soon as it is wanted", () => {
+  eachStep((_, __, after) => {
+    if (count(after, "placed") === 0) return;
+    expect(count(after, "starting")).toBeGreaterThanOrEqual(Math.min(wanted(after), POOL_LIMITS.starting));
+  });
+});
+
+test("what its worker has granted is its holder's, and nobody else's", () => {
+  eachStep((_, event, after, decisions) => {
+    if (event.type !== "sandbox.reported" || event.state !== "idle" || event.grantedTo === undefined) return;
+    const { sandboxId, workerId, grantedTo: frontendId } = event;
+    expect(after.slots.get(sandboxId)).toEqual({ at: "held", workerId, frontendId });
+    expect(decisions.some((each) => each.type === "grant" && each.sandboxId === sandboxId)).toBe(false);
   });
 });
 

@@ -70,7 +70,8 @@ export type LeasesEvent =
 
 export type LeasesSaid =
   | { type: "ask"; count: number }
-  | { type: "want"; count: number }
+  /** `ahead`: another one is about to be wanted. */
+  | { type: "want"; count: number; ahead?: true }
   | { type: "release"; count: number }
   | { type: "giveBack"; sandbox: Sandbox; alive: boolean };
 
@@ -125,10 +126,11 @@ class Draft {
       case "tokens.granted":
         return this.#granted(event.asked, event.granted, event.refused);
       case "sandbox.granted":
-        return this.#set({
-          wanted: Math.max(0, book.wanted - 1),
-          idle: [...book.idle, { ...event.sandbox, idleTicks: 0 }],
-        });
+        this.#set({ wanted: Math.max(0, book.wanted - 1) });
+        // Who was to have it has got another meanwhile: somebody else may wait for it.
+        if (book.withoutSandbox.length + book.withoutToken.length === 0)
+          return void this.#said.push({ type: "giveBack", sandbox: event.sandbox, alive: true });
+        return this.#set({ idle: [...book.idle, { ...event.sandbox, idleTicks: 0 }] });
       case "sandbox.failed":
         return this.#failed(event.refused, event.functionError);
       case "leases.recalled":
@@ -200,14 +202,16 @@ class Draft {
   }
 
   #askForMore(): void {
-    const { withoutToken, asked, resting, withoutSandbox, wanted } = this.#book;
+    const { withoutToken, asked, resting, withoutSandbox, wanted, idle } = this.#book;
     const tokens = resting ? 0 : withoutToken.length - asked;
     if (tokens > 0) {
       this.#said.push({ type: "ask", count: tokens });
       this.#set({ asked: asked + tokens });
     }
-    if (withoutSandbox.length > wanted || (withoutSandbox.length === 0 && wanted > 0)) {
-      this.#said.push({ type: "want", count: withoutSandbox.length });
+    // While Counting thinks about it, the worker manager can look for room.
+    const isAhead = tokens > 0 && withoutToken.length > idle.length;
+    if (isAhead || withoutSandbox.length > wanted || (withoutSandbox.length === 0 && wanted > 0)) {
+      this.#said.push({ type: "want", count: withoutSandbox.length, ...(isAhead ? { ahead: true } : {}) });
       this.#set({ wanted: withoutSandbox.length });
     }
   }

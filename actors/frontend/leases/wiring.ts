@@ -39,7 +39,8 @@ export function leasesWiring(frontendId: string): Wiring<typeof leasesMachine> {
       },
       release: ({ leases, count }) => say(Release, leases.spec, { ...holder(leases), count }),
       held: ({ leases, count }) => say(Held, leases.spec, { ...holder(leases), count }),
-      want: ({ leases: { poolId, spec }, count }) => say(Want, { poolId }, { frontendId, count, spec }),
+      want: ({ leases: { poolId, spec }, count, ahead }) =>
+        say(Want, { poolId }, { frontendId, count, ...(ahead ? { ahead } : {}), spec }),
       giveBack: ({ leases: { poolId }, sandbox: { sandboxId }, alive }) =>
         say(Return, { poolId }, { frontendId, sandboxId, alive }),
     },

@@ -1,9 +1,10 @@
 /**
- * Runs mount and umount from a small process that stays: starting a program from the worker itself holds up everybody for
- * a millisecond or two, and a start from a stem cell has time for little else.
+ * Runs mount and umount from small processes that stay: starting a program from the worker itself holds up everybody for
+ * a millisecond or two, and a start from a stem cell has time for little else. What such a start waits for has a process of
+ * its own: taking down what another sandbox leaves can take the kernel longer than all of it.
  *
- * The process is made when it is first needed, in the worker's own mounts, and ends with the worker. It is a Perl where
- * the host has one (Debian's always do), because that can ask the kernel itself for the two steps that are on a start's
+ * Each is made when it is first needed, in the worker's own mounts, and ends with the worker. It is a Perl where the host
+ * has one (Debian's always do), because that can ask the kernel itself for the two steps that are on a start's
  * path or on every end's; a shell does all of it by starting the programs.
  */
 import { type ChildProcessByStdio, spawn } from "node:child_process";
@@ -76,13 +77,24 @@ function isExecutable(path: string): boolean {
 type Shell = ChildProcessByStdio<Writable, Readable, null>;
 type Settle = (answer: string | Error) => void;
 
-let running: { readonly child: Shell; readonly waiting: Settle[] } | undefined;
+/** One after the other. */
+interface Running {
+  readonly child: Shell;
+  readonly waiting: Settle[];
+}
+
+const running: { hurried?: Running | undefined; other?: Running | undefined } = {};
 
 /** Runs a command to its end. Rejects with what it said when its exit code isn't 0. */
-export async function inMounts(...command: readonly string[]): Promise<void> {
+export const inMounts = (...command: readonly string[]): Promise<void> => runBy("other", command);
+
+/** The same, for what a start waits for: nothing else may be. */
+export const inMountsAtOnce = (...command: readonly string[]): Promise<void> => runBy("hurried", command);
+
+async function runBy(which: keyof typeof running, command: readonly string[]): Promise<void> {
   if (command.some((word) => word.includes("\n"))) throw new Error(`a path with a line feed: ${command.join(" ")}`);
-  running ??= start();
-  const { child, waiting } = running;
+  running[which] ??= start(which);
+  const { child, waiting } = running[which];
   const answer = await new Promise<string | Error>((resolve) => {
     waiting.push(resolve);
     keepAlive(child, true);
@@ -92,7 +104,7 @@ export async function inMounts(...command: readonly string[]): Promise<void> {
   if (!answer.startsWith("0 ")) throw new Error(`${command.join(" ")}: ${answer.slice(answer.indexOf(" ") + 1)}`);
 }
 
-function start(): NonNullable<typeof running> {
+function start(which: keyof typeof running): Running {
   const [path, ...args] = program();
   const child = spawn(path, args, {
     env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
@@ -107,7 +119,7 @@ function start(): NonNullable<typeof running> {
     if (waiting.length === 0) keepAlive(child, false);
   });
   const ended = () => {
-    if (running?.child === child) running = undefined;
+    if (running[which]?.child === child) running[which] = undefined;
     for (const settle of waiting.splice(0)) settle(new Error("the mounting process has ended"));
   };
   child.once("exit", ended);

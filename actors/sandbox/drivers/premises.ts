@@ -120,7 +120,7 @@ export async function openPremises(
     }
     uids = await claimUids(given.uids);
     const host = await lookAround(join(folder, "etc"), process.geteuid?.() === 0 && !uids);
-    if (uids && !(await isReachableByAll(host.etc))) {
+    if (uids && !isReachableByAll(host.etc)) {
       throw new IsolationUnavailable(
         `sandbox users can't reach the driver's home ${home}`,
         "Choose a home whose every parent folder others may walk through (chmod o+x), such as one below /run or /var/lib.",

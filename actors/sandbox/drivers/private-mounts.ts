@@ -9,7 +9,7 @@ import { execFile } from "node:child_process";
 import { readlinkSync } from "node:fs";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { promisify } from "node:util";
-import { inMounts } from "./mounter.ts";
+import { inMounts, inMountsAtOnce } from "./mounter.ts";
 
 const run = promisify(execFile);
 
@@ -65,13 +65,14 @@ export async function mountView(from: string, path: string): Promise<void> {
 
 /** Shows `from`, flags and all, at `path` as well; whatever has a slave of the mount `path` lies in sees it too. */
 export async function mountThere(from: string, path: string): Promise<void> {
-  await inMounts("mount", "-n", "--bind", from, path);
+  await inMountsAtOnce("mount", "-n", "--bind", from, path);
 }
 
 /** Makes the folder `path` a mount of its own, with which others can share what is mounted below it. */
 export async function mountShared(path: string): Promise<void> {
-  await inMounts("mount", "-n", "--bind", path, path);
-  await inMounts("mount", "-n", "--make-shared", path);
+  // By whom starts are waited for, so that it is there when the first of them comes.
+  await inMountsAtOnce("mount", "-n", "--bind", path, path);
+  await inMountsAtOnce("mount", "-n", "--make-shared", path);
 }
 
 /** Takes down the mount at `path` and removes the folder or file it was on. Done already counts as done. */

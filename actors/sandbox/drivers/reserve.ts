@@ -149,7 +149,7 @@ async function makeReachable(premises: Premises, mounts: readonly Mount[], closi
   if (!uids) return [...mounts];
   return all(
     ...mounts.map(async ({ from, to }) => {
-      if (await isReachableByAll(from)) return { from, to };
+      if (isReachableByAll(from)) return { from, to };
       if (!staging) {
         throw new Error(
           `${from} is in a folder that other users can't walk through, and the worker has no private mounts`,

@@ -2,27 +2,38 @@
  * Makes host paths reachable for sandbox users: bubblewrap runs as the sandbox's own user, who can't walk through a
  * folder such as /root. What lies behind one is shown read-only at a second place, which everybody may walk to.
  */
-import { mkdir, realpath, stat, writeFile } from "node:fs/promises";
+import { realpathSync, statSync } from "node:fs";
+import { mkdir, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { mountView, unmount } from "./private-mounts.ts";
 
-/** Whether a user who owns nothing can walk to `path` and read it; symbolic links are followed. */
-export async function isReachableByAll(path: string): Promise<boolean> {
-  const real = await realpath(path);
-  const folders = [dirname(real)];
-  for (let folder = dirname(real); folder !== "/"; folder = dirname(folder)) folders.push(dirname(folder));
-  const [own, ...theirs] = await Promise.all([real, ...folders].map((each) => stat(each)));
-  return own !== undefined && (own.mode & 0o004) !== 0 && theirs.every(({ mode }) => (mode & 0o001) !== 0);
+/**
+ * Whether a user who owns nothing can walk to `path` and read it; symbolic links are followed. Asked for each mount of a
+ * start: some microseconds in all, where the same by way of other threads takes a millisecond.
+ */
+export function isReachableByAll(path: string): boolean {
+  const real = realpathSync(path);
+  if ((statSync(real).mode & 0o004) === 0) return false;
+  for (let folder = dirname(real); ; folder = dirname(folder)) {
+    if ((statSync(folder).mode & 0o001) === 0) return false;
+    if (folder === "/") return true;
+  }
 }
 
 interface Staged {
   readonly path: Promise<string>;
   users: number;
+  /** Whether that is still what lies at the path it was made of, which may have been removed and made anew since. */
+  isCurrent: () => boolean;
 }
 
-/** The views in use, each mounted once however many sandboxes show it. */
+/** Views that nobody uses and that are kept all the same: making one takes two programs, and a start has no time for them. */
+const KEPT = 32;
+
+/** The views of one instance, each mounted once however many sandboxes show it. */
 export class Staging {
   readonly #folder: string;
+  /** Least recently used first. */
   readonly #staged = new Map<string, Staged>();
   #made = 0;
 
@@ -33,13 +44,16 @@ export class Staging {
 
   /** A path that shows what is at `from`, until `release(from)` was called as often as this. */
   async hold(from: string): Promise<string> {
-    const staged = this.#staged.get(from) ?? { path: this.#show(from), users: 0 };
+    const kept = this.#staged.get(from);
+    const isStale = kept?.users === 0 && !kept.isCurrent();
+    const staged = kept === undefined || isStale ? this.#stage(from) : kept;
     this.#staged.set(from, staged);
     staged.users += 1;
     try {
+      if (isStale) await kept.path.then(unmount);
       return await staged.path;
     } catch (error) {
-      this.#staged.delete(from);
+      if (this.#staged.get(from) === staged) this.#staged.delete(from);
       throw error;
     }
   }
@@ -50,7 +64,23 @@ export class Staging {
     staged.users -= 1;
     if (staged.users > 0) return;
     this.#staged.delete(from);
-    await unmount(await staged.path);
+    this.#staged.set(from, staged);
+    const unused = [...this.#staged].filter(([, { users }]) => users === 0);
+    for (const [each, { path }] of unused.slice(0, Math.max(0, unused.length - KEPT))) {
+      this.#staged.delete(each);
+      await unmount(await path);
+    }
+  }
+
+  #stage(from: string): Staged {
+    const staged: Staged = { path: this.#show(from), users: 0, isCurrent: () => false };
+    staged.path.then(
+      (path) => {
+        staged.isCurrent = () => isSame(from, path);
+      },
+      () => {},
+    );
+    return staged;
   }
 
   async #show(from: string): Promise<string> {
@@ -61,4 +91,10 @@ export class Staging {
     await mountView(from, path);
     return path;
   }
+}
+
+/** As long as a view shows it, nothing else on its file system is given its number. */
+function isSame(one: string, other: string): boolean {
+  const [a, b] = [one, other].map((path) => statSync(path, { throwIfNoEntry: false }));
+  return a !== undefined && a.ino === b?.ino && a.dev === b.dev;
 }

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Delivery } from "../../../actors/bus/wiring.ts";
 import { leasesWiring } from "../../../actors/frontend/leases/wiring.ts";
 import { Recall } from "../../../subjects/counting.ts";
+import { refusal } from "../../../subjects/errors.ts";
 import { DEFAULT_ACCOUNT } from "../../../subjects/tokens.ts";
 import { givenLeases, TICK_MS } from "../../support/machines.ts";
 
@@ -21,8 +22,13 @@ const types = (events: ReadonlyArray<{ type: string }>) => events.map(({ type })
 
 test("a cold invocation asks for a token, then for a sandbox, then runs", () => {
   const leases = givenLeases();
-  expect(leases.when(arrived("q1")).said).toMatchObject([{ type: "ask", count: 1 }]);
-  expect(leases.when(tokens(1)).said).toMatchObject([{ type: "want", count: 1 }]);
+  // Where there is room for one is found out meanwhile; no sandbox is wanted before it is admitted.
+  expect(leases.when(arrived("q1")).said).toMatchObject([
+    { type: "ask", count: 1 },
+    { type: "want", count: 0, ahead: true },
+  ]);
+  expect(leases.when(tokens(1)).said).toEqual([expect.objectContaining({ type: "want", count: 1 })]);
+  expect(leases.said).not.toContainEqual(expect.objectContaining({ ahead: true }));
   expect(leases.told).toEqual([{ requestId: "q1", event: { type: "lease.admitted" } }]);
   expect(leases.when(granted).told).toEqual([{ requestId: "q1", event: { type: "lease.granted", sandbox } }]);
 });
@@ -31,6 +37,18 @@ test("a warm invocation asks nobody", () => {
   const leases = warm().when(arrived("q2"));
   expect(leases.said).toEqual([]);
   expect(types(leases.told.map(({ event }) => event))).toEqual(["lease.granted"]);
+});
+
+test("who has a sandbox at hand asks for no more than a token", () => {
+  const silence = refusal("ServiceException", "no answer");
+  const unanswered = { type: "tokens.granted", asked: 1, granted: 0, refused: silence } as const;
+  const leases = givenLeases().when(arrived("q1"), granted, unanswered);
+  expect(types(leases.after(TICK_MS).said)).toEqual(["ask", "held"]);
+});
+
+test("a sandbox that nobody waits for any more goes back at once", () => {
+  const leases = givenLeases().when(arrived("q1"), tokens(1), { type: "invocation.left", requestId: "q1" });
+  expect(leases.when(granted).said).toMatchObject([{ type: "giveBack", sandbox, alive: true }]);
 });
 
 test("what is wanted is said again every tick, so that a worker manager without memory serves it too", () => {

@@ -14,12 +14,16 @@ const enter = await privateMountsIfAllowed();
 /** Run where mounts are its own: shows a folder at a second place, looks, and takes it down again. */
 const program = `
 import { readdirSync } from "node:fs";
-import { inMounts } from ${JSON.stringify(mounter)};
+import { inMounts, inMountsAtOnce } from ${JSON.stringify(mounter)};
 const [from, to] = process.argv.slice(1);
 const said = (...command) => inMounts(...command).then(() => "done", ({ message }) => message);
 const seen = [];
 seen.push(await said("mount", "-n", "--bind", from, to), readdirSync(to));
 seen.push(await said("umount", "-n", to), readdirSync(to));
+// It waits for no other: the first ends once it has seen what the second mounts.
+const first = said("sh", "-c", 'while [ ! -e "$0/it" ]; do sleep 0.01; done; umount -n "$0"', to);
+await inMountsAtOnce("mount", "-n", "--bind", from, to);
+seen.push(await first, readdirSync(to));
 seen.push(await said("mount", "-n", "--bind", from + "-gone", to));
 seen.push(await said("umount", "-n", to));
 seen.push(await said("mount", "-n", "-t", "tmpfs", "tmp", to), await said("umount", "-n", to));
@@ -43,6 +47,7 @@ describeUnless(lackingIf(enter.length === 0, "nobody may have mounts of his own 
     const { stdout } = await run(first, [...before, ...node]);
     expect(JSON.parse(stdout)).toEqual([
       ...["done", ["it"]],
+      ...["done", []],
       ...["done", []],
       expect.stringMatching(/^mount .*-gone.*: .*(No such file|does not exist)/),
       expect.stringMatching(/^umount .*: .*(Invalid argument|not mounted)/),

@@ -39,10 +39,10 @@ export interface Booted extends AsyncDisposable {
   readonly printed: () => string;
   /** Sends the init frame; gives what the runtime answers to it. */
   init(changes?: Partial<RuntimeInit>): Promise<Said>;
-  /** Sends what was kept of another life, or that there is nothing yet; to be followed by `init`. */
+  /** Sends what was kept of another life; to be followed by `init`. */
   keep(bytecode: Uint8Array): void;
-  /** Asks for what is worth keeping. */
-  handOver(): Promise<Said>;
+  /** Asks for what is worth keeping; to be followed by `init`, whose first answer it is, where it doesn't fail. */
+  askForBytecode(): void;
   /** Sends an event; gives the answer. */
   invoke(payload: unknown, changes?: Partial<EventHeader>): Promise<Said>;
   /** Sends an event as it is, also what is not JSON. */
@@ -119,10 +119,7 @@ export async function boot(command: readonly string[], files: Readonly<Record<st
     send,
     shutDown: (reason) => void channel.write(encodeShutdown({ reason, graceMs: 2000 })),
     keep: (bytecode) => void channel.write(encodeBytecode(bytecode)),
-    handOver() {
-      channel.write(encodeHandOver());
-      return next();
-    },
+    askForBytecode: () => void channel.write(encodeHandOver()),
     invoke: (payload, changes) => send(Buffer.from(JSON.stringify(payload)), changes),
     init(changes = {}) {
       const init = { ...settings(taskRoot), ...changes };

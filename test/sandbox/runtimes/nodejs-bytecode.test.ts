@@ -17,12 +17,10 @@ async function lives(
   change: (kept: Buffer) => Buffer = (kept) => kept,
 ): Promise<void> {
   await using first = await boot(nodeBootstrap, code);
-  first.keep(Buffer.alloc(0));
-  const begun = await first.init();
-  if (begun.type !== "ready") throw new Error(JSON.stringify(bodyOf(begun)));
-  await first.invoke({});
-  const kept = await first.handOver();
-  if (kept.type !== "bytecode") throw new Error(`${kept.type} instead`);
+  first.askForBytecode();
+  const kept = await first.init();
+  if (kept.type !== "bytecode") throw new Error(JSON.stringify(bodyOf(kept)));
+  expect(await first.next()).toEqual({ type: "ready" });
   await using again = await boot(nodeBootstrap, {});
   again.keep(change(kept.payload));
   expect(await again.init({ taskRoot: first.taskRoot })).toEqual({ type: "ready" });
@@ -74,10 +72,22 @@ describe("bytecode", () => {
 
   test("is of nothing in a function of small files", async () => {
     await using booted = await boot(nodeBootstrap, { "index.js": "exports.handler = async () => 1;\n" });
-    booted.keep(Buffer.alloc(0));
-    await booted.init();
-    expect(await booted.handOver()).toEqual({ type: "bytecode", payload: Buffer.alloc(0) });
+    booted.askForBytecode();
+    expect(await booted.init()).toEqual({ type: "bytecode", payload: Buffer.alloc(0) });
+    expect(await booted.next()).toEqual({ type: "ready" });
     expect(bodyOf(await booted.invoke({}))).toBe(1);
+  });
+
+  test("is handed over before the first event, and nothing of what an event does is in it", async () => {
+    const late = large("exports.answer = () => 7;");
+    await using booted = await boot(nodeBootstrap, {
+      "index.js": `${GIVEN.replace('require("./large.js")', "{ answer: () => require('./late.js').answer() }")}`,
+      "late.js": late,
+    });
+    booted.askForBytecode();
+    expect(await booted.init()).toEqual({ type: "bytecode", payload: Buffer.alloc(0) });
+    expect(await booted.next()).toEqual({ type: "ready" });
+    expect(bodyOf(await booted.invoke({}))).toMatchObject({ answer: 7 });
   });
 
   test("is none where nobody keeps any: Node compiles the files itself", async () => {
@@ -106,8 +116,9 @@ test("a file that is compiled for keeping is the same module as one that Node co
     "esm.mjs": "export const x = 7;\n",
     "cycle.mjs": `import large from "./large.js"; export const seen = Object.keys(large);\n`,
   });
-  booted.keep(Buffer.alloc(0));
-  await booted.init();
+  booted.askForBytecode();
+  expect(await booted.init()).toMatchObject({ type: "bytecode" });
+  expect(await booted.next()).toEqual({ type: "ready" });
   const kept = bodyOf(await booted.invoke({}));
   await using plain = await boot(nodeBootstrap, {});
   await plain.init({ taskRoot: booted.taskRoot, env: { LAMBDA_TASK_ROOT: booted.taskRoot } });
@@ -125,10 +136,10 @@ test.each([
   ["one with a syntax error", large("exports.answer = () => ;"), "Runtime.UserCodeSyntaxError"],
 ])("%s is Node's to judge", async (_, text, errorType) => {
   await using booted = await boot(nodeBootstrap, { "index.js": GIVEN, "large.js": text });
-  booted.keep(Buffer.alloc(0));
+  booted.askForBytecode();
   const said = await booted.init();
   if (errorType === "Runtime.None") {
-    expect(said).toEqual({ type: "ready" });
+    expect([said.type, (await booted.next()).type]).toEqual(["bytecode", "ready"]);
     expect(bodyOf(await booted.invoke({}))).toMatchObject({ answer: 42 });
   } else expect(said).toMatchObject({ type: "initError", errorType });
 });

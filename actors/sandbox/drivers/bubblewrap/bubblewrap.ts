@@ -4,7 +4,8 @@
  *
  * One kernel is shared by all sandboxes: this is no boundary against flaws of the kernel itself.
  */
-import { rm, writeFile } from "node:fs/promises";
+import { writeFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Networks } from "../egress/networks.ts";
 import { openNetworks } from "../egress/open.ts";
@@ -78,7 +79,7 @@ function maker(given: BubblewrapOptions): Maker<Place, Starter> {
       made += 1;
       const argsFile = berth?.argsFile ?? join(premises.folder, "own", String(made));
       onRelease(() => rm(argsFile, { force: true }));
-      await writeFile(argsFile, options(premises.host, tmp, mounts, descriptors).join("\0"));
+      writeFileSync(argsFile, options(premises.host, tmp, mounts, descriptors).join("\0"));
       const { seccompFile } = tools;
       const life = {
         ...launch(premises.name, tools, spec, uid),

@@ -10,6 +10,7 @@ import { constants } from "node:os";
 import { type Duplex, PassThrough, type Readable, type Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { isCalledAt } from "../callers.ts";
+import type { Cgroup } from "../cgroups/cgroup.ts";
 import { killQuietly } from "../cgroups/files.ts";
 import { type Booted, BootFailed, type Exit } from "../driver.ts";
 import { type Attachment, EgressUnavailable } from "../egress/network.ts";
@@ -31,9 +32,10 @@ export interface LifeSpec extends Settling {
 
 /** Begins a life. Rejects with `BootFailed`, leaving nothing behind, when bubblewrap can't build the sandbox. */
 export async function beginLife(spec: LifeSpec): Promise<Booted> {
-  const [oomKillsBefore] = await Promise.all([spec.cgroup.oomKills(), spec.cgroup.resetPeak()]);
   const command = [...spec.launcher, ...spec.command];
   const started = spec.starter?.start(command);
+  // What has a starter has a new group, in which nothing has happened.
+  const oomKillsBefore = started === undefined ? await oomKillsOf(spec.cgroup) : 0;
   const child = started ?? spawnBubblewrap(spec, command);
   const [, out, err, channel, , , status, block] = child.stdio as unknown as [
     null,
@@ -109,6 +111,12 @@ export async function beginLife(spec: LifeSpec): Promise<Booted> {
       await exited;
     },
   };
+}
+
+/** Up to now, from when on its peak counts. */
+async function oomKillsOf(cgroup: Cgroup): Promise<number> {
+  const [oomKills] = await Promise.all([cgroup.oomKills(), cgroup.resetPeak()]);
+  return oomKills;
 }
 
 function spawnBubblewrap(spec: LifeSpec, command: readonly string[]): ChildProcess {

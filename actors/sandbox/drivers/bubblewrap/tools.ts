@@ -37,7 +37,7 @@ async function startable(
   { uids, staging, folder }: Pick<Premises, "uids" | "staging" | "folder">,
 ): Promise<{ path: string; isTheirs: boolean }> {
   const isTheirs = !uids && (await stat(program)).uid === process.geteuid?.();
-  if (!isTheirs && (!uids || (await isReachableByAll(program)))) return { path: program, isTheirs };
+  if (!isTheirs && (!uids || isReachableByAll(program))) return { path: program, isTheirs };
   if (staging) return { path: await staging.hold(program), isTheirs: false };
   const copy = join(folder, "bwrap");
   await copyFile(program, copy);

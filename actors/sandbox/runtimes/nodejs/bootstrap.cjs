@@ -11,20 +11,24 @@ const { patchConsole } = require("./console.cjs");
 const { createContext } = require("./context.cjs");
 const { RuntimeError, toErrorBody, toErrorLog } = require("./errors.cjs");
 const { loadHandler } = require("./handler.cjs");
-const { awslambda, isStreaming, runStreaming, tooLarge } = require("./streaming.cjs");
+const { awslambda, isStreaming, tooLarge } = require("./streaming.cjs");
 
+const noBytes = Buffer.alloc(0);
 const neverSettled =
   "The event loop ran empty while a promise was still waiting: nothing is left that could settle it.";
+
+/** Whoever is told nothing for so long was booted beforehand, and has the time. */
+const unhurriedMs = 20;
 
 /** @type {"booted" | "initialising" | "serving"} */
 let phase = "booted";
 let init;
-/** A copy of what came before the init frame: the worker keeps bytecode for this function. */
+/** A copy of what came before the init frame: the worker keeps bytecode of this function, or wants to. */
 let keptBytecode;
-/** @type {Bytecode | undefined} */
-let bytecode;
+let isBytecodeWanted = false;
 let handler;
-let streams = false;
+/** How a streaming handler is run; undefined where it is none. */
+let runStreaming;
 let logError = (_title, error) => console.error(error);
 /** The invocation that runs: `{header, context, settled, atEmptyLoop}`; null between two. */
 let running = null;
@@ -33,6 +37,7 @@ let latest = null;
 let traceId;
 
 const channel = new Channel(3, onFrame, () => process.exit(0));
+const preparing = setTimeout(prepare, unhurriedMs);
 
 process.on("uncaughtException", (error) => crash("Uncaught Exception", error, 129));
 process.on("unhandledRejection", (reason) => {
@@ -49,11 +54,18 @@ function onFrame(type, body) {
   if (type === 0x02) invoke(parseEvent(body));
   else if (type === 0x01) begin(JSON.parse(body));
   else if (type === 0x04) keptBytecode = Buffer.from(body);
-  else if (type === 0x05) handOverBytecode();
+  else if (type === 0x05) isBytecodeWanted = true;
   else throw new Error(`unknown frame type ${type}`);
 }
 
+/** Does once what every function begins with, so that it is at hand. Nothing of it is a function's. */
+function prepare() {
+  listenAt("127.0.0.1:0", () => {})?.close();
+  loadHandler(__dirname, "prepared.handler").catch(() => {});
+}
+
 async function begin(settings) {
+  clearTimeout(preparing);
   init = settings;
   phase = "initialising";
   const bell = init.env ? listenAt(init.runtimeApi ?? "127.0.0.1:9001", () => channel.hostWanted()) : null;
@@ -66,11 +78,13 @@ async function begin(settings) {
     init.logFormat === "JSON" ? consoleError(error) : consoleError(title, `\t${toErrorLog(error)}`);
   globalThis.awslambda = awslambda;
   channel.unref();
-  if (keptBytecode) bytecode = new Bytecode(keptBytecode, [init.taskRoot, init.layersRoot ?? "/opt"], maxPayloadBytes);
+  const folders = [init.taskRoot, init.layersRoot ?? "/opt"];
+  const bytecode =
+    keptBytecode || isBytecodeWanted ? new Bytecode(keptBytecode ?? noBytes, folders, maxPayloadBytes) : null;
   keptBytecode = undefined;
   try {
     handler = await loadHandler(init.taskRoot, init.handler);
-    streams = isStreaming(handler);
+    if (isStreaming(handler)) ({ runStreaming } = require("./response-stream.cjs"));
   } catch (error) {
     crash("Init Error", error, 129);
   }
@@ -81,6 +95,7 @@ async function begin(settings) {
     await turnOfLoop();
     bell.close();
   }
+  if (isBytecodeWanted) handOver(bytecode);
   phase = "serving";
   channel.ready();
 }
@@ -122,15 +137,14 @@ function listenAt(address, rung) {
 
 const turnOfLoop = () => new Promise((resolve) => setImmediate(resolve));
 
-/** Asked for between two invocations, once at most. */
-function handOverBytecode() {
-  let piece = Buffer.alloc(0);
+/** Before the first event, so that no event has a part in it. */
+function handOver(bytecode) {
+  let piece = noBytes;
   try {
-    piece = bytecode?.collect() ?? piece;
+    piece = bytecode.collect();
   } catch {
     // Then there is none: nobody depends on it.
   }
-  bytecode = undefined;
   channel.bytecode(piece);
 }
 
@@ -157,7 +171,7 @@ function invoke({ header, payload }) {
   try {
     const event = JSON.parse(payload.toString("utf8"));
     run.context = createContext(init, header, settle);
-    if (streams) {
+    if (runStreaming !== undefined) {
       runStreaming(handler, event, run, channel).then((response) => finish(run, null, null, response), settle);
       return;
     }

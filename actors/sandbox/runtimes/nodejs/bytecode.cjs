@@ -1,6 +1,6 @@
 /**
  * V8's bytecode of a function's CommonJS files: what an earlier sandbox of the same function version handed over isn't
- * compiled again, and what this one compiled can be handed over in its turn, lazily compiled functions included.
+ * compiled again, and what this one compiled can be handed over in its turn, with the functions that were compiled by then.
  *
  * Only files of the package and its layers, which are the same in every such sandbox, and of a size that is worth it. Node
  * does all the rest of loading a module itself; what it alone can judge (ES modules, TypeScript, source maps, errors of
@@ -12,7 +12,6 @@
 "use strict";
 
 const Module = require("node:module");
-const vm = require("node:vm");
 
 const fromCharacters = 4096;
 const run = Symbol.for("mayfly.run");
@@ -83,6 +82,8 @@ class Bytecode {
     if (!this.#folders.some((folder) => filename.startsWith(folder)) || process.sourceMapsEnabled) return undefined;
     try {
       const characters = content.length;
+      // Not before there is a file that is worth it: they take a start some time.
+      const vm = require("node:vm");
       const crc32 = require("node:zlib").crc32(Buffer.from(content, "latin1"));
       const kept = this.#kept.get(filename);
       const isOfThis = kept?.characters === characters && kept.crc32 === crc32;

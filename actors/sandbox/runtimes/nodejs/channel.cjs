@@ -8,7 +8,6 @@
 "use strict";
 
 const { writeSync } = require("node:fs");
-const { Socket } = require("node:net");
 
 const maxPayloadBytes = 6_291_556;
 const maxLogBytes = 256 * 1024;
@@ -20,7 +19,7 @@ const pause = new Int32Array(new SharedArrayBuffer(4));
 
 class Channel {
   #fd;
-  #socket;
+  #source;
   #small = Buffer.allocUnsafeSlow(64 * 1024);
   /** What is left of a chunk, as long as the reader lags: nothing else may come in between. */
   #unsent = null;
@@ -32,30 +31,18 @@ class Channel {
   constructor(fd, onFrame, onEnd) {
     this.#fd = fd;
     const reader = new FrameReader(onFrame);
-    this.#socket = new Socket({
-      fd,
-      readable: true,
-      writable: false,
-      onread: {
-        buffer: Buffer.allocUnsafeSlow(64 * 1024),
-        callback: (length, buffer) => {
-          reader.read(buffer.subarray(0, length));
-          return true;
-        },
-      },
-    });
-    this.#socket.on("error", onEnd);
-    this.#socket.on("close", onEnd);
-    this.#socket.resume();
+    const buffer = Buffer.allocUnsafeSlow(64 * 1024);
+    const heard = (length) => reader.read(buffer.subarray(0, length));
+    this.#source = pipeOf(fd, buffer, heard, onEnd) ?? socketOf(fd, buffer, heard, onEnd);
   }
 
   /** Waiting for a frame keeps the process alive, or no longer does. */
   ref() {
-    this.#socket.ref();
+    this.#source.ref();
   }
 
   unref() {
-    this.#socket.unref();
+    this.#source.unref();
   }
 
   ready() {
@@ -182,6 +169,35 @@ class Channel {
       return 0;
     }
   }
+}
+
+/**
+ * Reads into `buffer`: `heard` is told how many bytes each time, and `ended` when no more will come. It is what is beneath
+ * Node's sockets: those bring two dozen modules of streams with them, which take a tenth of a start, and many functions
+ * never need them. Null where this Node.js doesn't have it.
+ */
+function pipeOf(fd, buffer, heard, ended) {
+  try {
+    const { Pipe, constants } = process.binding("pipe_wrap");
+    const { kReadBytesOrError, streamBaseState } = process.binding("stream_wrap");
+    const pipe = new Pipe(constants.SOCKET);
+    pipe.useUserBuffer(buffer);
+    pipe.onread = () => {
+      const length = streamBaseState[kReadBytesOrError];
+      if (length > 0) heard(length);
+      else if (length < 0) pipe.close(ended);
+    };
+    return pipe.open(fd) || pipe.readStart() ? null : pipe;
+  } catch {
+    return null;
+  }
+}
+
+function socketOf(fd, buffer, heard, ended) {
+  const { Socket } = require("node:net");
+  const onread = { buffer, callback: (length) => heard(length) !== false };
+  const socket = new Socket({ fd, readable: true, writable: false, onread });
+  return socket.on("error", ended).on("close", ended).resume();
 }
 
 function frameOf(type, texts, payload) {

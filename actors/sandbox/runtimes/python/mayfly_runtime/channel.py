@@ -22,10 +22,20 @@ class Channel:
 
         self._fd = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, FIRST_HIDDEN_FD)
         os.close(fd)
-        os.set_blocking(self._fd, True)
         self._received = b""
         self._lock = _thread.allocate_lock()
         os.register_at_fork(after_in_child=self._renew_lock)
+
+    def has_begun(self):
+        """Whether a frame, or the end, is there already; asked once, before anything is read or written."""
+        os.set_blocking(self._fd, False)
+        try:
+            self._received = os.read(self._fd, READ_BYTES)
+            return True
+        except BlockingIOError:
+            return False
+        finally:
+            os.set_blocking(self._fd, True)
 
     def read(self):
         """Waits for a frame: (type, body). None when the worker has gone."""

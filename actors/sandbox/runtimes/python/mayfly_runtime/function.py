@@ -2,12 +2,11 @@
 
 import builtins
 import importlib
-import json
 import os
 import sys
 import time
 
-from . import logs
+from . import logs, values
 from .channel import MAX_PAYLOAD_BYTES
 from .context import LambdaContext
 from .doorbell import Doorbell
@@ -38,7 +37,7 @@ class Function:
         except Exception as error:
             body = error_body(error)
             self._log_error(body)
-            self._channel.init_error(body["errorType"], json.dumps(body).encode())
+            self._channel.init_error(body["errorType"], values.write(body).encode())
             sys.exit(1)
         _flush()
         if bell is not None:
@@ -56,7 +55,7 @@ class Function:
     def serve(self, frame):
         """Answers one event. What isn't an Exception, such as SystemExit, goes through: it ends the process."""
         header_end = 4 + int.from_bytes(frame[:4], "big")
-        header = json.loads(frame[4:header_end])
+        header = values.parse(frame[4:header_end])
         request_id = self._request_id = header["requestId"]
         self._tenant_id = header.get("tenantId")
         _set_trace(header.get("traceId"))
@@ -68,7 +67,7 @@ class Function:
             body = error_body(error, request_id)
             self._log_error(body)
             _flush()
-            self._channel.error(request_id, body["errorType"], json.dumps(body).encode())
+            self._channel.error(request_id, body["errorType"], values.write(body).encode())
             return
         _flush()
         if len(payload) > MAX_PAYLOAD_BYTES:
@@ -97,13 +96,13 @@ class Function:
     def _refuse_size(self, request_id):
         kind = "Function.ResponseSizeTooLarge"
         message = "Response payload size exceeded maximum allowed payload size (%d bytes)." % MAX_PAYLOAD_BYTES
-        self._channel.error(request_id, kind, json.dumps({"errorMessage": message, "errorType": kind}).encode())
+        self._channel.error(request_id, kind, values.write({"errorMessage": message, "errorType": kind}).encode())
 
     def _log_error(self, body):
         now = time.time()
         if self._settings["logFormat"] == "JSON":
             timestamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
-            text = json.dumps({"timestamp": timestamp, "level": "ERROR", **body}, ensure_ascii=False)
+            text = values.write_unescaped({"timestamp": timestamp, "level": "ERROR", **body})
         else:
             text = error_text(body)
         self._channel.log(logs.LEVELS["ERROR"], now * 1000, self._request_id, text)
@@ -155,7 +154,7 @@ def _load(name):
 
 def _parse(text, error_type, message):
     try:
-        return json.loads(text)
+        return values.parse(text)
     except Exception as error:
         raise RuntimeFailure(error_type, message % error) from None
 
@@ -177,4 +176,4 @@ def _make_encoder():
             return int(value) if value.is_finite() and value == value.to_integral_value() else float(value)
         raise TypeError("Object of type %s is not JSON serializable" % type(value).__name__)
 
-    return json.JSONEncoder(ensure_ascii=sys.version_info < (3, 12), default=number).encode
+    return values.make_writer(number, ascii_only=sys.version_info < (3, 12))
