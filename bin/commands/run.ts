@@ -8,6 +8,7 @@ import { type Home, prepareHome, resolveHome } from "../embedded/home.ts";
 import { Misused, NotRunning } from "../failure.ts";
 import { COMPONENTS, type ComponentName, SINGLE } from "../run/components.ts";
 import { type NatsLogin, openProcess, type Process, type Started } from "../run/context.ts";
+import { beginWithOwnMounts } from "../run/own-mounts.ts";
 import { readRunning } from "../running.ts";
 
 const PING_MS = 300;
@@ -26,6 +27,7 @@ export function run(program: Command): void {
     .action(async (names: string[], { zone: zones }: { zone: string[] }) => {
       const unknown = names.filter((name) => !(name in COMPONENTS));
       if (unknown.length > 0) throw new Misused(`no such component: ${unknown.join(", ")}`);
+      if (names.includes("worker")) await beginWithOwnMounts();
       await runComponents(names as ComponentName[], zones);
     });
 }

@@ -43,6 +43,7 @@ const workers = async () =>
   JSON.parse((await system.mayfly("ls", "--workers", "--json")).stdout) as Array<{
     workerId: string;
     zone: string;
+    isolation: string;
     busyMiB: number;
   }>;
 
@@ -74,6 +75,8 @@ describe("after kill -9", () => {
     await expect.poll(busy, { timeout: 10_000 }).toBe(true);
     await using _ = runBeside(system, "worker");
     await expect.poll(async () => (await workers()).length, { timeout: 10_000 }).toBe(3);
+    // One that is started by hand is as good as the others.
+    expect(new Set((await workers()).map(({ isolation }) => isolation)).size).toBe(1);
     await kill(system.home, "worker", "--zone");
     expect(await running).toMatch(/^ServiceException: worker \S+ was lost while it ran the function$/);
     await serves();

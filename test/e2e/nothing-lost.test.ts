@@ -82,7 +82,7 @@ async function expectNoneMissing(nats: NatsConnection, events: number): Promise<
   await expect.poll(ended, { timeout: 180_000, interval: 500 }).toBeGreaterThanOrEqual(events);
   await expect.poll(async () => missing(await endsOf(nats), events), { timeout: 60_000, interval: 500 }).toEqual([]);
   const ends = await endsOf(nats);
-  expect(ends.dead.filter((n) => n % 3 !== 0)).toEqual([]);
+  expect(ends.dead.filter((n) => n % 3 !== 0).map((n) => `${n}: ${ends.why.get(n)}`)).toEqual([]);
   expect(ends.succeeded.filter((n) => n % 3 === 0)).toEqual([]);
   const [twice, more] = [toldTwice(ends), await superfluousRuns(nats)];
   console.info(`${events} events: all ended; duplicates: ${twice} ends told twice, ${more} attempts made once more`);

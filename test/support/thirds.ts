@@ -2,6 +2,7 @@
 import { type JetStreamClient, type JsMsg, jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { ClosedConnectionError, type NatsConnection } from "nats";
 import { UserAsync } from "../../subjects/async.ts";
+import { DEAD_REASON, ERROR_MESSAGE, ERROR_TYPE } from "../../subjects/headers.ts";
 import { Log } from "../../subjects/logs.ts";
 import { DEAD_STREAM, LOGS_STREAM } from "../../subjects/streams.ts";
 import { api, deploy } from "./functions.ts";
@@ -19,6 +20,8 @@ export interface Ends {
   /** The numbers of the events that succeeded and of those that are dead letters, repetitions included. */
   readonly succeeded: readonly number[];
   readonly dead: readonly number[];
+  /** What a dead letter says of itself, by its number. */
+  readonly why: ReadonlyMap<number, string>;
 }
 
 /** Deploys the function; its successes are told to a stream. */
@@ -54,14 +57,18 @@ export async function howManyEnded(nats: NatsConnection): Promise<number> {
 }
 
 export async function endsOf(nats: NatsConnection): Promise<Ends> {
-  return {
-    succeeded: await numbersIn(
-      nats,
-      DONE_STREAM,
-      (record) => (record as { requestPayload: { n: number } }).requestPayload.n,
-    ),
-    dead: await numbersIn(nats, DEAD_STREAM, (event) => (event as { n: number }).n),
-  };
+  const succeeded: number[] = [];
+  for await (const message of messagesIn(nats, DONE_STREAM)) {
+    succeeded.push(message.json<{ requestPayload: { n: number } }>().requestPayload.n);
+  }
+  const dead: number[] = [];
+  const why = new Map<number, string>();
+  for await (const message of messagesIn(nats, DEAD_STREAM)) {
+    const { n } = message.json<{ n: number }>();
+    dead.push(n);
+    why.set(n, [DEAD_REASON, ERROR_TYPE, ERROR_MESSAGE].map((name) => message.headers?.get(name)).join(" "));
+  }
+  return { succeeded, dead, why };
 }
 
 /** Attempts beyond those an event takes (one, or three where it fails), as far as their log lines got through. */
@@ -72,16 +79,6 @@ export async function superfluousRuns(nats: NatsConnection): Promise<number> {
     if (n !== undefined) runs.set(Number(n), (runs.get(Number(n)) ?? 0) + 1);
   }
   return [...runs].reduce((sum, [n, times]) => sum + Math.max(0, times - (n % 3 === 0 ? 3 : 1)), 0);
-}
-
-async function numbersIn(
-  nats: NatsConnection,
-  stream: string,
-  numberOf: (payload: unknown) => number,
-): Promise<number[]> {
-  const numbers: number[] = [];
-  for await (const message of messagesIn(nats, stream)) numbers.push(numberOf(message.json()));
-  return numbers;
 }
 
 async function* messagesIn(nats: NatsConnection, stream: string, subject = ">"): AsyncGenerator<JsMsg> {
