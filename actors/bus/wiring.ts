@@ -38,6 +38,8 @@ export interface Hear<E> {
   readonly absent: Absent;
   /** Whether a message is looked at at all; without it each one is. */
   heeds?(message: Message): boolean;
+  /** An answer's body where the server says that nobody was there to give one. Without it that is no answer. */
+  readonly nobody?: unknown;
   toEvent(body: unknown, delivery: Delivery): E;
   /** Which actor of the population it is for; `undefined` means each of them. */
   key(body: unknown, delivery: Delivery, event: E): string | undefined;
@@ -71,6 +73,7 @@ interface HearOptions<P extends string, S extends z.ZodType | undefined, E> {
   readonly endpoint?: string;
   readonly absent?: Absent;
   readonly heeds?: (message: Message) => boolean;
+  readonly nobody?: Body<S>;
   readonly key?: (body: Body<S>, delivery: Delivery<Address<P>>, event: E) => string | undefined;
   readonly toEvent: (body: Body<S>, delivery: Delivery<Address<P>>) => E;
 }
@@ -101,6 +104,7 @@ function row<E>(contract: Contract, subject: string, options: Untyped<E>): Hear<
     ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
     absent: options.absent ?? "ignore",
     ...(options.heeds === undefined ? {} : { heeds: options.heeds }),
+    ...(options.nobody === undefined ? {} : { nobody: options.nobody }),
     key: options.key ?? (() => undefined),
     toEvent: options.toEvent,
   };

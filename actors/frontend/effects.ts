@@ -11,6 +11,7 @@ import { QueueFull, type WorkQueues } from "../bus/queues.ts";
 import type { Catalogue } from "./catalogue.ts";
 import type { leasesMachine } from "./leases/machine.ts";
 import { type InvocationContext, type InvocationEvent, invocationMachine, leasesOf } from "./machine.ts";
+import { WORKER_GONE } from "./policy.ts";
 
 export interface Desk {
   readonly catalogue: Catalogue;
@@ -57,7 +58,10 @@ export const invocationLogic = (desk: () => Desk) =>
           );
       },
       finish: ({ context }: Acting) => {
-        const { result } = context;
+        const { result, sandbox } = context;
+        if (result?.errorType === WORKER_GONE && sandbox !== undefined) {
+          desk().leases.send(leasesOf(context), { type: "worker.lost", workerId: sandbox.workerId });
+        }
         sayFinished(desk(), context, result?.alive ?? false, result?.outcome === "refused");
       },
       abandon: ({ context }: Acting) => sayFinished(desk(), context, false, false),

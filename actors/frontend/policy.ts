@@ -53,3 +53,6 @@ export function checkInvocationType(type: string): Refusal | undefined {
 
 /** More attempts than this at finding a free sandbox, and the platform is at fault. */
 export const MAX_REFUSED_ATTEMPTS = 5;
+
+/** Why a sandbox that can't be reached counts as one that refuses: its worker is gone, and with it all that it hosted. */
+export const WORKER_GONE = "WorkerGone";

@@ -11,9 +11,21 @@ import { deterministicId } from "../bus/identity.ts";
 import type { Clock, Said } from "../bus/port.ts";
 import { type Delivery, hear, hearRaw, type Wiring } from "../bus/wiring.ts";
 import type { InvocationContext, InvocationEvent, invocationMachine } from "./machine.ts";
-import { checkClientContext, checkInvocationType, checkPayload } from "./policy.ts";
+import { checkClientContext, checkInvocationType, checkPayload, WORKER_GONE } from "./policy.ts";
 
 type Request = Extract<InvocationEvent, { type: "invocation.requested" }>["request"];
+
+/** The worker isn't there any more, or not yet again: nothing has run. */
+const NOBODY: Finished = {
+  sandboxId: "nobody",
+  outcome: "refused",
+  errorType: WORKER_GONE,
+  cold: false,
+  createUs: 0,
+  initUs: 0,
+  runUs: 0,
+  alive: false,
+};
 
 export interface FrontendWiring {
   readonly frontendId: string;
@@ -55,6 +67,7 @@ export function invocationWiring(options: FrontendWiring): Wiring<typeof invocat
       hear(Finished, {
         at: { frontendId },
         key: (_, { address }) => address.requestId,
+        nobody: NOBODY,
         toEvent: (result) => ({ type: "worker.finished", result }),
       }),
       hear(WorkerLost, { toEvent: ({ workerId }) => ({ type: "worker.lost", workerId }) }),

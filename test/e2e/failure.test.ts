@@ -82,6 +82,16 @@ describe("after kill -9", () => {
     await serves();
   });
 
+  test("of the workers, what a front end still holds of them costs the next call nothing but time", async () => {
+    await serves();
+    const warm = await nats.request("mayfly.invoke.waits", "{}", { timeout: 10_000 });
+    const [, sandbox] = /\/(\S+) /.exec(warm.headers?.get("Mayfly-Sandbox") ?? "") ?? [];
+    await kill(system.home, "worker", "--zone");
+    const isThere = () => nats.request(`mayfly.inspect.sandbox.${sandbox}`, "", { timeout: 1000 }).then(() => true);
+    await expect.poll(() => isThere().catch(() => false), { interval: 5 }).toBe(false);
+    expect(await invoke()).toBe('"done"');
+  });
+
   test("of nats-server, whose port somebody else is then given for a moment, it comes back on that port", async () => {
     await serves();
     const { port } = new URL((await readRunning(system.home))?.url ?? "");
