@@ -69,14 +69,12 @@ class NatsMessage implements Message {
   }
 }
 
-function publishOptions(said: Said) {
-  const options: { headers?: ReturnType<typeof headers>; reply?: string } = {};
-  if (said.headers !== undefined) {
-    options.headers = headers();
-    for (const name in said.headers) options.headers.set(name, said.headers[name] ?? "");
-  }
-  if (said.replyTo !== undefined) options.reply = said.replyTo;
-  return options;
+/** As the client takes them, for its own requests. */
+function headersOf(said: Said): { headers?: ReturnType<typeof headers> } {
+  if (said.headers === undefined) return {};
+  const sent = headers();
+  for (const name in said.headers) sent.set(name, said.headers[name] ?? "");
+  return { headers: sent };
 }
 
 /** The client's own way to the server, which takes what is encoded already. */
@@ -101,8 +99,12 @@ export function natsNetwork(connection: NatsConnection): Network {
     waiting = [];
     isLeaving = false;
     if (connection.isClosed()) return;
-    const wire = new Wire(connection.info?.max_payload ?? Number.POSITIVE_INFINITY);
+    const wire = wireNow();
     for (const said of leaving) add(wire, said);
+    send(wire);
+  };
+  const wireNow = () => new Wire(connection.info?.max_payload ?? Number.POSITIVE_INFINITY);
+  const send = (wire: Wire) => {
     for (const bytes of wire.bytes()) protocol.sendCommand(bytes);
   };
   /** What can't be sent is lost alone: a payload above the server's maximum, a subject that is none. */
@@ -142,17 +144,15 @@ export function natsNetwork(connection: NatsConnection): Network {
     },
     async deliver(said) {
       leave();
-      connection.publish(said.subject, said.payload, publishOptions(said));
+      const wire = wireNow();
+      wire.add(said);
+      send(wire);
       await connection.flush();
     },
     async request(said, timeoutMs) {
       leave();
       try {
-        const { headers: sent } = publishOptions(said);
-        const reply = await connection.request(said.subject, said.payload, {
-          timeout: timeoutMs,
-          ...(sent === undefined ? {} : { headers: sent }),
-        });
+        const reply = await connection.request(said.subject, said.payload, { timeout: timeoutMs, ...headersOf(said) });
         return new NatsMessage(reply);
       } catch (error) {
         const isNobody = error instanceof RequestError && error.isNoResponders();
@@ -171,12 +171,11 @@ export function natsNetwork(connection: NatsConnection): Network {
  * listens.
  */
 export async function* answersTo(connection: NatsConnection, said: Said, timeoutMs: number): AsyncGenerator<Message> {
-  const { headers: sent } = publishOptions(said);
   const options = {
     strategy: "timer",
     maxWait: timeoutMs,
     noMux: true,
-    ...(sent === undefined ? {} : { headers: sent }),
+    ...headersOf(said),
   };
   try {
     const answers = await connection.requestMany(said.subject, said.payload, options as Partial<RequestManyOptions>);

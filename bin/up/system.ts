@@ -112,6 +112,7 @@ export async function startSystem(config: Config, { home, tell, leaving }: Start
         logFile: join(home.logs, `${name}.log`),
       });
     child("plane", [], PLANE);
+    // Begun with mounts of its own: it would begin a second time for them.
     const privately = await privateMountsIfAllowed();
     // In one process: what it hears and says for several at once costs little more than for one.
     child("workers", privately, ["worker", "--zone", ...config.zones]);

@@ -2,14 +2,12 @@
  * Sandboxes without a network around them: `node test/bench/sandboxes.ts [driver…] [--quick]`. Every driver this host has,
  * one after the other, or those that are named; those it hasn't are named with the reason.
  */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chooseDriver, driverNames } from "../../actors/sandbox/drivers/choose.ts";
 import { type DriverName, IsolationUnavailable } from "../../actors/sandbox/drivers/driver.ts";
-import { hasPrivateMounts, privateMountsIfAllowed } from "../../actors/sandbox/drivers/private-mounts.ts";
+import { beginWithOwnMounts } from "../../bin/run/own-mounts.ts";
 import { median, ms, percentile } from "./figures.ts";
 import { measure, type SandboxFigures } from "./sandbox-figures.ts";
 import { SUBJECTS, type Subject } from "./sandbox-subjects.ts";
@@ -22,13 +20,7 @@ if (unknown !== undefined) throw new Error(`"${unknown}" is no driver: ${driverN
 const plans = { most: { rounds: 31, crowd: 100 }, some: { rounds: 15, crowd: 40 }, quick: { rounds: 5, crowd: 12 } };
 const say = (text: string) => process.stdout.write(`${text}\n`);
 
-if (!hasPrivateMounts()) {
-  const [program = process.execPath, ...before] = await privateMountsIfAllowed();
-  const self = [...process.execArgv, import.meta.filename, ...process.argv.slice(2)];
-  const args = program === process.execPath ? self : [...before, process.execPath, ...self];
-  const child = spawn(program, args, { stdio: "inherit" });
-  process.exit((await once(child, "exit"))[0] ?? 1);
-}
+await beginWithOwnMounts();
 
 const HEAD = [
   "driver",
