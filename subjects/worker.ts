@@ -73,6 +73,8 @@ export const SandboxReport = json(
     grantedTo: Token.exactOptional(),
     /** The runtime's own error JSON, when init failed. */
     functionError: z.string().optional(),
+    /** Why its host could not make it, as callers may be told. */
+    hostFault: z.string().optional(),
   }),
 );
 

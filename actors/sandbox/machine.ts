@@ -14,19 +14,20 @@
  *   busy.ending       the caller has its answer, the extensions are told that their process goes, and it goes
  *   dead              gone for good
  * Hears  sandbox.invoke · sandbox.stop · reader.took · reader.lost (of a streamed response) — from outside
- *        process.booted · process.ready · process.initFailed · process.responded · process.failed · process.settled
+ *        process.notMade (its host's fault: nothing of the function ran, and another host may do it) · process.booted · process.ready · process.initFailed · process.responded · process.failed · process.settled
  *        process.streamed · process.exited · process.gone
  * Says   initBegan · initEnded · started · streamed (a piece of the response) · returned (the answer, where it comes earlier
- *        than the end) · finished (one per invocation, in every case) · reported (usable, failed, dead)
+ *        than the end) · finished (one per invocation that is run) · refused (one that isn't) · reported (usable, failed, dead)
  * Tells its process  boot · deliver · freeze · thaw · kill · what it heard of the reader (and the end of the machine destroys it)
  *
- * Promise: at most one invocation at a time. Whoever invokes a sandbox that is not idle is told so (`finished`, refused).
+ * Promise: at most one invocation at a time. Whoever invokes a sandbox that is not idle is told so (`refused`).
  */
-import { and, assign, emit, fromCallback, sendTo, setup, stateIn } from "xstate";
+import { and, assign, emit, enqueueActions, fromCallback, sendTo, setup, stateIn } from "xstate";
 import type { Call } from "../../subjects/worker.ts";
 import { answered, answeredLate } from "./answered.ts";
-import { errorOf, initEndOf, type Outcome, outcomeOf } from "./outcome.ts";
+import { initEndOf, type Outcome, outcomeOf } from "./outcome.ts";
 import type { ShutdownReason } from "./runtime-init.ts";
+import { type Report, refused, refusedUnmade, reported, told } from "./said.ts";
 import {
   BLANK,
   type Job,
@@ -49,13 +50,11 @@ const process = fromCallback<ProcessCommand, SandboxInput, SandboxEvent>(() => {
 
 const killLate = { type: "kill", params: "timeout" } as const;
 const killFailed = { type: "kill", params: "failure" } as const;
-const report = (state: "idle" | "failed" | "dead", reason: string) =>
-  ({ type: "report", params: { state, reason } }) as const;
+const report = (state: Report["state"], reason: string) => ({ type: "report", params: { state, reason } }) as const;
+const TOO_SLOW = { name: "BootTimedOut", text: "its process could not be made in time" };
+const reportSlow = { type: "report", params: { state: "failed", reason: TOO_SLOW.text, fault: TOO_SLOW } } as const;
 /** An init tells when it begins and how it ends. */
 const starting = { entry: "sayInitBegan", exit: ["rememberInitEnd", "sayInitEnded"] } as const;
-
-const told = <T extends "returned" | "finished">(type: T, sandbox: SandboxContext, outcome: Outcome) =>
-  ({ type, sandbox, job: sandbox.job as Job, outcome }) as const;
 
 const outcomeNow = ({ returned, job, spec }: SandboxContext, event: { type: string }): Outcome =>
   outcomeOf(event, returned, job?.call.requestId ?? "", spec.timeoutMs);
@@ -136,7 +135,10 @@ export const sandboxMachine = setup({
     }),
     sayInitBegan: emit(({ context }) => ({ type: "initBegan" as const, sandbox: context })),
     sayInitEnded: emit(({ context }) => ({ type: "initEnded" as const, sandbox: context })),
-    sayStarted: emit(({ context }) => ({ type: "started" as const, sandbox: context, job: context.job as Job })),
+    sayStarted: enqueueActions(({ context, event, enqueue }) => {
+      if (event.type !== "process.notMade")
+        enqueue.emit({ type: "started", sandbox: context, job: context.job as Job });
+    }),
     countStreamed: assign({ streamed: ({ context, event }) => withPiece(context.streamed, event) }),
     sayStreamed: emit(({ context, event }) => {
       return { type: "streamed" as const, sandbox: context, job: context.job as Job, ...pieceOf(event) };
@@ -144,18 +146,9 @@ export const sandboxMachine = setup({
     rememberReturned: assign({ returned: ({ context, event }) => outcomeNow(context, event) }),
     sayReturned: emit(({ context }) => told("returned", context, context.returned as Outcome)),
     sayResult: emit(({ context, event }) => told("finished", context, outcomeNow(context, event))),
-    refuse: emit(({ context, event }, params: { why: string }) => ({
-      type: "refused" as const,
-      sandbox: context,
-      call: (event as { call: Call }).call,
-      why: params.why,
-    })),
-    report: emit(({ context, event }, params: { state: "idle" | "failed" | "dead"; reason: string }) => ({
-      type: "reported" as const,
-      sandbox: context,
-      ...params,
-      ...(params.state === "failed" ? errorOf(event) : {}),
-    })),
+    refuse: emit(({ context, event }, params: { why: string }) => refused(context, event, params.why)),
+    refuseUnmade: emit(({ context, event }) => refusedUnmade(context, event)),
+    report: emit(({ context, event }, params: Report) => reported(context, event, params)),
   },
 }).createMachine({
   id: "sandbox",
@@ -169,6 +162,7 @@ export const sandboxMachine = setup({
       on: {
         "sandbox.invoke": { actions: { type: "refuse", params: { why: "SandboxBusy: it is still initialising" } } },
         "sandbox.stop": { target: "dead", actions: report("dead", "stopped") },
+        "process.notMade": { target: "dead", actions: report("failed", "its host could not make it") },
       },
       states: {
         booting: {
@@ -181,7 +175,7 @@ export const sandboxMachine = setup({
             "process.exited": { target: "#sandbox.dead", actions: report("failed", "its process ended at once") },
           },
           after: {
-            bootLimit: { target: "#sandbox.dead", actions: report("failed", "its process could not be made in time") },
+            bootLimit: { target: "#sandbox.dead", actions: reportSlow },
           },
         },
         starting: {
@@ -262,6 +256,12 @@ export const sandboxMachine = setup({
           initial: "booting",
           // As in Lambda's logs: what a repeated init has to say comes before the start of the invocation that it is in.
           exit: "sayStarted",
+          on: {
+            "process.notMade": {
+              target: "#sandbox.dead",
+              actions: ["refuseUnmade", report("failed", "its host could not boot it again")],
+            },
+          },
           states: {
             booting: { on: { "process.booted": { target: "starting", actions: "rememberBoot" } } },
             starting: {

@@ -1,6 +1,14 @@
 /** How an invocation ends, read from what its process did. */
 import { MAX_STREAM_BYTES } from "../../subjects/response-stream.ts";
-import { exitError, type ProcessExit, type RuntimeError, readerLost, responseTooLarge, timedOut } from "./policy.ts";
+import {
+  exitError,
+  type HostFault,
+  type ProcessExit,
+  type RuntimeError,
+  readerLost,
+  responseTooLarge,
+  timedOut,
+} from "./policy.ts";
 import type { ProcessStreamed, ReaderEvent } from "./streamed.ts";
 
 /** What the process knows at the end of an init or an invocation. `tail` is the last of its log, when the caller asked for it. */
@@ -24,6 +32,15 @@ export type ProcessEnd =
   | { type: "process.responded"; requestId: string; payload: Uint8Array; us: number; usage: Usage }
   | { type: "process.failed"; requestId: string; error: RuntimeError; us: number; usage: Usage }
   | { type: "process.exited"; exit: ProcessExit; us: number; usage: Usage; lingers?: true };
+
+/**
+ * Its host could not make the process, or boot it again: the platform's fault, which the function has no part in. Nothing of
+ * the function has run.
+ */
+export interface NotMade {
+  readonly type: "process.notMade";
+  readonly fault: HostFault;
+}
 
 export type Outcome =
   | { readonly kind: "ok"; readonly payload: Uint8Array; readonly us: number; readonly usage: Usage }
@@ -53,7 +70,7 @@ export function outcomeOf(
 const UNMEASURED: Usage = { peakMemoryMiB: 0, tail: undefined };
 
 const isProcessEnd = (event: { type: string }): event is ProcessEnd | ProcessStreamed =>
-  event.type.startsWith("process.");
+  event.type.startsWith("process.") && event.type !== "process.notMade";
 
 function endOf(event: ProcessEnd | ProcessStreamed, requestId: string): Outcome {
   switch (event.type) {
@@ -81,6 +98,10 @@ export function errorOf(event: { type: string } | ProcessEnd): { readonly error?
   return outcome.kind === "error" ? { error: outcome.error } : {};
 }
 
+/** Where it came to nothing by its host's fault. */
+export const faultOf = (event: { type: string } | NotMade): HostFault | undefined =>
+  event.type === "process.notMade" && "fault" in event ? event.fault : undefined;
+
 /** How an init ended, and how long it took, in microseconds. `stopped`: the sandbox isn't needed any more. */
 export type InitEnd = { readonly us: number } & (
   | { readonly status: "success" | "timeout" | "stopped" }
@@ -94,7 +115,7 @@ export function initEndOf(
   limitUs: number,
 ): InitEnd {
   if ("initUs" in event) return { status: "success", us: event.initUs };
-  if (event.type === "sandbox.stop") return { status: "stopped", us: 0 };
+  if (event.type === "sandbox.stop" || event.type === "process.notMade") return { status: "stopped", us: 0 };
   const outcome = outcomeOf(event, null, "", 0);
   return outcome.kind === "error"
     ? { status: "error", errorType: outcome.error.errorType, us: Math.round(outcome.us - beganUs) }

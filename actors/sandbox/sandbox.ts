@@ -2,8 +2,8 @@
 import type { FunctionSpec } from "../../subjects/function.ts";
 import type { Sent } from "../../subjects/response-stream.ts";
 import type { Call } from "../../subjects/worker.ts";
-import type { InitEnd, Outcome, ProcessEnd } from "./outcome.ts";
-import type { RuntimeError } from "./policy.ts";
+import type { InitEnd, NotMade, Outcome, ProcessEnd } from "./outcome.ts";
+import type { HostFault, RuntimeError } from "./policy.ts";
 import type { ShutdownReason } from "./runtime-init.ts";
 import { NOTHING_STREAMED, type ProcessStreamed, type ReaderEvent } from "./streamed.ts";
 
@@ -87,6 +87,7 @@ export type SandboxEvent =
   | ReaderEvent
   | { type: "process.settled"; us: number }
   | { type: "process.gone"; us: number }
+  | NotMade
   | ProcessEnd;
 
 /** Its init begins. `us` is monotonic, `at` epoch ms. */
@@ -105,13 +106,15 @@ export type SandboxEmitted =
   | { type: "started"; sandbox: SandboxContext; job: Job }
   | { type: "returned" | "finished"; sandbox: SandboxContext; job: Job; outcome: Outcome }
   | { type: "streamed"; sandbox: SandboxContext; job: Job; contentType: string; payload: Uint8Array }
-  | { type: "refused"; sandbox: SandboxContext; call: Call; why: string }
+  /** Not run. `alive`: it takes another one. */
+  | { type: "refused"; sandbox: SandboxContext; call: Call; why: string; alive: boolean }
   | {
       type: "reported";
       sandbox: SandboxContext;
       state: "idle" | "failed" | "dead";
       reason: string;
       error?: RuntimeError;
+      fault?: HostFault | undefined;
     };
 
 /** What the machine tells its process, see effects.ts. `boot` names the call inside whose time it boots, if there is one. */

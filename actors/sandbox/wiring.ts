@@ -39,8 +39,8 @@ export function sandboxWiring(workerId: string): Wiring<typeof sandboxMachine> {
       initBegan: ({ sandbox }) => initOpeningLines(sandbox).map((line) => logSaid(sandbox, line)),
       initEnded: ({ sandbox }) => initClosingLines(sandbox).map((line) => logSaid(sandbox, line)),
       started: ({ sandbox, job }) => openingLines(sandbox, job).map((line) => logSaid(sandbox, line)),
-      refused: ({ sandbox, call, why }) => refusedSaid(call, sandbox.sandboxId, why, true),
-      reported: ({ sandbox, state, reason, error }) => {
+      refused: ({ sandbox, call, why, alive }) => refusedSaid(call, sandbox.sandboxId, why, alive),
+      reported: ({ sandbox, state, reason, error, fault }) => {
         const grantedTo = state === "idle" ? sandbox.wantedBy : undefined;
         const report = say(SandboxReport, sandbox, {
           poolId: sandbox.poolId,
@@ -48,6 +48,7 @@ export function sandboxWiring(workerId: string): Wiring<typeof sandboxMachine> {
           reason,
           ...(grantedTo === undefined ? {} : { grantedTo }),
           ...(error === undefined ? {} : { functionError: error.payload }),
+          ...(fault === undefined ? {} : { hostFault: fault.text }),
         });
         return grantedTo === undefined ? report : [grantSaid(sandbox, grantedTo), report];
       },

@@ -97,6 +97,7 @@ const sandbox: Row<typeof sandboxMachine, unknown> = {
   kinds: {
     "sandbox.invoke": "asks",
     "sandbox.stop": "tells",
+    "process.notMade": "fact",
     "process.booted": "fact",
     "process.ready": "fact",
     "process.initFailed": "fact",

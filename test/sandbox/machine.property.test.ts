@@ -27,6 +27,7 @@ const happening = fc.oneof(
   },
   { weight: 2, arbitrary: fc.constant<SandboxEvent>({ type: "process.settled", us: 2 }) },
   { weight: 2, arbitrary: fc.constant<SandboxEvent>({ type: "process.gone", us: 2 }) },
+  { weight: 1, arbitrary: fc.constant<SandboxEvent>({ type: "process.notMade", fault: { name: "E", text: "E" } }) },
   { weight: 1, arbitrary: fc.constant<SandboxEvent>({ type: "process.initFailed", error, us: 1, usage }) },
   {
     weight: 4,

@@ -23,6 +23,7 @@ const exited = {
 const stop = { type: "sandbox.stop", reason: "test" } as const;
 const error = { errorType: "E", payload: "{}" };
 const initFailed = { type: "process.initFailed", error, us: 2_003_000, usage } as const;
+const notMade = { type: "process.notMade", fault: { name: "ENOSPC", text: "ENOSPC" } } as const;
 const killFailed = { type: "kill", reason: "failure" } as const;
 
 const idle = () => givenSandbox().when(booted, ready);
@@ -71,6 +72,35 @@ describe("init", () => {
     const again = sandbox.when(invoke("q1"), booted, ready);
     expect(again.said.map(({ type }) => type)).toEqual(["initBegan", "initEnded", "started"]);
     expect(again.when(responded("q1")).said).toMatchObject([{ type: "finished", outcome: { kind: "ok" } }]);
+  });
+
+  test("which its host can't begin, is reported as the host's fault, and nothing of the function is told", () => {
+    for (const sandbox of [givenSandbox(), givenSandbox().when(booted)]) {
+      sandbox.when(notMade);
+      expect(sandbox.said.at(-1)).toMatchObject({ type: "reported", state: "failed", fault: notMade.fault });
+      expect(sandbox.said.at(-1)).not.toHaveProperty("error");
+      expect(sandbox.isOver).toBe(true);
+    }
+  });
+
+  test("which its host can't begin in time is the host's fault too", () => {
+    const sandbox = givenSandbox().after(60_000);
+    expect(sandbox.said).toMatchObject([{ type: "reported", state: "failed", fault: { name: "BootTimedOut" } }]);
+  });
+
+  test.each([
+    ["before it boots", []],
+    ["when it has booted", [booted]],
+  ])("that its host can't repeat: %s, who invoked it asks elsewhere, and it is gone", (_, before) => {
+    const sandbox = idle().when(exited, invoke("q1"), ...before);
+    const saidBefore = sandbox.saidSoFar.length;
+    sandbox.when(notMade);
+    const said = sandbox.saidSoFar.slice(saidBefore).filter(({ type }) => type !== "initEnded");
+    expect(said).toMatchObject([
+      { type: "refused", call: call("q1"), why: "ENOSPC", alive: false },
+      { type: "reported", state: "failed", fault: notMade.fault },
+    ]);
+    expect(sandbox.isOver).toBe(true);
   });
 
   test("is nothing to try again where the process could not even be made, and the reason is reported", () => {
