@@ -13,10 +13,10 @@
  *   busy.settling     the caller has its answer, or listens no more; the runtime and its extensions aren't done yet
  *   busy.ending       the caller has its answer, the extensions are told that their process goes, and it goes
  *   dead              gone for good
- * Hears  sandbox.invoke · sandbox.stop · reader.took · reader.lost (of a streamed response) — from outside
+ * Hears  sandbox.invoke · sandbox.stop · reader.took · reader.lost (of a streamed response) — from outside · reader.awaited
  *        process.notMade (its host's fault: nothing of the function ran, and another host may do it) · process.booted · process.ready · process.initFailed · process.responded · process.failed · process.settled
  *        process.streamed · process.exited · process.gone
- * Says   initBegan · initEnded · started · streamed (a piece of the response) · returned (the answer, where it comes earlier
+ * Says   initBegan · initEnded · started · streamed (a piece of the response) · awaited (its reader) · returned (the answer, where it comes earlier
  *        than the end) · finished (one per invocation that is run) · refused (one that isn't) · reported (usable, failed, dead)
  * Tells its process  boot · deliver · freeze · thaw · kill · what it heard of the reader (and the end of the machine destroys it)
  *
@@ -143,6 +143,7 @@ export const sandboxMachine = setup({
     sayStreamed: emit(({ context, event }) => {
       return { type: "streamed" as const, sandbox: context, job: context.job as Job, ...pieceOf(event) };
     }),
+    sayAwaited: emit(({ context }) => ({ type: "awaited" as const, sandbox: context, job: context.job as Job })),
     rememberReturned: assign({ returned: ({ context, event }) => outcomeNow(context, event) }),
     sayReturned: emit(({ context }) => told("returned", context, context.returned as Outcome)),
     sayResult: emit(({ context, event }) => told("finished", context, outcomeNow(context, event))),

@@ -5,7 +5,7 @@ import type { Call } from "../../subjects/worker.ts";
 import type { InitEnd, NotMade, Outcome, ProcessEnd } from "./outcome.ts";
 import type { HostFault, RuntimeError } from "./policy.ts";
 import type { ShutdownReason } from "./runtime-init.ts";
-import { NOTHING_STREAMED, type ProcessStreamed, type ReaderEvent } from "./streamed.ts";
+import { NOTHING_STREAMED, type ProcessStreamed, type ReaderAwaited, type ReaderEvent } from "./streamed.ts";
 
 /** One invocation as the sandbox holds it. `startedUs` is monotonic, `startedAt` epoch ms. */
 export interface Job {
@@ -84,6 +84,7 @@ export type SandboxEvent =
   | Booted
   | { type: "process.ready"; initUs: number; lingers?: boolean }
   | ProcessStreamed
+  | ReaderAwaited
   | ReaderEvent
   | { type: "process.settled"; us: number }
   | { type: "process.gone"; us: number }
@@ -103,7 +104,8 @@ export interface Booted {
 
 export type SandboxEmitted =
   | { type: "initBegan" | "initEnded"; sandbox: SandboxContext }
-  | { type: "started"; sandbox: SandboxContext; job: Job }
+  /** `awaited`: whoever reads the response. */
+  | { type: "started" | "awaited"; sandbox: SandboxContext; job: Job }
   | { type: "returned" | "finished"; sandbox: SandboxContext; job: Job; outcome: Outcome }
   | { type: "streamed"; sandbox: SandboxContext; job: Job; contentType: string; payload: Uint8Array }
   /** Not run. `alive`: it takes another one. */

@@ -103,6 +103,7 @@ const sandbox: Row<typeof sandboxMachine, unknown> = {
     "process.initFailed": "fact",
     "process.responded": "fact",
     "process.streamed": "fact",
+    "reader.awaited": "fact",
     "reader.took": "fact",
     "reader.lost": "fact",
     "process.failed": "fact",

@@ -64,6 +64,7 @@ const happening = fc.oneof(
     weight: 2,
     arbitrary: fc.oneof(
       requestId.map((id): SandboxEvent => ({ type: "reader.took", requestId: id, bytes: 5 })),
+      requestId.map((id): SandboxEvent => ({ type: "reader.awaited", requestId: id })),
       requestId.map((id): SandboxEvent => ({ type: "reader.lost", requestId: id, us: 1 })),
     ),
   },
@@ -109,7 +110,7 @@ test("it runs one invocation at a time, and each is answered exactly once", () =
           running = requestId;
           continue;
         }
-        if (said.type === "streamed") {
+        if (said.type === "streamed" || said.type === "awaited") {
           expect([said.job.call.streams, requestId]).toEqual([true, running]);
           continue;
         }
