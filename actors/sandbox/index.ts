@@ -71,6 +71,12 @@ export class Sandboxes {
       .map(([, { sandboxId, spec, lastUsedUs }]) => ({ sandboxId, memoryMiB: spec.memoryMiB, lastUsedUs }));
   }
 
+  busy(): readonly string[] {
+    return this.#standing()
+      .filter(([standing]) => standing === "busy")
+      .map(([, { sandboxId }]) => sandboxId);
+  }
+
   load(): Pick<Heartbeat, "busyMiB" | "idleMiB" | "running"> {
     const running = new Map<string, Heartbeat["running"][number]>();
     let [busyMiB, idleMiB] = [0, 0];

@@ -36,8 +36,9 @@ import {
   type SandboxEmitted,
   type SandboxEvent,
   type SandboxInput,
+  withJob,
 } from "./sandbox.ts";
-import { hasRoom, isWanted, NOTHING_STREAMED, pieceOf, type ReaderEvent, streamHeard, withPiece } from "./streamed.ts";
+import { hasRoom, isWanted, pieceOf, type ReaderEvent, streamHeard, withPiece } from "./streamed.ts";
 
 export type { Job, ProcessCommand, SandboxContext, SandboxEmitted, SandboxEvent, SandboxInput };
 
@@ -78,6 +79,7 @@ export const sandboxMachine = setup({
     isItsOwn: ({ context, event }) => "requestId" in event && event.requestId === context.job?.call.requestId,
     isWantedPiece: ({ context: { job }, event }) => isWanted(job?.call, event),
     hasRoom: ({ context: { streamed }, event }) => hasRoom(streamed, event),
+    isAtOnce: ({ event }) => event.type === "sandbox.stop" && event.atOnce === true,
     isFirst: ({ context }) => context.invocations === 0,
     mayFreeze: ({ context }) => context.limits.freezeMs !== undefined,
     mustLeave: ({ context }) => context.leaving !== "",
@@ -102,18 +104,9 @@ export const sandboxMachine = setup({
       payload: context.payload ?? new Uint8Array(),
       deadlineAt: (context.job?.startedAt ?? 0) + context.spec.timeoutMs,
     })),
-    takeJob: assign(({ context, event }, params: { cold: boolean; bootsAgain: boolean }) => {
-      if (event.type !== "sandbox.invoke") return {};
-      const { call, payload, us, at } = event;
-      return {
-        job: { call, startedUs: us, startedAt: at, ...params },
-        ...(params.bootsAgain ? { createUs: 0, initUs: 0, initEnd: null } : {}),
-        payload,
-        streamed: NOTHING_STREAMED,
-        invocations: context.invocations + 1,
-        lastUsedUs: us,
-      };
-    }),
+    takeJob: assign(({ context, event }, params: Pick<Job, "cold" | "bootsAgain">) =>
+      event.type === "sandbox.invoke" ? withJob(context, event, params) : {},
+    ),
     dropPayload: assign({ payload: null }),
     dropJob: assign({ job: null, payload: null, returned: null }),
     rememberBoot: assign(({ event }) => {
@@ -237,7 +230,10 @@ export const sandboxMachine = setup({
       initial: "init",
       on: {
         "sandbox.invoke": { actions: { type: "refuse", params: { why: "SandboxBusy: it runs an invocation" } } },
-        "sandbox.stop": { actions: "rememberLeaving" },
+        "sandbox.stop": [
+          { guard: "isAtOnce", target: "dead", actions: ["rememberLeaving", "sayResult", report("dead", "ended")] },
+          { actions: "rememberLeaving" },
+        ],
         "process.initFailed": { target: "#sandbox.idle.reset", actions: ["sayResult", killFailed] },
         "process.exited": [
           { guard: "leavesOthersBehind", target: ".ending", actions: ["rememberReturned", "sayReturned"] },

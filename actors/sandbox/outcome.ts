@@ -1,6 +1,7 @@
 /** How an invocation ends, read from what its process did. */
 import { MAX_STREAM_BYTES } from "../../subjects/response-stream.ts";
 import {
+  abandoned,
   exitError,
   type HostFault,
   type ProcessExit,
@@ -62,8 +63,10 @@ export function outcomeOf(
     return { ...returned, us: ("us" in event && event.us) || returned.us, usage };
   }
   if (returned !== null) return returned;
-  if (event.type === "reader.lost" && "us" in event)
-    return { kind: "error", error: readerLost(requestId), us: event.us ?? 0, usage: UNMEASURED };
+  if (event.type === "reader.lost" || event.type === "sandbox.stop") {
+    const error = event.type === "reader.lost" ? readerLost(requestId) : abandoned(requestId);
+    return { kind: "error", error, us: ("us" in event && event.us) || 0, usage: UNMEASURED };
+  }
   return isProcessEnd(event) ? endOf(event, requestId) : { kind: "timeout", error: timedOut(requestId, timeoutMs) };
 }
 

@@ -69,6 +69,9 @@ export const responseTooLarge = (allowedBytes: number): RuntimeError => ({
 export const readerLost = (requestId: string): RuntimeError =>
   platformError("Sandbox.ReaderLost", requestId, "Nobody reads the response any more");
 
+export const abandoned = (requestId: string): RuntimeError =>
+  platformError("Sandbox.Abandoned", requestId, "Its worker was not heard for too long, and had been given up");
+
 /** Why a host couldn't make a sandbox. Callers are told `text`; the rest is for the worker's log. */
 export interface HostFault {
   /** The system's own, such as `ENOSPC`, where it has one. */

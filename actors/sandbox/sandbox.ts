@@ -78,9 +78,24 @@ export const BLANK: Omit<SandboxContext, keyof SandboxInput> = {
   streamed: NOTHING_STREAMED,
 };
 
+/** What changes when it takes an invocation. */
+export const withJob = (
+  { invocations }: SandboxContext,
+  { call, payload, us, at }: Extract<SandboxEvent, { type: "sandbox.invoke" }>,
+  how: Pick<Job, "cold" | "bootsAgain">,
+) => ({
+  job: { call, startedUs: us, startedAt: at, ...how },
+  ...(how.bootsAgain ? { createUs: 0, initUs: 0, initEnd: null } : {}),
+  payload,
+  streamed: NOTHING_STREAMED,
+  invocations: invocations + 1,
+  lastUsedUs: us,
+});
+
 export type SandboxEvent =
   | { type: "sandbox.invoke"; call: Call; payload: Uint8Array; us: number; at: number }
-  | { type: "sandbox.stop"; reason: string }
+  /** `atOnce`: in the middle of an invocation. `us` is monotonic. */
+  | { type: "sandbox.stop"; reason: string; us?: number; atOnce?: true | undefined }
   | Booted
   | { type: "process.ready"; initUs: number; lingers?: boolean }
   | ProcessStreamed

@@ -32,7 +32,7 @@ export function sandboxWiring(workerId: string): Wiring<typeof sandboxMachine> {
       hear(StopSandbox, {
         at: { workerId },
         key: (_, { address }) => address.sandboxId,
-        toEvent: ({ reason }) => ({ type: "sandbox.stop", reason }),
+        toEvent: ({ reason, atOnce }, { us }) => ({ type: "sandbox.stop", reason, us, atOnce }),
       }),
     ],
     says: {

@@ -13,6 +13,7 @@ const requestId = fc.nat(30).map((n) => `q${n}`);
 const happening = fc.oneof(
   { weight: 5, arbitrary: fc.constant("invoke" as const) },
   { weight: 1, arbitrary: fc.constant<SandboxEvent>({ type: "sandbox.stop", reason: "test" }) },
+  { weight: 1, arbitrary: fc.constant<SandboxEvent>({ type: "sandbox.stop", reason: "test", us: 1, atOnce: true }) },
   {
     weight: 3,
     arbitrary: fc

@@ -29,6 +29,28 @@ const killFailed = { type: "kill", reason: "failure" } as const;
 const idle = () => givenSandbox().when(booted, ready);
 const busy = () => idle().when(invoke("q1"));
 
+describe("what runs when its worker had been given up", () => {
+  const end = { type: "sandbox.stop", reason: "test", us: 9, atOnce: true } as const;
+  const ended = [
+    { type: "finished", outcome: { kind: "error", error: { errorType: "Sandbox.Abandoned" }, us: 9 } },
+    { type: "reported", state: "dead" },
+  ];
+
+  test("is ended in the middle, and its sandbox with it", () => {
+    for (const sandbox of [busy(), idle().when(exited, invoke("q1")), idle().when(exited, invoke("q1"), booted)]) {
+      sandbox.when(end);
+      const said = sandbox.said.filter(({ type }) => type === "finished" || type === "reported");
+      expect(said).toMatchObject(ended);
+      expect(said[0]).toMatchObject({ sandbox: { leaving: "test" } });
+      expect(sandbox.isOver).toBe(true);
+    }
+  });
+
+  test("an idle one stops as ever", () => {
+    expect(idle().when(end).said).toMatchObject([{ type: "reported", state: "dead", reason: "stopped" }]);
+  });
+});
+
 describe("init", () => {
   test("a new sandbox boots its process and reports itself usable when the runtime is ready", () => {
     const sandbox = givenSandbox();
