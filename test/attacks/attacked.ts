@@ -94,7 +94,7 @@ export async function startAttacked(
   platform.subscribe("mayfly.state.lease.>", {
     callback: (_, message) => {
       const { id, from, to } = message.json<{ id: string; from: string; to: string }>();
-      if (from !== "" && to === "gone") losses.push(`${id}: ${from} → ${to}`);
+      if (from !== "" && (to === "gone" || to === "lost.silent")) losses.push(`${id}: ${from} → ${to}`);
     },
   });
   await deploy(platform, { name: "neighbour", files: { "index.js": NEIGHBOUR }, environment: { SECRET } });
