@@ -27,7 +27,7 @@ import type { Call } from "../../subjects/worker.ts";
 import { answered, answeredLate } from "./answered.ts";
 import { initEndOf, type Outcome, outcomeOf } from "./outcome.ts";
 import type { ShutdownReason } from "./runtime-init.ts";
-import { type Report, refused, refusedUnmade, reported, told } from "./said.ts";
+import { began, type Report, refused, refusedUnmade, reported, told } from "./said.ts";
 import {
   BLANK,
   type Job,
@@ -128,9 +128,9 @@ export const sandboxMachine = setup({
     }),
     sayInitBegan: emit(({ context }) => ({ type: "initBegan" as const, sandbox: context })),
     sayInitEnded: emit(({ context }) => ({ type: "initEnded" as const, sandbox: context })),
-    sayStarted: enqueueActions(({ context, event, enqueue }) => {
-      if (event.type !== "process.notMade")
-        enqueue.emit({ type: "started", sandbox: context, job: context.job as Job });
+    sayStarted: emit(({ context }) => began(context)),
+    sayStartedIfMade: enqueueActions(({ context, event, enqueue }) => {
+      if (event.type !== "process.notMade") enqueue.emit(began(context));
     }),
     countStreamed: assign({ streamed: ({ context, event }) => withPiece(context.streamed, event) }),
     sayStreamed: emit(({ context, event }) => {
@@ -252,7 +252,7 @@ export const sandboxMachine = setup({
         init: {
           initial: "booting",
           // As in Lambda's logs: what a repeated init has to say comes before the start of the invocation that it is in.
-          exit: "sayStarted",
+          exit: "sayStartedIfMade",
           on: {
             "process.notMade": {
               target: "#sandbox.dead",

@@ -11,6 +11,8 @@ export interface Report {
   readonly fault?: HostFault;
 }
 
+export const began = (sandbox: SandboxContext) => ({ type: "started", sandbox, job: sandbox.job as Job }) as const;
+
 export const told = <T extends "returned" | "finished">(type: T, sandbox: SandboxContext, outcome: Outcome) =>
   ({ type, sandbox, job: sandbox.job as Job, outcome }) as const;
 
