@@ -1,7 +1,10 @@
 /** A worker that was silent for so long that it was given up, and is heard again: what is on it is used again, or ended. */
+import type { Msg } from "nats";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { Log } from "../../subjects/logs.ts";
 import { WorkerLost } from "../../subjects/placement.ts";
 import type { Transition } from "../../subjects/state.ts";
+import { DEFAULT_ACCOUNT } from "../../subjects/tokens.ts";
 import { Hosted } from "../../subjects/worker.ts";
 import { deploy } from "../support/functions.ts";
 import { pidsOf } from "../support/processes.ts";
@@ -21,13 +24,16 @@ test("its idle sandboxes are used again, what ran on it is ended, and its memory
   };
   await deploy(platform, { name: "waits", files, timeout: 60 });
   const call = (ms: number) => person.request("mayfly.invoke.waits", JSON.stringify({ ms }), { timeout: 60_000 });
-  const sandboxes = async () => {
-    const [worker] = JSON.parse((await system.mayfly("ls", "--workers", "--json")).stdout);
-    return worker && [worker.sandboxes, worker.busyMiB, worker.idleMiB];
-  };
+  const busyMiB = async () => JSON.parse((await system.mayfly("ls", "--workers", "--json")).stdout)[0]?.busyMiB;
 
-  const lines: string[] = [];
-  platform.subscribe("mayfly.*.logs.waits.*", { callback: (_, line) => void lines.push(line.string()) });
+  /** Sandboxes in which a call was given up. */
+  const abandoned = new Set<string>();
+  platform.subscribe(Log.subject({ acct: DEFAULT_ACCOUNT, fn: "waits" }), {
+    callback: (_, message) => {
+      if (message.string().includes("Error Type: Sandbox.Abandoned"))
+        abandoned.add(Log.address(message.subject).sandboxId);
+    },
+  });
   let [lost, idle] = [false, new Set<string>()];
   platform.subscribe(WorkerLost.subject(), {
     callback: () => {
@@ -50,8 +56,9 @@ test("its idle sandboxes are used again, what ran on it is ended, and its memory
   await platform.flush();
 
   const [long, quick] = [call(50_000), await call(0)];
-  const [, free = ""] = /\/(\S+) /.exec(quick.headers?.get("Mayfly-Sandbox") ?? "") ?? [];
-  await vi.waitUntil(async () => (await sandboxes())?.[0] === 2, { timeout: 10_000 });
+  const sandboxOf = (reply: Msg) => /\/(\S+) /.exec(reply.headers?.get("Mayfly-Sandbox") ?? "")?.[1] ?? "";
+  const free = sandboxOf(quick);
+  await vi.waitUntil(async () => (await busyMiB()) === 128, { timeout: 10_000 });
   const [worker = 0] = await pidsOf(system.home, "run", "worker");
   process.kill(worker, "SIGSTOP");
   try {
@@ -63,10 +70,11 @@ test("its idle sandboxes are used again, what ran on it is ended, and its memory
 
   await vi.waitUntil(() => idle.has(free), { timeout: 10_000 });
   const again = await call(0);
-  expect(again.string()).toBe('"done"');
-  expect(again.headers?.get("Mayfly-Sandbox")).toContain(`/${free} `);
-  expect(again.headers?.get("Mayfly-Start")).toBe("warm");
-  await vi.waitUntil(() => dead.size === 1 && !dead.has(free), { timeout: 10_000 });
-  await vi.waitUntil(() => lines.some((line) => line.includes("Error Type: Sandbox.Abandoned")), { timeout: 10_000 });
-  await expect.poll(sandboxes, { timeout: 10_000 }).toEqual([1, 0, 128]);
+  expect([again.string(), again.headers?.get("Mayfly-Start")]).toEqual(['"done"', "warm"]);
+  expect([...idle]).toContain(sandboxOf(again));
+  await vi.waitUntil(() => abandoned.size === 1, { timeout: 10_000 });
+  const [ended = ""] = abandoned;
+  await vi.waitUntil(() => dead.has(ended), { timeout: 10_000 });
+  expect([ended === free, dead.has(free)]).toEqual([false, false]);
+  await expect.poll(busyMiB, { timeout: 10_000 }).toBe(0);
 }, 60_000);
