@@ -4,7 +4,7 @@ import { NoAnswer } from "../actors/bus/port.ts";
 import { refusalOf } from "../actors/bus/replies.ts";
 import { Refused } from "../subjects/errors.ts";
 import { EVENT_TYPE, FLOW_CONTROL, INVOCATION_TYPE, SEQUENCE } from "../subjects/headers.ts";
-import { INVOKE_COMPLETE, RESPONSE_STREAM } from "../subjects/response-stream.ts";
+import { INVOKE_COMPLETE, READER_AWAITED, RESPONSE_STREAM } from "../subjects/response-stream.ts";
 import { NotRunning } from "./failure.ts";
 import { type Invocation, type Invoked, LONGEST_MS, requestOf } from "./invocation.ts";
 import { readReceipt } from "./receipt.ts";
@@ -31,7 +31,7 @@ export async function streamFunction(
     for await (const message of answersTo(session.connection, asked, LONGEST_MS)) {
       const refused = refusalOf(message);
       if (refused !== undefined) throw new Refused(refused.name, refused.message, refused.reason);
-      came += 1;
+      if (message.header(EVENT_TYPE) !== READER_AWAITED) came += 1;
       const sequence = Number(message.header(SEQUENCE) ?? came);
       if (sequence !== came) throw new StreamBroken(`message ${came} of the response was lost on the way`);
       if (message.header(EVENT_TYPE) === INVOKE_COMPLETE) {

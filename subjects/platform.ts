@@ -6,6 +6,7 @@ export const PLATFORM_SUBJECTS: readonly string[] = [
   "mayfly.*.tick.>",
   "mayfly.*.wait.>",
   "mayfly.counting.>",
+  "mayfly.followed.>",
   "mayfly.frontend.>",
   "mayfly.history.>",
   "mayfly.placement.>",

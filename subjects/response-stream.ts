@@ -16,9 +16,10 @@
  * NATS holds nobody back: a connection that reads more slowly than the response comes is cut off by the server in the end. Who
  * may be slow asks with `Mayfly-Flow-Control: true` as well. Then some chunks carry a reply subject, and who has read that far
  * publishes an empty message to it (`message.respond()`). No more than a window is sent beyond what was acknowledged, the
- * function's writes wait for it, and its time runs on. A reader who has gone when the next such chunk comes, or who acknowledges
- * nothing for {@link READER_PATIENCE_MS} while he is waited for, is told the end by the error `Sandbox.ReaderLost`; the function
- * runs to its end, as on Lambda, and nobody reads the rest.
+ * function's writes wait for it, and its time runs on. While it waits, `Mayfly-Event-Type: ReaderAwaited` comes every
+ * {@link READER_ASKED_MS}: it is empty, isn't counted, and is acknowledged as a chunk is. A reader who has gone when the next
+ * message comes that is to be acknowledged, or who acknowledges nothing for {@link READER_PATIENCE_MS} while he is waited for,
+ * is told the end by the error `Sandbox.ReaderLost`; the function runs to its end, as on Lambda, and nobody reads the rest.
  *
  * Without the first header the whole response comes in one message, from functions that stream as well. A function that doesn't
  * stream answers a caller who asks for it with its response in chunks, and the end.
@@ -44,6 +45,9 @@ export const WINDOW_BYTES = 1024 * 1024;
 /** An acknowledgement is asked for so often: a window has several, so that a reader who keeps up never waits. */
 const ACKNOWLEDGED_BYTES = WINDOW_BYTES / 4;
 
+/** Who has gone is noticed about so soon: the server answers for him. */
+export const READER_ASKED_MS = 1000;
+
 /** As long as a server waits for a connection that answers none of its pings. */
 export const READER_PATIENCE_MS = 30_000;
 
@@ -56,6 +60,8 @@ export const Taken = raw("mayfly.taken.{workerId}.{sandboxId}.{requestId}.{bytes
 /** The values of `Mayfly-Event-Type`: the events of Lambda's response stream. */
 export const PAYLOAD_CHUNK = "PayloadChunk";
 export const INVOKE_COMPLETE = "InvokeComplete";
+/** Ours: Lambda holds its callers' connections itself. */
+export const READER_AWAITED = "ReaderAwaited";
 
 /** How many messages these bytes take. */
 export const chunksOf = (bytes: number): number => Math.ceil(bytes / MAX_CHUNK_BYTES);
@@ -100,6 +106,13 @@ export function* chunks({ requestId, contentType, payload, takenAt }: Piece, sen
     };
   }
 }
+
+/** Asks a reader who is waited for whether he is there, and how far he has come. */
+export const awaited = (requestId: string, takenAt: string): Chunk => ({
+  payload: new Uint8Array(),
+  headers: { [H.EVENT_TYPE]: READER_AWAITED, [H.REQUEST_ID]: requestId },
+  replyTo: takenAt,
+});
 
 const isAsked = (from: number, to: number): boolean =>
   Math.floor(from / ACKNOWLEDGED_BYTES) < Math.floor(to / ACKNOWLEDGED_BYTES);

@@ -45,7 +45,7 @@ export const STREAMS: readonly StreamPlan[] = [
     subjects: [Log.subject()],
     maxAgeMs: DAY_MS,
     maxBytes: 256 * MIB,
-    description: "function output, one line a message",
+    description: "function output, by the line",
     isWrittenLater: true,
   },
   {

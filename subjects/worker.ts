@@ -16,8 +16,17 @@ export const CreateSandbox = json(
 /** Request from placement: you are on lease until `endsAt` (epoch ms) and may be sent sandboxes. Reply `{}`. */
 export const LeaseWorker = json("mayfly.worker.{workerId}.lease", z.object({ endsAt: z.number() }));
 
-/** Stop a sandbox: at once when idle, when done if busy. */
-export const StopSandbox = json("mayfly.worker.{workerId}.stop.{sandboxId}", z.object({ reason: z.string() }));
+/**
+ * Request from placement: you were silent and have been given up, so what ran on you was told as lost. Reply `{}`, once that is
+ * being ended and what else there is of sandboxes has been said (`Hosted`).
+ */
+export const GivenUp = json("mayfly.worker.{workerId}.given-up", z.object({}));
+
+/** Stop a sandbox: at once when idle, when done if busy, or in the middle of it where nobody waits for that any more. */
+export const StopSandbox = json(
+  "mayfly.worker.{workerId}.stop.{sandboxId}",
+  z.object({ reason: z.string(), atOnce: z.literal(true).exactOptional() }),
+);
 
 /** Take no more sandboxes, finish the running ones, go. */
 export const DrainWorker = json("mayfly.worker.{workerId}.drain", z.object({ reason: z.string() }));
@@ -73,6 +82,8 @@ export const SandboxReport = json(
     grantedTo: Token.exactOptional(),
     /** The runtime's own error JSON, when init failed. */
     functionError: z.string().optional(),
+    /** Why its host could not make it, as callers may be told. */
+    hostFault: z.string().optional(),
   }),
 );
 

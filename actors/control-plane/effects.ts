@@ -6,6 +6,7 @@ import type { Logger } from "pino";
 import { fromCallback, fromPromise } from "xstate";
 import { Refused } from "../../subjects/errors.ts";
 import { FunctionRecord, functionKey, versionKey } from "../../subjects/function.ts";
+import type { InForce } from "../bus/followed.ts";
 import type { Clock } from "../bus/port.ts";
 import { Conflict, type Entry, type Storage } from "../bus/storage.ts";
 import { type AccountOptions, functionsOf, reservedBy } from "./account.ts";
@@ -26,12 +27,13 @@ export interface Surroundings {
   /** A fresh uuid each time. */
   readonly ids: () => string;
   readonly log: Logger;
+  readonly inForce: InForce;
   /** How long somebody else's unfinished work is left to them. */
   readonly patienceMs: number;
 }
 
 /** The machine with its effects, and a promise of having done all that was begun. */
-export function functionLogic({ storage, account, clock, ids, log, patienceMs }: Surroundings) {
+export function functionLogic({ storage, account, clock, ids, log, inForce, patienceMs }: Surroundings) {
   const doing = new Set<Promise<unknown>>();
   const reservations = new Map<string, Promise<unknown>>();
 
@@ -49,7 +51,7 @@ export function functionLogic({ storage, account, clock, ids, log, patienceMs }:
   const logic = functionMachine.provide({
     actors: {
       keep: fromCallback(({ input: { command }, sendBack }) => {
-        const kept = inTurn(command, () => keep(storage, account, command))
+        const kept = inTurn(command, () => keep({ storage, account, inForce }, command))
           .catch((error: unknown) => {
             log.error({ err: error, command: command.type, fn: command.fn }, "could not keep a command");
             return lost(error);
@@ -93,8 +95,14 @@ export function functionLogic({ storage, account, clock, ids, log, patienceMs }:
   return { logic, idle };
 }
 
-/** Reads, decides, writes; when somebody else wrote in between, all over again. */
-async function keep(storage: Storage, account: AccountOptions, command: Command): Promise<Outcome> {
+/**
+ * Reads, decides, writes; when somebody else wrote in between, all over again. Whoever is answered finds in force what was
+ * written.
+ */
+async function keep(
+  { storage, account, inForce }: Pick<Surroundings, "storage" | "account" | "inForce">,
+  command: Command,
+): Promise<Outcome> {
   const { functions } = storage;
   const { acct, fn } = command;
   let findings: Findings | undefined;
@@ -125,8 +133,11 @@ async function keep(storage: Storage, account: AccountOptions, command: Command)
       }
     }
     try {
-      if (entry === undefined) await functions.create(functionKey(acct, fn), decision.record);
-      else await functions.update(functionKey(acct, fn), decision.record, entry.revision);
+      const key = functionKey(acct, fn);
+      const revision = await (entry === undefined
+        ? functions.create(key, decision.record)
+        : functions.update(key, decision.record, entry.revision));
+      if (command.to !== undefined) await inForce(revision);
     } catch (error) {
       if (!(error instanceof Conflict)) throw error;
       continue;

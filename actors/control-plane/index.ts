@@ -1,6 +1,7 @@
 /** The control plane: functions, versions, aliases, concurrency, events, mappings and tags, by the Lambda API's names. */
 import { FunctionRecord } from "../../subjects/function.ts";
 import type { Component } from "../bus/component.ts";
+import type { InForce } from "../bus/followed.ts";
 import { Population } from "../bus/population.ts";
 import { Responder } from "../bus/responder.ts";
 import type { Entry, Storage } from "../bus/storage.ts";
@@ -17,6 +18,8 @@ export interface ControlPlaneOptions {
   readonly ids: () => string;
   /** Operations of the API that other components answer; every other unknown one is refused here. */
   readonly elsewhere?: readonly string[];
+  /** Resolves when those that act by the functions' bucket know that revision. Default: nobody is waited for. */
+  readonly inForce?: InForce;
   /** How long another control plane's unfinished work is left to it. Default 5 s. */
   readonly patienceMs?: number;
 }
@@ -28,9 +31,10 @@ export async function startControlPlane({
   account,
   ids,
   elsewhere = [],
+  inForce = async () => {},
   patienceMs = 5000,
 }: ControlPlaneOptions): Promise<void> {
-  const surroundings = { storage, account, clock: component.clock, ids, log: component.log, patienceMs };
+  const surroundings = { storage, account, clock: component.clock, ids, log: component.log, inForce, patienceMs };
   const { logic, idle } = functionLogic(surroundings);
   // Drained last: what is in line is finished before the component says that it is gone.
   component.add({ drain: idle });

@@ -5,7 +5,9 @@
  */
 import { Api } from "../../subjects/api.ts";
 import { Refused } from "../../subjects/errors.ts";
+import type { InForce } from "../bus/followed.ts";
 import type { Question, Responds } from "../bus/responder.ts";
+import type { Bucket } from "../bus/storage.ts";
 import { hearRaw, type Wiring } from "../bus/wiring.ts";
 import type { AccountOptions } from "./account.ts";
 import type { Command, Wish } from "./commands.ts";
@@ -132,9 +134,19 @@ export function commandWiring({ account, ids }: Surroundings): Wiring<typeof fun
   };
 }
 
+/** What is read of it is in force: a state of Successful is told when invokes run what it is about. */
+const asInForce = (bucket: Bucket, inForce: InForce): Bucket => ({
+  ...bucket,
+  async get(key) {
+    const entry = await bucket.get(key);
+    if (entry !== undefined) await inForce(entry.revision);
+    return entry;
+  },
+});
+
 /** `elsewhere` names operations that another component answers. */
 export function lookWiring(
-  { account, storage, ids }: Surroundings,
+  { account, storage, inForce, ids }: Surroundings,
   elsewhere: ReadonlySet<string>,
 ): readonly Responds[] {
   const { functions, layers, triggers, code, storedIn } = storage;
@@ -146,7 +158,7 @@ export function lookWiring(
     answer: ({ address, data, at }: Question) => answer(readRequest(address.acct ?? "", data, account), at),
   });
   const looks = Object.entries(LOOKS).map(([operation, look]) =>
-    row(operation, (request) => look({ ...request, functions, layers }, account)),
+    row(operation, (request) => look({ ...request, functions: asInForce(functions, inForce), layers }, account)),
   );
   const mappings = Object.entries(MAPPINGS).map(([operation, work]) =>
     row(operation, (request, at) => work({ ...request, functions, triggers, storedIn, ids, at })),

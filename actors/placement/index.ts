@@ -27,14 +27,14 @@ export function startPlacement({
     wiring: placementWiring(() => workers.snapshots().flatMap(([, snapshot]) => candidate(snapshot)), random),
     born: (workerId, event) =>
       event.type === "worker.beat"
-        ? { workerId, beat: event.beat, beatMs, leaseMs: leaseLengthMs(random()), leasedAt: component.clock.now() }
+        ? { workerId, beat: event.beat, beatMs, leaseMs: leaseLengthMs(random()), leasedAt: event.at }
         : undefined,
   });
   return workers.listen();
 }
 
 function candidate({ value, context }: ReturnType<typeof leaseMachine.getInitialSnapshot>): Candidate[] {
-  if (typeof value === "string") return [];
+  if (typeof value === "string" || !("known" in value)) return [];
   const { lease, health } = value.known;
   const { workerId, beat, promisedMiB } = context;
   return [

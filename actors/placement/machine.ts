@@ -3,12 +3,15 @@
  *
  * States, two questions side by side while it is `known`
  *   lease.offered · leasing · leased · draining      health.well · suspect
- *   gone            it left, or it was silent for two beats: then its sandboxes are lost
- * Hears  worker.beat · worker.place · lease.accepted · lease.refused
- * Says   askLease · drain · lost · reply / refuse
+ *   lost.silent     it was silent for two beats, and its sandboxes were told as lost; remembered as long as a lease lasts
+ *   lost.telling    it is heard again, and being told of that
+ *   gone            it left
+ * Hears  worker.beat · worker.place · lease.accepted · lease.refused · worker.told · worker.notTold
+ * Says   askLease · drain · lost · givenUp · reply / refuse
  * Does   keepLease, dropLease (effects.ts)
  *
- * Promises: a place request is answered with this worker or refused; a worker whose lease ends drains without losing a call.
+ * Promises: a place request is answered with this worker or refused; a worker whose lease ends drains without losing a call;
+ * one that was given up takes nothing before it knows, and has said what is still on it.
  */
 import { assign, emit, enqueueActions, setup } from "xstate";
 import { type Refusal, refusal } from "../../subjects/errors.ts";
@@ -32,7 +35,7 @@ export interface LeaseContext extends LeaseInput {
 }
 
 export type LeaseEvent =
-  | { type: "worker.beat"; beat: Heartbeat }
+  | { type: "worker.beat"; beat: Heartbeat; at: number }
   | {
       type: "worker.place";
       replyTo: string | undefined;
@@ -42,14 +45,15 @@ export type LeaseEvent =
       leaseMs: number;
     }
   | { type: "lease.accepted" }
-  | { type: "lease.refused"; refusal: Refusal };
+  | { type: "lease.refused"; refusal: Refusal }
+  | { type: "worker.told" | "worker.notTold" };
 
 export type LeaseEmitted =
   | { type: "reply"; to: string | undefined; body: { workerId: string } }
   | { type: "refuse"; to: string | undefined; refusal: Refusal }
   | { type: "askLease"; workerId: string; endsAt: number }
   | { type: "drain"; workerId: string; reason: string }
-  | { type: "lost"; workerId: string };
+  | { type: "lost" | "givenUp"; workerId: string };
 
 /** A beat may be late by half its interval before it counts as missed. */
 const PATIENCE = 1.5;
@@ -85,6 +89,8 @@ export const leaseMachine = setup({
     remember: assign(({ context, event }) =>
       event.type === "worker.beat" ? { beat: event.beat, promisedMiB: 0 } : { promisedMiB: context.promisedMiB },
     ),
+    /** A worker that is still on a lease has a new one, as after a restart of placement. */
+    renew: assign(({ context, event }) => (event.type === "worker.beat" ? { leasedAt: event.at } : context)),
     promise: assign(({ context, event }) =>
       event.type === "worker.place" ? { promisedMiB: context.promisedMiB + event.memoryMiB } : {},
     ),
@@ -125,6 +131,7 @@ export const leaseMachine = setup({
       workerId: context.workerId,
       reason: "its lease has ended",
     })),
+    tellGivenUp: emit(({ context }) => ({ type: "givenUp" as const, workerId: context.workerId })),
     sayLost: emit(({ context }) => ({ type: "lost" as const, workerId: context.workerId })),
   },
 }).createMachine({
@@ -177,8 +184,32 @@ export const leaseMachine = setup({
             },
             suspect: {
               on: { "worker.beat": [LEFT, { target: "well", actions: "remember" }] },
-              after: { missedBeat: { target: "#lease.gone", actions: ["sayLost", "dropLease"] } },
+              after: { missedBeat: { target: "#lease.lost", actions: ["sayLost", "dropLease"] } },
             },
+          },
+        },
+      },
+    },
+    lost: {
+      entry: "refuseWaiting",
+      initial: "silent",
+      on: { "worker.place": { actions: "refuse" } },
+      after: { leaseEnd: "gone" },
+      states: {
+        silent: {
+          on: {
+            "worker.beat": [
+              { guard: "isLeaving", target: "#lease.gone" },
+              { target: "telling", actions: ["remember", "renew"] },
+            ],
+          },
+        },
+        telling: {
+          entry: "tellGivenUp",
+          on: {
+            "worker.beat": [{ guard: "isLeaving", target: "#lease.gone" }, { actions: ["remember", "renew"] }],
+            "worker.told": "#lease.known",
+            "worker.notTold": "silent",
           },
         },
       },

@@ -1,6 +1,6 @@
 /** Placement's relation to the network. A place request goes to the worker that policy chooses among all of them. */
 import { Place, WorkerLost } from "../../subjects/placement.ts";
-import { DrainWorker, Heartbeat, LeaseWorker } from "../../subjects/worker.ts";
+import { DrainWorker, GivenUp, Heartbeat, LeaseWorker } from "../../subjects/worker.ts";
 import { refusalSaid } from "../bus/replies.ts";
 import { hear, say, type Wiring } from "../bus/wiring.ts";
 import type { leaseMachine } from "./machine.ts";
@@ -18,7 +18,7 @@ export function placementWiring(
       hear(Heartbeat, {
         key: (_, { address }) => address.workerId,
         absent: "spawn",
-        toEvent: (beat) => ({ type: "worker.beat", beat }),
+        toEvent: (beat, { at }) => ({ type: "worker.beat", beat, at }),
       }),
       hear(Place, {
         endpoint: "place",
@@ -42,6 +42,12 @@ export function placementWiring(
         failed: (refused) => ({ type: "lease.refused", refusal: refused }),
       },
       drain: ({ workerId, reason }) => say(DrainWorker, { workerId }, { reason }),
+      givenUp: {
+        timeoutMs: LEASE_ANSWER_MS,
+        request: ({ workerId }) => say(GivenUp, { workerId }, {}),
+        answered: () => ({ type: "worker.told" }),
+        failed: () => ({ type: "worker.notTold" }),
+      },
       lost: ({ workerId }) => say(WorkerLost, {}, { workerId }),
     },
   };

@@ -1,8 +1,8 @@
-/** What the runtime says at the end of an init or an invocation, as the sandbox hears it. */
+/** What the runtime says at the end of an init or an invocation, and why there is none, as the sandbox hears it. */
 import { MAX_PAYLOAD_BYTES } from "../../subjects/invoke.ts";
 import type { RuntimeFrame } from "./frames.ts";
-import type { ProcessEnd, Usage } from "./outcome.ts";
-import { initError, responseTooLarge } from "./policy.ts";
+import type { NotMade, ProcessEnd, Usage } from "./outcome.ts";
+import { initError, notMade, responseTooLarge } from "./policy.ts";
 
 export type AnswerFrame = Extract<RuntimeFrame, { type: "initError" | "response" | "error" }>;
 
@@ -21,4 +21,10 @@ export function answerOf(frame: AnswerFrame, us: number, usage: Usage): ProcessE
       ? { errorType: frame.errorType, payload: payload.toString("utf8") }
       : responseTooLarge(MAX_PAYLOAD_BYTES);
   return { type: "process.failed", requestId, error, us, usage };
+}
+
+/** Of what a driver, or whoever fetches code and runtime, could not do. */
+export function notMadeOf(cause: unknown, us: number, usage: Usage): ProcessEnd | NotMade {
+  const why = notMade(cause);
+  return "fault" in why ? { type: "process.notMade", ...why } : { type: "process.initFailed", ...why, us, usage };
 }

@@ -7,20 +7,18 @@
 import { fromCallback } from "xstate";
 import type { FunctionSpec } from "../../subjects/function.ts";
 import type { Call } from "../../subjects/worker.ts";
-import { answerOf } from "./answer.ts";
+import { answerOf, notMadeOf } from "./answer.ts";
 import { type BytecodeOfLife, beginWithBytecode } from "./bytecode.ts";
 import { lacksHost, watchForCallers } from "./callers.ts";
-import type { Booted, Enclosure } from "./drivers/driver.ts";
+import { type Booted, BootFailed, type Enclosure } from "./drivers/driver.ts";
 import { eventHeader } from "./event-header.ts";
 import { encodeEvent, encodeInit, FrameDecoder, type FrameError, type RuntimeFrame } from "./frames.ts";
 import { FunctionLog } from "./function-log.ts";
 import { goneSoon, takeLeave } from "./leave-taking.ts";
 import { type ProcessCommand, type SandboxEvent, type SandboxInput, sandboxMachine } from "./machine.ts";
-import { lines } from "./output-lines.ts";
 import { PeakMemory } from "./peak-memory.ts";
-import { bootError } from "./policy.ts";
 import { ResponseStreams, unwantedChunk } from "./response-stream.ts";
-import type { RuntimeInit, ShutdownReason } from "./runtime-init.ts";
+import type { Begun, RuntimeInit, ShutdownReason } from "./runtime-init.ts";
 import { readToItsEnd, Tap } from "./tap.ts";
 import { enclosureFor, type Furnishing, type SandboxWorld } from "./world.ts";
 
@@ -43,15 +41,6 @@ const processLogic = (world: SandboxWorld) =>
       world.ending?.(gone);
     };
   });
-
-/** A boot; `isSecond` of the same init. */
-interface Begun {
-  readonly spec: FunctionSpec;
-  readonly call: Call | null;
-  readonly turn: number;
-  readonly startedUs: number;
-  readonly isSecond?: true;
-}
 
 class SandboxProcess {
   readonly #world: SandboxWorld;
@@ -135,8 +124,14 @@ class SandboxProcess {
       });
     } catch (error) {
       if (turn !== this.#turn) return;
-      this.#tell({ type: "process.initFailed", error: bootError(error), us: this.#world.us(), usage: this.#usage() });
+      this.#notMade(error);
     }
+  }
+
+  #notMade(cause: unknown): void {
+    const why = notMadeOf(cause, this.#world.us(), this.#usage());
+    if (why.type === "process.notMade" && !this.#destroyed) this.#world.hostFailed(this.#sandbox, cause);
+    this.#tell(why);
   }
 
   /**
@@ -219,12 +214,14 @@ class SandboxProcess {
       if (error !== null) this.#unreadable(error, booted);
     });
     booted.channel.on("error", () => {});
-    lines(booted.stdout, (line) => this.#log.add(line, "NONE"));
-    lines(booted.stderr, (line) => this.#log.add(line, "NONE"));
+    const lastWord = this.#log.follow(booted);
     void booted.exited.then(async (exit) => {
       if (this.streams.isUnderWay && this.#booted === booted) await readToItsEnd(booted.channel);
       if (this.#booted !== booted) return;
       this.#booted = undefined;
+      // It stood, as far as could be told, and its program was never reached: what it was to be shown may be gone.
+      if (!exit.started && exit.code !== null && this.#begun !== undefined)
+        return this.#notMade(new BootFailed(lastWord() || "it ended before its program began"));
       const { code, signal } = this.#ownExit ?? exit;
       this.#ownExit = undefined;
       this.#bytecode?.over({ failed: signal !== null });

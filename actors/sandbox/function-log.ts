@@ -1,10 +1,11 @@
 /** What a sandbox's processes have to say, on its way to the function's log: filtered, limited, and its end remembered. */
+import type { Booted } from "./drivers/driver.ts";
 import { droppedLines } from "./lines.ts";
 import { LogAllowance } from "./log-allowance.ts";
 import { isKept } from "./log-format.ts";
 import { LogTail } from "./log-tail.ts";
 import type { SandboxInput } from "./machine.ts";
-import { MAX_LINE } from "./output-lines.ts";
+import { lines, MAX_LINE } from "./output-lines.ts";
 import type { LogLevel } from "./runtime-init.ts";
 import type { Tap } from "./tap.ts";
 import type { SandboxWorld } from "./world.ts";
@@ -27,6 +28,17 @@ export class FunctionLog {
     this.#world = world;
     this.#sandbox = sandbox;
     this.#tap = tap;
+  }
+
+  /** What a process writes itself. Gives the last line it has written as an error. */
+  follow({ stdout, stderr }: Pick<Booted, "stdout" | "stderr">): () => string {
+    let last = "";
+    lines(stdout, (line) => this.add(line, "NONE"));
+    lines(stderr, (line) => {
+      last = line;
+      this.add(line, "NONE");
+    });
+    return () => last;
   }
 
   /** One message; a very long one becomes several. */

@@ -44,6 +44,8 @@ export class Sandboxes {
         ...world,
         log: (sandbox, line) => component.network.publish(logSaid(sandbox, line)),
         sent: () => component.network.flush(),
+        hostFailed: ({ sandboxId, spec: { acct, fn } }, cause) =>
+          component.log.error({ sandboxId, acct, fn, err: cause }, "the host could not make a sandbox"),
         leftBehind: ({ sandboxId }, error) =>
           component.log.error({ sandboxId, err: error }, "not all of it is stopped or removed"),
         ending: (gone) => {
@@ -67,6 +69,12 @@ export class Sandboxes {
     return this.#standing()
       .filter(([standing, { poolId: pool }]) => standing === "idle" && pool !== exceptOf)
       .map(([, { sandboxId, spec, lastUsedUs }]) => ({ sandboxId, memoryMiB: spec.memoryMiB, lastUsedUs }));
+  }
+
+  busy(): readonly string[] {
+    return this.#standing()
+      .filter(([standing]) => standing === "busy")
+      .map(([, { sandboxId }]) => sandboxId);
   }
 
   load(): Pick<Heartbeat, "busyMiB" | "idleMiB" | "running"> {

@@ -68,11 +68,11 @@ export function openingLines({ spec }: SandboxContext, { call, startedAt }: Job)
   ]);
 }
 
-/** What is written when it has ended. */
+/** What is written when it has ended, by the message. */
 export function closingLines(sandbox: SandboxContext, job: Job, outcome: Outcome, time: Spent): string[] {
   const { requestId } = job.call;
   if (sandbox.spec.logFormat === "Text")
-    return [`END RequestId: ${requestId}`, reportLine(sandbox, job, outcome, time)];
+    return [`END RequestId: ${requestId}\n${reportLine(sandbox, job, outcome, time)}`];
   const at = job.startedAt + time.durationUs / 1000;
   const level = outcome.kind === "ok" ? "INFO" : "WARN";
   const common = { requestId, ...statusOf(outcome) };

@@ -13,20 +13,21 @@
  *   busy.settling     the caller has its answer, or listens no more; the runtime and its extensions aren't done yet
  *   busy.ending       the caller has its answer, the extensions are told that their process goes, and it goes
  *   dead              gone for good
- * Hears  sandbox.invoke · sandbox.stop · reader.took · reader.lost (of a streamed response) — from outside
- *        process.booted · process.ready · process.initFailed · process.responded · process.failed · process.settled
+ * Hears  sandbox.invoke · sandbox.stop · reader.took · reader.lost (of a streamed response) — from outside · reader.awaited
+ *        process.notMade (its host's fault: nothing of the function ran, and another host may do it) · process.booted · process.ready · process.initFailed · process.responded · process.failed · process.settled
  *        process.streamed · process.exited · process.gone
- * Says   initBegan · initEnded · started · streamed (a piece of the response) · returned (the answer, where it comes earlier
- *        than the end) · finished (one per invocation, in every case) · reported (usable, failed, dead)
+ * Says   initBegan · initEnded · started · streamed (a piece of the response) · awaited (its reader) · returned (the answer, where it comes earlier
+ *        than the end) · finished (one per invocation that is run) · refused (one that isn't) · reported (usable, failed, dead)
  * Tells its process  boot · deliver · freeze · thaw · kill · what it heard of the reader (and the end of the machine destroys it)
  *
- * Promise: at most one invocation at a time. Whoever invokes a sandbox that is not idle is told so (`finished`, refused).
+ * Promise: at most one invocation at a time. Whoever invokes a sandbox that is not idle is told so (`refused`).
  */
-import { and, assign, emit, fromCallback, sendTo, setup, stateIn } from "xstate";
+import { and, assign, emit, enqueueActions, fromCallback, sendTo, setup, stateIn } from "xstate";
 import type { Call } from "../../subjects/worker.ts";
 import { answered, answeredLate } from "./answered.ts";
-import { errorOf, initEndOf, type Outcome, outcomeOf } from "./outcome.ts";
+import { initEndOf, type Outcome, outcomeOf } from "./outcome.ts";
 import type { ShutdownReason } from "./runtime-init.ts";
+import { began, type Report, refused, refusedUnmade, reported, told } from "./said.ts";
 import {
   BLANK,
   type Job,
@@ -35,8 +36,9 @@ import {
   type SandboxEmitted,
   type SandboxEvent,
   type SandboxInput,
+  withJob,
 } from "./sandbox.ts";
-import { hasRoom, isWanted, NOTHING_STREAMED, pieceOf, type ReaderEvent, streamHeard, withPiece } from "./streamed.ts";
+import { hasRoom, isWanted, pieceOf, type ReaderEvent, streamHeard, withPiece } from "./streamed.ts";
 
 export type { Job, ProcessCommand, SandboxContext, SandboxEmitted, SandboxEvent, SandboxInput };
 
@@ -49,13 +51,11 @@ const process = fromCallback<ProcessCommand, SandboxInput, SandboxEvent>(() => {
 
 const killLate = { type: "kill", params: "timeout" } as const;
 const killFailed = { type: "kill", params: "failure" } as const;
-const report = (state: "idle" | "failed" | "dead", reason: string) =>
-  ({ type: "report", params: { state, reason } }) as const;
+const report = (state: Report["state"], reason: string) => ({ type: "report", params: { state, reason } }) as const;
+const TOO_SLOW = { name: "BootTimedOut", text: "its process could not be made in time" };
+const reportSlow = { type: "report", params: { state: "failed", reason: TOO_SLOW.text, fault: TOO_SLOW } } as const;
 /** An init tells when it begins and how it ends. */
 const starting = { entry: "sayInitBegan", exit: ["rememberInitEnd", "sayInitEnded"] } as const;
-
-const told = <T extends "returned" | "finished">(type: T, sandbox: SandboxContext, outcome: Outcome) =>
-  ({ type, sandbox, job: sandbox.job as Job, outcome }) as const;
 
 const outcomeNow = ({ returned, job, spec }: SandboxContext, event: { type: string }): Outcome =>
   outcomeOf(event, returned, job?.call.requestId ?? "", spec.timeoutMs);
@@ -79,6 +79,7 @@ export const sandboxMachine = setup({
     isItsOwn: ({ context, event }) => "requestId" in event && event.requestId === context.job?.call.requestId,
     isWantedPiece: ({ context: { job }, event }) => isWanted(job?.call, event),
     hasRoom: ({ context: { streamed }, event }) => hasRoom(streamed, event),
+    isAtOnce: ({ event }) => event.type === "sandbox.stop" && event.atOnce === true,
     isFirst: ({ context }) => context.invocations === 0,
     mayFreeze: ({ context }) => context.limits.freezeMs !== undefined,
     mustLeave: ({ context }) => context.leaving !== "",
@@ -103,18 +104,9 @@ export const sandboxMachine = setup({
       payload: context.payload ?? new Uint8Array(),
       deadlineAt: (context.job?.startedAt ?? 0) + context.spec.timeoutMs,
     })),
-    takeJob: assign(({ context, event }, params: { cold: boolean; bootsAgain: boolean }) => {
-      if (event.type !== "sandbox.invoke") return {};
-      const { call, payload, us, at } = event;
-      return {
-        job: { call, startedUs: us, startedAt: at, ...params },
-        ...(params.bootsAgain ? { createUs: 0, initUs: 0, initEnd: null } : {}),
-        payload,
-        streamed: NOTHING_STREAMED,
-        invocations: context.invocations + 1,
-        lastUsedUs: us,
-      };
-    }),
+    takeJob: assign(({ context, event }, params: Pick<Job, "cold" | "bootsAgain">) =>
+      event.type === "sandbox.invoke" ? withJob(context, event, params) : {},
+    ),
     dropPayload: assign({ payload: null }),
     dropJob: assign({ job: null, payload: null, returned: null }),
     rememberBoot: assign(({ event }) => {
@@ -136,26 +128,21 @@ export const sandboxMachine = setup({
     }),
     sayInitBegan: emit(({ context }) => ({ type: "initBegan" as const, sandbox: context })),
     sayInitEnded: emit(({ context }) => ({ type: "initEnded" as const, sandbox: context })),
-    sayStarted: emit(({ context }) => ({ type: "started" as const, sandbox: context, job: context.job as Job })),
+    sayStarted: emit(({ context }) => began(context)),
+    sayStartedIfMade: enqueueActions(({ context, event, enqueue }) => {
+      if (event.type !== "process.notMade") enqueue.emit(began(context));
+    }),
     countStreamed: assign({ streamed: ({ context, event }) => withPiece(context.streamed, event) }),
     sayStreamed: emit(({ context, event }) => {
       return { type: "streamed" as const, sandbox: context, job: context.job as Job, ...pieceOf(event) };
     }),
+    sayAwaited: emit(({ context }) => ({ type: "awaited" as const, sandbox: context, job: context.job as Job })),
     rememberReturned: assign({ returned: ({ context, event }) => outcomeNow(context, event) }),
     sayReturned: emit(({ context }) => told("returned", context, context.returned as Outcome)),
     sayResult: emit(({ context, event }) => told("finished", context, outcomeNow(context, event))),
-    refuse: emit(({ context, event }, params: { why: string }) => ({
-      type: "refused" as const,
-      sandbox: context,
-      call: (event as { call: Call }).call,
-      why: params.why,
-    })),
-    report: emit(({ context, event }, params: { state: "idle" | "failed" | "dead"; reason: string }) => ({
-      type: "reported" as const,
-      sandbox: context,
-      ...params,
-      ...(params.state === "failed" ? errorOf(event) : {}),
-    })),
+    refuse: emit(({ context, event }, params: { why: string }) => refused(context, event, params.why)),
+    refuseUnmade: emit(({ context, event }) => refusedUnmade(context, event)),
+    report: emit(({ context, event }, params: Report) => reported(context, event, params)),
   },
 }).createMachine({
   id: "sandbox",
@@ -169,6 +156,7 @@ export const sandboxMachine = setup({
       on: {
         "sandbox.invoke": { actions: { type: "refuse", params: { why: "SandboxBusy: it is still initialising" } } },
         "sandbox.stop": { target: "dead", actions: report("dead", "stopped") },
+        "process.notMade": { target: "dead", actions: report("failed", "its host could not make it") },
       },
       states: {
         booting: {
@@ -181,7 +169,7 @@ export const sandboxMachine = setup({
             "process.exited": { target: "#sandbox.dead", actions: report("failed", "its process ended at once") },
           },
           after: {
-            bootLimit: { target: "#sandbox.dead", actions: report("failed", "its process could not be made in time") },
+            bootLimit: { target: "#sandbox.dead", actions: reportSlow },
           },
         },
         starting: {
@@ -242,7 +230,10 @@ export const sandboxMachine = setup({
       initial: "init",
       on: {
         "sandbox.invoke": { actions: { type: "refuse", params: { why: "SandboxBusy: it runs an invocation" } } },
-        "sandbox.stop": { actions: "rememberLeaving" },
+        "sandbox.stop": [
+          { guard: "isAtOnce", target: "dead", actions: ["rememberLeaving", "sayResult", report("dead", "ended")] },
+          { actions: "rememberLeaving" },
+        ],
         "process.initFailed": { target: "#sandbox.idle.reset", actions: ["sayResult", killFailed] },
         "process.exited": [
           { guard: "leavesOthersBehind", target: ".ending", actions: ["rememberReturned", "sayReturned"] },
@@ -261,7 +252,13 @@ export const sandboxMachine = setup({
         init: {
           initial: "booting",
           // As in Lambda's logs: what a repeated init has to say comes before the start of the invocation that it is in.
-          exit: "sayStarted",
+          exit: "sayStartedIfMade",
+          on: {
+            "process.notMade": {
+              target: "#sandbox.dead",
+              actions: ["refuseUnmade", report("failed", "its host could not boot it again")],
+            },
+          },
           states: {
             booting: { on: { "process.booted": { target: "starting", actions: "rememberBoot" } } },
             starting: {

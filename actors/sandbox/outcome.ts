@@ -1,6 +1,15 @@
 /** How an invocation ends, read from what its process did. */
 import { MAX_STREAM_BYTES } from "../../subjects/response-stream.ts";
-import { exitError, type ProcessExit, type RuntimeError, readerLost, responseTooLarge, timedOut } from "./policy.ts";
+import {
+  abandoned,
+  exitError,
+  type HostFault,
+  type ProcessExit,
+  type RuntimeError,
+  readerLost,
+  responseTooLarge,
+  timedOut,
+} from "./policy.ts";
 import type { ProcessStreamed, ReaderEvent } from "./streamed.ts";
 
 /** What the process knows at the end of an init or an invocation. `tail` is the last of its log, when the caller asked for it. */
@@ -25,6 +34,15 @@ export type ProcessEnd =
   | { type: "process.failed"; requestId: string; error: RuntimeError; us: number; usage: Usage }
   | { type: "process.exited"; exit: ProcessExit; us: number; usage: Usage; lingers?: true };
 
+/**
+ * Its host could not make the process, or boot it again: the platform's fault, which the function has no part in. Nothing of
+ * the function has run.
+ */
+export interface NotMade {
+  readonly type: "process.notMade";
+  readonly fault: HostFault;
+}
+
 export type Outcome =
   | { readonly kind: "ok"; readonly payload: Uint8Array; readonly us: number; readonly usage: Usage }
   | { readonly kind: "error"; readonly error: RuntimeError; readonly us: number; readonly usage: Usage }
@@ -45,15 +63,17 @@ export function outcomeOf(
     return { ...returned, us: ("us" in event && event.us) || returned.us, usage };
   }
   if (returned !== null) return returned;
-  if (event.type === "reader.lost" && "us" in event)
-    return { kind: "error", error: readerLost(requestId), us: event.us ?? 0, usage: UNMEASURED };
+  if (event.type === "reader.lost" || event.type === "sandbox.stop") {
+    const error = event.type === "reader.lost" ? readerLost(requestId) : abandoned(requestId);
+    return { kind: "error", error, us: ("us" in event && event.us) || 0, usage: UNMEASURED };
+  }
   return isProcessEnd(event) ? endOf(event, requestId) : { kind: "timeout", error: timedOut(requestId, timeoutMs) };
 }
 
 const UNMEASURED: Usage = { peakMemoryMiB: 0, tail: undefined };
 
 const isProcessEnd = (event: { type: string }): event is ProcessEnd | ProcessStreamed =>
-  event.type.startsWith("process.");
+  event.type.startsWith("process.") && event.type !== "process.notMade";
 
 function endOf(event: ProcessEnd | ProcessStreamed, requestId: string): Outcome {
   switch (event.type) {
@@ -81,6 +101,10 @@ export function errorOf(event: { type: string } | ProcessEnd): { readonly error?
   return outcome.kind === "error" ? { error: outcome.error } : {};
 }
 
+/** Where it came to nothing by its host's fault. */
+export const faultOf = (event: { type: string } | NotMade): HostFault | undefined =>
+  event.type === "process.notMade" && "fault" in event ? event.fault : undefined;
+
 /** How an init ended, and how long it took, in microseconds. `stopped`: the sandbox isn't needed any more. */
 export type InitEnd = { readonly us: number } & (
   | { readonly status: "success" | "timeout" | "stopped" }
@@ -94,7 +118,7 @@ export function initEndOf(
   limitUs: number,
 ): InitEnd {
   if ("initUs" in event) return { status: "success", us: event.initUs };
-  if (event.type === "sandbox.stop") return { status: "stopped", us: 0 };
+  if (event.type === "sandbox.stop" || event.type === "process.notMade") return { status: "stopped", us: 0 };
   const outcome = outcomeOf(event, null, "", 0);
   return outcome.kind === "error"
     ? { status: "error", errorType: outcome.error.errorType, us: Math.round(outcome.us - beganUs) }

@@ -69,8 +69,33 @@ export const responseTooLarge = (allowedBytes: number): RuntimeError => ({
 export const readerLost = (requestId: string): RuntimeError =>
   platformError("Sandbox.ReaderLost", requestId, "Nobody reads the response any more");
 
-/** Why a sandbox couldn't be made: the error's name is its type. */
-export function bootError(error: unknown): RuntimeError {
-  const { name, message } = error instanceof Error ? error : new Error(String(error));
-  return { errorType: name, payload: JSON.stringify({ errorType: name, errorMessage: message }) };
+export const abandoned = (requestId: string): RuntimeError =>
+  platformError("Sandbox.Abandoned", requestId, "Its worker was not heard for too long, and had been given up");
+
+/** Why a host couldn't make a sandbox. Callers are told `text`; the rest is for the worker's log. */
+export interface HostFault {
+  /** The system's own, such as `ENOSPC`, where it has one. */
+  readonly name: string;
+  readonly text: string;
+}
+
+/** What is wrong with the function itself, whichever host it comes to: its package, or where it wants to go. */
+const OF_THE_FUNCTION: ReadonlySet<string> = new Set(["CodeMissing", "CodeCorrupt", "CodeUnsafe", "EgressForbidden"]);
+
+/** Their messages are written for whoever invokes, and tell nothing of the host that isn't theirs to know. */
+const FOR_CALLERS: ReadonlySet<string> = new Set(["EgressUnavailable", "RuntimeNotInstalled", "WrongArchitecture"]);
+
+/**
+ * Why a sandbox couldn't be made: by the function's own fault, with the error's name as its type; or else by its host's, as
+ * everything is that isn't known to be the function's.
+ */
+export function notMade(cause: unknown): { readonly error: RuntimeError } | { readonly fault: HostFault } {
+  const error: NodeJS.ErrnoException = cause instanceof Error ? cause : new Error(String(cause));
+  const { message } = error;
+  if (OF_THE_FUNCTION.has(error.name)) {
+    const errorType = error.name;
+    return { error: { errorType, payload: JSON.stringify({ errorType, errorMessage: message }) } };
+  }
+  const name = error.code ?? error.name;
+  return { fault: { name, text: FOR_CALLERS.has(name) ? `${name}: ${message}` : name } };
 }

@@ -10,7 +10,7 @@ import type { Call } from "../../subjects/worker.ts";
 import { FrameError, type RuntimeFrame } from "./frames.ts";
 import { StreamPace } from "./stream-pace.ts";
 import { StreamWindow, type StreamWindowLimits } from "./stream-window.ts";
-import type { ProcessStreamed, ReaderEvent } from "./streamed.ts";
+import type { ProcessStreamed, ReaderAwaited, ReaderEvent } from "./streamed.ts";
 import type { Tap } from "./tap.ts";
 import type { SandboxWorld } from "./world.ts";
 
@@ -20,7 +20,7 @@ export const unwantedChunk = new FrameError("unexpected", "a chunk that nobody a
 export type ResponseChunk = Extract<RuntimeFrame, { type: "chunk" }>;
 
 type World = Pick<SandboxWorld, "sent" | "us" | "streamPace">;
-type Tell = (streamed: ProcessStreamed | ReaderEvent) => void;
+type Tell = (streamed: ProcessStreamed | ReaderAwaited | ReaderEvent) => void;
 
 type Streaming = Pick<Call, "requestId" | "acknowledges">;
 
@@ -38,8 +38,9 @@ export class ResponseStream {
     this.#world = world;
     this.#tell = tell;
     this.#pace = new StreamPace(world.streamPace);
+    const ask = () => tell({ type: "reader.awaited", requestId });
     const lost = () => tell({ type: "reader.lost", requestId, us: world.us() });
-    this.#window = acknowledges ? new StreamWindow(lost, limits) : undefined;
+    this.#window = acknowledges ? new StreamWindow({ ask, lost }, limits) : undefined;
   }
 
   add({ contentType, payload }: ResponseChunk): void {

@@ -2,10 +2,10 @@
 import type { FunctionSpec } from "../../subjects/function.ts";
 import type { Sent } from "../../subjects/response-stream.ts";
 import type { Call } from "../../subjects/worker.ts";
-import type { InitEnd, Outcome, ProcessEnd } from "./outcome.ts";
-import type { RuntimeError } from "./policy.ts";
+import type { InitEnd, NotMade, Outcome, ProcessEnd } from "./outcome.ts";
+import type { HostFault, RuntimeError } from "./policy.ts";
 import type { ShutdownReason } from "./runtime-init.ts";
-import { NOTHING_STREAMED, type ProcessStreamed, type ReaderEvent } from "./streamed.ts";
+import { NOTHING_STREAMED, type ProcessStreamed, type ReaderAwaited, type ReaderEvent } from "./streamed.ts";
 
 /** One invocation as the sandbox holds it. `startedUs` is monotonic, `startedAt` epoch ms. */
 export interface Job {
@@ -78,15 +78,32 @@ export const BLANK: Omit<SandboxContext, keyof SandboxInput> = {
   streamed: NOTHING_STREAMED,
 };
 
+/** What changes when it takes an invocation. */
+export const withJob = (
+  { invocations }: SandboxContext,
+  { call, payload, us, at }: Extract<SandboxEvent, { type: "sandbox.invoke" }>,
+  how: Pick<Job, "cold" | "bootsAgain">,
+) => ({
+  job: { call, startedUs: us, startedAt: at, ...how },
+  ...(how.bootsAgain ? { createUs: 0, initUs: 0, initEnd: null } : {}),
+  payload,
+  streamed: NOTHING_STREAMED,
+  invocations: invocations + 1,
+  lastUsedUs: us,
+});
+
 export type SandboxEvent =
   | { type: "sandbox.invoke"; call: Call; payload: Uint8Array; us: number; at: number }
-  | { type: "sandbox.stop"; reason: string }
+  /** `atOnce`: in the middle of an invocation. `us` is monotonic. */
+  | { type: "sandbox.stop"; reason: string; us?: number; atOnce?: true | undefined }
   | Booted
   | { type: "process.ready"; initUs: number; lingers?: boolean }
   | ProcessStreamed
+  | ReaderAwaited
   | ReaderEvent
   | { type: "process.settled"; us: number }
   | { type: "process.gone"; us: number }
+  | NotMade
   | ProcessEnd;
 
 /** Its init begins. `us` is monotonic, `at` epoch ms. */
@@ -102,16 +119,19 @@ export interface Booted {
 
 export type SandboxEmitted =
   | { type: "initBegan" | "initEnded"; sandbox: SandboxContext }
-  | { type: "started"; sandbox: SandboxContext; job: Job }
+  /** `awaited`: whoever reads the response. */
+  | { type: "started" | "awaited"; sandbox: SandboxContext; job: Job }
   | { type: "returned" | "finished"; sandbox: SandboxContext; job: Job; outcome: Outcome }
   | { type: "streamed"; sandbox: SandboxContext; job: Job; contentType: string; payload: Uint8Array }
-  | { type: "refused"; sandbox: SandboxContext; call: Call; why: string }
+  /** Not run. `alive`: it takes another one. */
+  | { type: "refused"; sandbox: SandboxContext; call: Call; why: string; alive: boolean }
   | {
       type: "reported";
       sandbox: SandboxContext;
       state: "idle" | "failed" | "dead";
       reason: string;
       error?: RuntimeError;
+      fault?: HostFault | undefined;
     };
 
 /** What the machine tells its process, see effects.ts. `boot` names the call inside whose time it boots, if there is one. */

@@ -18,6 +18,12 @@ export type ReaderEvent =
   | { readonly type: "reader.took"; readonly requestId: string; readonly bytes: number }
   | { readonly type: "reader.lost"; readonly requestId: string; readonly us: number };
 
+/** He is waited for. */
+export interface ReaderAwaited {
+  readonly type: "reader.awaited";
+  readonly requestId: string;
+}
+
 const kill = { type: "kill", params: "failure" } as const;
 
 export const NOTHING_STREAMED: Sent = { messages: 0, bytes: 0 };
@@ -49,6 +55,7 @@ const pieceHeard = [
 /** While the invocation runs. Who reads no more is told so, should he listen still; the function goes on to its end. */
 export const streamHeard = {
   "process.streamed": pieceHeard,
+  "reader.awaited": { guard: "isItsOwn", actions: "sayAwaited" },
   "reader.took": { guard: "isItsOwn", actions: "tellOfReader" },
   "reader.lost": {
     guard: "isItsOwn",

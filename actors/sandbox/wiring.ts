@@ -1,7 +1,7 @@
 /** A sandbox's relation to the network: who invokes and stops it, and where its answers, reports and log lines go. */
 import * as H from "../../subjects/headers.ts";
 import { Log } from "../../subjects/logs.ts";
-import { chunks, completion, type Sent, Taken } from "../../subjects/response-stream.ts";
+import { awaited, chunks, completion, type Sent, Taken } from "../../subjects/response-stream.ts";
 import { Call, Finished, InvokeSandbox, SandboxReport, StopSandbox } from "../../subjects/worker.ts";
 import { Grant } from "../../subjects/worker-manager.ts";
 import type { Message, Said } from "../bus/port.ts";
@@ -32,15 +32,15 @@ export function sandboxWiring(workerId: string): Wiring<typeof sandboxMachine> {
       hear(StopSandbox, {
         at: { workerId },
         key: (_, { address }) => address.sandboxId,
-        toEvent: ({ reason }) => ({ type: "sandbox.stop", reason }),
+        toEvent: ({ reason, atOnce }, { us }) => ({ type: "sandbox.stop", reason, us, atOnce }),
       }),
     ],
     says: {
       initBegan: ({ sandbox }) => initOpeningLines(sandbox).map((line) => logSaid(sandbox, line)),
       initEnded: ({ sandbox }) => initClosingLines(sandbox).map((line) => logSaid(sandbox, line)),
       started: ({ sandbox, job }) => openingLines(sandbox, job).map((line) => logSaid(sandbox, line)),
-      refused: ({ sandbox, call, why }) => refusedSaid(call, sandbox.sandboxId, why, true),
-      reported: ({ sandbox, state, reason, error }) => {
+      refused: ({ sandbox, call, why, alive }) => refusedSaid(call, sandbox.sandboxId, why, alive),
+      reported: ({ sandbox, state, reason, error, fault }) => {
         const grantedTo = state === "idle" ? sandbox.wantedBy : undefined;
         const report = say(SandboxReport, sandbox, {
           poolId: sandbox.poolId,
@@ -48,11 +48,13 @@ export function sandboxWiring(workerId: string): Wiring<typeof sandboxMachine> {
           reason,
           ...(grantedTo === undefined ? {} : { grantedTo }),
           ...(error === undefined ? {} : { functionError: error.payload }),
+          ...(fault === undefined ? {} : { hostFault: fault.text }),
         });
         return grantedTo === undefined ? report : [grantSaid(sandbox, grantedTo), report];
       },
       streamed: ({ sandbox, job, contentType, payload }) =>
         chunksSaid(job, { payload, contentType }, sandbox.streamed, takenAt(sandbox, job)),
+      awaited: ({ sandbox, job }) => awaitedSaid(sandbox, job),
       returned: ({ sandbox, job, outcome }) => returnedSaid(sandbox, job, outcome),
       finished: ({ sandbox, job, outcome }) => finishedSaid(sandbox, job, outcome),
     },
@@ -131,6 +133,12 @@ function chunksSaid(
 ): readonly Said[] {
   if (replyTo === undefined) return [];
   return [...chunks({ ...piece, requestId, takenAt }, sent)].map((chunk) => ({ ...chunk, subject: replyTo }));
+}
+
+function awaitedSaid(sandbox: SandboxContext, job: Job): Said | undefined {
+  const { replyTo, requestId } = job.call;
+  const at = takenAt(sandbox, job);
+  return replyTo && at ? { ...awaited(requestId, at(sandbox.streamed.bytes)), subject: replyTo } : undefined;
 }
 
 const takenAt = ({ workerId, sandboxId }: SandboxContext, { call: { acknowledges, requestId } }: Job) =>

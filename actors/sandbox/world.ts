@@ -31,14 +31,16 @@ export interface SandboxWorld {
   /** Sandboxes that are booted before they are needed, where there are any. */
   readonly stems?: Pick<StemCells, "take">;
   /**
-   * Fetches code, resolves the runtime. Rejects with an Error whose `name` becomes the error type. `wantsHost`: the function
-   * was seen to ask for what only a host serves.
+   * Fetches code, resolves the runtime. Rejects with an Error whose `name` says whose fault it is, see policy.ts. `wantsHost`:
+   * the function was seen to ask for what only a host serves.
    */
   furnish(spec: FunctionSpec, sandboxId: string, wantsHost: boolean): Promise<Furnishing>;
   /** One line of function output. */
   log(sandbox: SandboxInput, text: string): void;
   /** Resolves when all that was said so far has left this process; rejects when it can't. */
   sent(): Promise<void>;
+  /** The host could not make it, or boot it again. */
+  hostFailed(sandbox: SandboxInput, cause: unknown): void;
   /** Something of a sandbox could not be stopped or removed. */
   leftBehind(sandbox: SandboxInput, error: unknown): void;
   /** Resolves when what is left of a sandbox that has ended may be taken down: others have the processors first. */

@@ -1,6 +1,7 @@
 /** What a pool knows: its sandboxes, and who wants how many. Plain data, from which policy.ts decides. */
 import type { Refusal } from "../../subjects/errors.ts";
 import type { FunctionSpec } from "../../subjects/function.ts";
+import type { HostedSandbox } from "../../subjects/worker.ts";
 
 /** A sandbox as the pool believes it to be. The sandbox itself is the truth; this is a hint. */
 export type Slot =
@@ -37,6 +38,8 @@ export interface Book {
   readonly stuckTicks: number;
   /** What the last attempt to place one came to; `null` when it came to something. */
   readonly notPlaced: Refusal | null;
+  /** Starts, one after the other, that came to nothing by the fault of their hosts. */
+  readonly hostFaults: number;
   readonly limits: PoolLimits;
 }
 
@@ -65,7 +68,17 @@ export const emptyBook = (poolId: string, epoch: string, limits: PoolLimits): Bo
   resting: false,
   stuckTicks: 0,
   notPlaced: null,
+  hostFaults: 0,
   limits,
 });
 
 export const isEmpty = ({ slots, wants }: Book): boolean => slots.size === 0 && wants.size === 0;
+
+/** Holds what was found busy, until whoever really holds it gives it back. */
+export const UNKNOWN = "unknown";
+
+/** One that a worker says it hosts. */
+export function slotFound(workerId: string, state: HostedSandbox["state"]): Slot {
+  if (state === "init") return { at: "starting", workerId, ticks: 0, wantedBy: undefined };
+  return state === "idle" ? { at: "idle", workerId } : { at: "held", workerId, frontendId: UNKNOWN };
+}

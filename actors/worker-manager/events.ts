@@ -18,6 +18,7 @@ export type PoolEvent =
       state: "idle" | "failed" | "dead";
       grantedTo?: string | undefined;
       functionError: string | undefined;
+      hostFault?: string | undefined;
     }
   | { type: "worker.lost"; workerId: string }
   | { type: "worker.hosted"; workerId: string; sandboxes: readonly HostedSandbox[] }

@@ -17,7 +17,8 @@
 import { assign, enqueueActions, setup } from "xstate";
 import { type Book, emptyBook, isEmpty, type PoolLimits } from "./book.ts";
 import type { Decision, PoolEvent } from "./events.ts";
-import { decide, note, stopUnheld } from "./policy.ts";
+import { decide, note } from "./policy.ts";
+import { stopUnheld } from "./stops.ts";
 
 export interface PoolInput {
   readonly poolId: string;

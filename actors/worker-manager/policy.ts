@@ -2,11 +2,11 @@
  * What a pool decides, as one pure function of its book and what happened: no sandbox is granted twice, none is started
  * that nobody needs, and whoever wants one is served in the order of asking.
  */
-import { type Refusal, refusal } from "../../subjects/errors.ts";
+import type { Refusal } from "../../subjects/errors.ts";
 import type { FunctionSpec } from "../../subjects/function.ts";
-import type { HostedSandbox } from "../../subjects/worker.ts";
-import type { Book, Slot } from "./book.ts";
+import { type Book, type Slot, slotFound, UNKNOWN } from "./book.ts";
 import type { Decision, PoolEvent } from "./events.ts";
+import { GIVEN_UP, NO_ROOM, notStarted } from "./refusals.ts";
 
 /** Takes note of what happened, then serves whoever can be served and starts what is needed. */
 export function decide(book: Book, event: PoolEvent): readonly [Book, readonly Decision[]] {
@@ -24,22 +24,14 @@ export function note(book: Book, event: PoolEvent): Book {
   return page.book();
 }
 
-const NO_ROOM = refusal("ServiceException", "no worker has room for another sandbox of this function");
-const GIVEN_UP = refusal("NotReady", "nobody needs it any more");
-
-/** Stops every sandbox that nobody holds; a held one may be about to run, and is stopped once it is given back. */
-export const stopUnheld = ({ slots }: Book, reason: string): readonly Decision[] =>
-  [...slots].flatMap(([sandboxId, slot]) =>
-    slot.at === "placing" || slot.at === "placed" || slot.at === "held"
-      ? []
-      : [{ type: "stop" as const, sandboxId, workerId: slot.workerId, reason }],
-  );
-
 /** Ticks for which room is kept for who was about to want a sandbox: Counting has answered by then. */
 const AHEAD_TICKS = 2;
 
-/** Holds what was found busy after a restart, until whoever really holds it gives it back. */
-const UNKNOWN = "unknown";
+/**
+ * Starts that may fail for reasons of their hosts before somebody is told: each is tried on another host, where there is one,
+ * or a moment later. What is at fault in general isn't tried for ever, and costs each who wants one a single attempt.
+ */
+const HOST_FAULTS = 3;
 
 /** A draft of the next book. */
 class Page {
@@ -54,6 +46,7 @@ class Page {
   #resting: boolean;
   #stuckTicks: number;
   #notPlaced: Refusal | null;
+  #hostFaults: number;
   /** Who has been heard in this step will want one more. */
   #isAhead = false;
 
@@ -68,6 +61,7 @@ class Page {
     this.#resting = book.resting;
     this.#stuckTicks = book.stuckTicks;
     this.#notPlaced = book.notPlaced;
+    this.#hostFaults = book.hostFaults;
   }
 
   book(): Book {
@@ -82,6 +76,7 @@ class Page {
       resting: this.#resting,
       stuckTicks: this.#stuckTicks,
       notPlaced: this.#notPlaced,
+      hostFaults: this.#hostFaults,
     };
   }
 
@@ -126,7 +121,7 @@ class Page {
           // One that was starting may be idle by now, and its word of that lost.
           const known = this.#slots.get(sandboxId);
           if (known !== undefined && (known.at !== "starting" || state !== "idle")) continue;
-          this.#slots.set(sandboxId, this.#found(event.workerId, state));
+          this.#slots.set(sandboxId, slotFound(event.workerId, state));
         }
         return;
       case "pool.tick":
@@ -194,11 +189,6 @@ class Page {
     return [...this.#slots.values()].filter(({ at }) => at === standing).length;
   }
 
-  #found(workerId: string, state: HostedSandbox["state"]): Slot {
-    if (state === "init") return { at: "starting", workerId, ticks: 0, wantedBy: undefined };
-    return state === "idle" ? { at: "idle", workerId } : { at: "held", workerId, frontendId: UNKNOWN };
-  }
-
   #returned(sandboxId: string, frontendId: string, alive: boolean): void {
     const slot = this.#slots.get(sandboxId);
     // One that its worker has granted, and whose word of that was lost, is known by who gives it back.
@@ -217,28 +207,32 @@ class Page {
   }
 
   #reported(report: Extract<PoolEvent, { type: "sandbox.reported" }>): void {
-    const { sandboxId, workerId, state, grantedTo, functionError } = report;
+    const { sandboxId, workerId, state, grantedTo, hostFault } = report;
     const slot = this.#slots.get(sandboxId);
     if (state === "idle") {
+      this.#hostFaults = 0;
       if (grantedTo !== undefined) return this.#granted(sandboxId, workerId, grantedTo);
       if (slot?.at !== "held") this.#slots.set(sandboxId, { at: "idle", workerId });
       return;
     }
     this.#slots.delete(sandboxId);
     if (state === "dead") return;
+    if (hostFault !== undefined && !this.#isGivenUp(slot, workerId)) return;
     const wantedBy = slot?.at === "starting" ? slot.wantedBy : undefined;
     const frontendId = this.#wants.has(wantedBy ?? "") ? wantedBy : [...this.#wants.keys()][0];
     if (frontendId === undefined) return;
     this.#served(frontendId);
     const { poolId } = this.#book;
-    this.decisions.push({
-      type: "startFailed",
-      poolId,
-      frontendId,
-      ...(functionError === undefined
-        ? { refused: refusal("ServiceException", "the sandbox could not be started") }
-        : { functionError }),
-    });
+    this.decisions.push({ type: "startFailed", poolId, frontendId, ...notStarted(report) });
+  }
+
+  /** By its host's fault it came to nothing: whoever wants one gets another, elsewhere, until that has failed too often. */
+  #isGivenUp(slot: Slot | undefined, workerId: string): boolean {
+    this.#avoid = [...this.#avoid, workerId];
+    // One that had to boot again: who had invoked it asks again.
+    if (slot?.at !== "starting") return false;
+    this.#hostFaults += 1;
+    return this.#hostFaults >= HOST_FAULTS;
   }
 
   /** By its worker. Whoever isn't heard any more loses it in time. */

@@ -27,12 +27,13 @@ export const poolWiring: Wiring<typeof poolMachine> = {
     }),
     hear(SandboxReport, {
       key: ({ poolId }) => poolId,
-      toEvent: ({ state, grantedTo, functionError }, { address }) => ({
+      toEvent: ({ state, grantedTo, functionError, hostFault }, { address }) => ({
         type: "sandbox.reported",
         ...address,
         state,
         grantedTo,
         functionError,
+        hostFault,
       }),
     }),
     hear(WorkerLost, { toEvent: ({ workerId }) => ({ type: "worker.lost", workerId }) }),

@@ -10,6 +10,8 @@ export interface HostedSandboxes {
   create(sandboxId: string, poolId: string, spec: FunctionSpec, wantedBy?: string): void;
   /** Those that may go to make room for another pool; a pool's own are worth more to it than a new one. */
   idle(exceptOf: string): readonly IdleSandbox[];
+  /** Those in which an invocation runs. */
+  busy(): readonly string[];
   load(): Pick<Heartbeat, "busyMiB" | "idleMiB" | "running">;
   /** By pool. */
   list(): ReadonlyMap<string, readonly HostedSandbox[]>;

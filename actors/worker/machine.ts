@@ -6,11 +6,12 @@
  *   ready      on lease: hosts sandboxes as far as its memory goes
  *   draining   takes no more; idle sandboxes stop at once, busy ones when they are done
  *   gone       nothing is left on it
- * Hears  worker.lease · worker.create · worker.drain · worker.recount · sandbox.reported
+ * Hears  worker.lease · worker.create · worker.drain · worker.recount · worker.givenUp · sandbox.reported
  * Says   heartbeat (every beat, in every state) · hosted · stop
  * Does   host: makes the sandbox (effects.ts)
  *
- * Promise: the memory of its sandboxes never exceeds its capacity, but for those just being evicted.
+ * Promises: the memory of its sandboxes never exceeds its capacity, but for those just being evicted. What ran while it was
+ * given up is ended when it hears of that: it was told as lost, and something else may run in its place.
  */
 import { assign, emit, enqueueActions, setup } from "xstate";
 import { type Refusal, refusal } from "../../subjects/errors.ts";
@@ -45,6 +46,8 @@ export type WorkerEvent =
     }
   | { type: "worker.drain"; reason: string }
   | { type: "worker.recount" }
+  /** `busy`: the sandboxes in which something runs. */
+  | { type: "worker.givenUp"; replyTo: string | undefined; busy: readonly string[] }
   | { type: "sandbox.reported"; sandboxId: string; state: "idle" | "failed" | "dead" };
 
 export type WorkerEmitted =
@@ -52,7 +55,7 @@ export type WorkerEmitted =
   | { type: "refuse"; to: string | undefined; refusal: Refusal }
   | { type: "heartbeat"; worker: WorkerContext; state: "joining" | "ready" | "draining" | "gone" }
   | { type: "hosted"; worker: WorkerContext }
-  | { type: "stop"; worker: WorkerContext; sandboxId: string; reason: string };
+  | { type: "stop"; worker: WorkerContext; sandboxId: string; reason: string; atOnce?: true };
 
 export const workerMachine = setup({
   types: {
@@ -90,6 +93,12 @@ export const workerMachine = setup({
         enqueue.emit({ type: "stop", worker: context, sandboxId, reason: "its worker is draining" });
       }
     }),
+    endBusy: enqueueActions(({ context, event, enqueue }) => {
+      const busy = event.type === "worker.givenUp" ? event.busy : [];
+      for (const sandboxId of busy) {
+        enqueue.emit({ type: "stop", worker: context, sandboxId, reason: "its worker was given up", atOnce: true });
+      }
+    }),
     remember: assign({
       sandboxes: ({ context, event }) =>
         event.type === "worker.create"
@@ -117,6 +126,7 @@ export const workerMachine = setup({
   on: {
     "sandbox.reported": { guard: "isGone", actions: "forget" },
     "worker.recount": { actions: "sayHosted" },
+    "worker.givenUp": { actions: ["endBusy", "sayHosted", "accept"] },
     "worker.create": { actions: "refuseWithoutLease" },
     "worker.lease": { actions: "refuseLease" },
   },

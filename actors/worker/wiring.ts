@@ -4,6 +4,7 @@ import type { Architecture } from "../../subjects/function.ts";
 import {
   CreateSandbox,
   DrainWorker,
+  GivenUp,
   Heartbeat,
   Hosted,
   LeaseWorker,
@@ -47,6 +48,11 @@ export function workerWiring(facts: WorkerFacts, sandboxes: HostedSandboxes): Wi
         at,
         toEvent: ({ state }, { address }) => ({ type: "sandbox.reported", sandboxId: address.sandboxId, state }),
       }),
+      hear(GivenUp, {
+        at,
+        endpoint: "given-up",
+        toEvent: (_, { replyTo }) => ({ type: "worker.givenUp", busy: sandboxes.busy(), replyTo }),
+      }),
       hear(Recount, { toEvent: () => ({ type: "worker.recount" }) }),
     ],
     says: {
@@ -64,7 +70,8 @@ export function workerWiring(facts: WorkerFacts, sandboxes: HostedSandboxes): Wi
         }),
       hosted: () =>
         [...sandboxes.list()].map(([poolId, hosted]) => say(Hosted, { ...at, poolId }, { sandboxes: [...hosted] })),
-      stop: ({ sandboxId, reason }) => say(StopSandbox, { ...at, sandboxId }, { reason }),
+      stop: ({ sandboxId, reason, atOnce }) =>
+        say(StopSandbox, { ...at, sandboxId }, { reason, ...(atOnce ? { atOnce } : {}) }),
     },
   };
 }

@@ -2,7 +2,7 @@
 import { DeliverPolicy, type JsMsg, jetstream } from "@nats-io/jetstream";
 import type { Command } from "commander";
 import { IllegalToken } from "../../subjects/contract.ts";
-import { Log } from "../../subjects/logs.ts";
+import { Log, linesIn } from "../../subjects/logs.ts";
 import { LOGS_STREAM } from "../../subjects/streams.ts";
 import { DEFAULT_ACCOUNT } from "../../subjects/tokens.ts";
 import { duration } from "../durations.ts";
@@ -55,12 +55,13 @@ async function logsAction(fn: string, flags: Flags): Promise<void> {
 }
 
 function show(message: JsMsg, { plain, json }: Flags): void {
-  const line = message.string();
   const at = message.time.getTime();
   const { sandboxId } = Log.address(message.subject);
-  if (json) say(JSON.stringify({ at, sandbox: sandboxId, line }));
-  else if (plain) say(line);
-  else say(`${dim(`${clockTime(new Date(at))} ${sandboxId}`)}  ${line}`);
+  for (const line of linesIn(message.string())) {
+    if (json) say(JSON.stringify({ at, sandbox: sandboxId, line }));
+    else if (plain) say(line);
+    else say(`${dim(`${clockTime(new Date(at))} ${sandboxId}`)}  ${line}`);
+  }
 }
 
 /** Local time, as somebody who watches has it on the wall; the day is in the function's own lines. */

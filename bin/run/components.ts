@@ -1,5 +1,6 @@
 /** Every component by its name on the map, and how it is started in this process. */
 import type { Component } from "../../actors/bus/component.ts";
+import { heardOf, toldOf } from "../../actors/bus/followed.ts";
 import { startControlPlane } from "../../actors/control-plane/index.ts";
 import { startCounting } from "../../actors/counting/index.ts";
 import { startFrontend } from "../../actors/frontend/index.ts";
@@ -33,14 +34,15 @@ export const COMPONENTS = {
     const offered = followOffers(component, process.config.heartbeatMs);
     const { permitted: permittedNetworks } = egress;
     const options = { accounts, concurrencyLimit: concurrency, region, permittedNetworks, offered };
-    await startControlPlane({ component, storage: process.storage, account: options, ids: uuid });
+    const inForce = heardOf(component);
+    await startControlPlane({ component, storage: process.storage, account: options, ids: uuid, inForce });
     return started(component);
   },
   counting: async (process) => {
     const component = process.component("counting", "who may run how many at once");
     await startCounting({
       component,
-      functions: process.storage.functions,
+      functions: toldOf(component, process.storage.functions),
       accounts: process.config.accounts,
       limit: process.config.concurrency,
       timing: { tickMs: LEASE_TICK_MS, rebuildMs: 300, recallMs: 25, silentTicks: SILENT_TICKS },
@@ -79,7 +81,7 @@ export const COMPONENTS = {
     const { accounts, region, reserveMs, initMs, slowMs } = process.config;
     await startFrontend({
       component,
-      functions: process.storage.functions,
+      functions: toldOf(component, process.storage.functions),
       queues: process.queues,
       accounts,
       region,
@@ -95,7 +97,7 @@ export const COMPONENTS = {
     const { accounts, region, reserveMs, initMs, async } = process.config;
     await startPoller({
       component,
-      functions: process.storage.functions,
+      functions: toldOf(component, process.storage.functions),
       queues: process.queues,
       accounts,
       region,

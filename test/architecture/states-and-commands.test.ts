@@ -97,11 +97,13 @@ const sandbox: Row<typeof sandboxMachine, unknown> = {
   kinds: {
     "sandbox.invoke": "asks",
     "sandbox.stop": "tells",
+    "process.notMade": "fact",
     "process.booted": "fact",
     "process.ready": "fact",
     "process.initFailed": "fact",
     "process.responded": "fact",
     "process.streamed": "fact",
+    "reader.awaited": "fact",
     "reader.took": "fact",
     "reader.lost": "fact",
     "process.failed": "fact",
@@ -148,6 +150,7 @@ const worker: Row<typeof workerMachine, string> = {
     "worker.create": "asks",
     "worker.drain": "tells",
     "worker.recount": "tells",
+    "worker.givenUp": "asks",
     "sandbox.reported": "fact",
   },
   commands: [
@@ -156,6 +159,7 @@ const worker: Row<typeof workerMachine, string> = {
     create("s2", 4096),
     { type: "worker.drain", reason: "test" },
     { type: "worker.recount" },
+    { type: "worker.givenUp", replyTo: "asker", busy: ["s1"] },
   ],
   answer: ({ saidSoFar }) => replied(saidSoFar),
 };
@@ -170,13 +174,28 @@ const placed = {
 } as const;
 const lease: Row<typeof leaseMachine, string> = {
   machine: leaseMachine,
-  reach: Object.fromEntries(
-    Object.entries(placed).flatMap(([name, scene]) => [
-      [`known.lease.${name}+health.well`, scene],
-      [`known.lease.${name}+health.suspect`, suspect(scene)],
-    ]),
-  ),
-  kinds: { "worker.place": "asks", "worker.beat": "fact", "lease.accepted": "fact", "lease.refused": "fact" },
+  reach: {
+    ...Object.fromEntries(
+      Object.entries(placed).flatMap(([name, scene]) => [
+        [`known.lease.${name}+health.well`, scene],
+        [`known.lease.${name}+health.suspect`, suspect(scene)],
+      ]),
+    ),
+    "lost.silent": () => givenLease().after(1500).after(1500),
+    "lost.telling": () =>
+      givenLease()
+        .after(1500)
+        .after(1500)
+        .when({ type: "worker.beat", beat: beat({ state: "ready" }), at: 0 }),
+  },
+  kinds: {
+    "worker.place": "asks",
+    "worker.beat": "fact",
+    "lease.accepted": "fact",
+    "lease.refused": "fact",
+    "worker.told": "fact",
+    "worker.notTold": "fact",
+  },
   commands: [place("asker")],
   brings: (said) => (said.type === "askLease" ? { type: "lease.refused", refusal: no } : undefined),
   answer: ({ saidSoFar }) => replied(saidSoFar),
@@ -461,38 +480,43 @@ chart("sandbox", sandbox, (cells) =>
 );
 chart("worker", worker, (cells) =>
   expect(cells).toMatchInlineSnapshot(`
-  [
-    "joining × worker.lease: → ready; says heartbeat; replied: {}",
-    "joining × worker.create: refused: NoRoom",
-    "joining × worker.create: refused: NoRoom",
-    "joining × worker.drain: → gone; says heartbeat",
-    "joining × worker.recount: says hosted, heartbeat",
-    "ready × worker.lease: replied: {}",
-    "ready × worker.create: replied: {}",
-    "ready × worker.create: refused: NoRoom",
-    "ready × worker.drain: → gone; says heartbeat",
-    "ready × worker.recount: says hosted, heartbeat",
-    "draining.emptying × worker.lease: refused: NoRoom",
-    "draining.emptying × worker.create: refused: NoRoom",
-    "draining.emptying × worker.create: refused: NoRoom",
-    "draining.emptying × worker.drain: nothing to do",
-    "draining.emptying × worker.recount: says hosted, heartbeat",
-  ]
-`),
+    [
+      "joining × worker.lease: → ready; says heartbeat; replied: {}",
+      "joining × worker.create: refused: NoRoom",
+      "joining × worker.create: refused: NoRoom",
+      "joining × worker.drain: → gone; says heartbeat",
+      "joining × worker.recount: says hosted, heartbeat",
+      "joining × worker.givenUp: says stop, hosted; replied: {}",
+      "ready × worker.lease: replied: {}",
+      "ready × worker.create: replied: {}",
+      "ready × worker.create: refused: NoRoom",
+      "ready × worker.drain: → gone; says heartbeat",
+      "ready × worker.recount: says hosted, heartbeat",
+      "ready × worker.givenUp: says stop, hosted; replied: {}",
+      "draining.emptying × worker.lease: refused: NoRoom",
+      "draining.emptying × worker.create: refused: NoRoom",
+      "draining.emptying × worker.create: refused: NoRoom",
+      "draining.emptying × worker.drain: nothing to do",
+      "draining.emptying × worker.recount: says hosted, heartbeat",
+      "draining.emptying × worker.givenUp: says stop, hosted; replied: {}",
+    ]
+  `),
 );
 chart("lease of a worker", lease, (cells) =>
   expect(cells).toMatchInlineSnapshot(`
-  [
-    "known.lease.offered+health.well × worker.place: → known.lease.leasing+health.well; says askLease; later refused: NoRoom",
-    "known.lease.offered+health.suspect × worker.place: → known.lease.leasing+health.suspect; says askLease; later refused: NoRoom",
-    "known.lease.leasing+health.well × worker.place: later refused: NoRoom",
-    "known.lease.leasing+health.suspect × worker.place: later refused: NoRoom",
-    "known.lease.leased+health.well × worker.place: replied: {"workerId":"w1"}",
-    "known.lease.leased+health.suspect × worker.place: replied: {"workerId":"w1"}",
-    "known.lease.draining+health.well × worker.place: refused: NoRoom",
-    "known.lease.draining+health.suspect × worker.place: refused: NoRoom",
-  ]
-`),
+    [
+      "known.lease.offered+health.well × worker.place: → known.lease.leasing+health.well; says askLease; later refused: NoRoom",
+      "known.lease.offered+health.suspect × worker.place: → known.lease.leasing+health.suspect; says askLease; later refused: NoRoom",
+      "known.lease.leasing+health.well × worker.place: later refused: NoRoom",
+      "known.lease.leasing+health.suspect × worker.place: later refused: NoRoom",
+      "known.lease.leased+health.well × worker.place: replied: {"workerId":"w1"}",
+      "known.lease.leased+health.suspect × worker.place: replied: {"workerId":"w1"}",
+      "known.lease.draining+health.well × worker.place: refused: NoRoom",
+      "known.lease.draining+health.suspect × worker.place: refused: NoRoom",
+      "lost.silent × worker.place: refused: NoRoom",
+      "lost.telling × worker.place: refused: NoRoom",
+    ]
+  `),
 );
 chart("pool", pool, (cells) =>
   expect(cells).toMatchInlineSnapshot(`

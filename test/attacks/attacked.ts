@@ -7,6 +7,7 @@ import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { headers, type Msg, type NatsConnection } from "nats";
 import { expect } from "vitest";
+import { linesIn } from "../../subjects/logs.ts";
 import { isolating, noIsolation } from "../sandbox/drivers/hosted.ts";
 import { api, deploy, type FunctionPlan } from "../support/functions.ts";
 import type { Surroundings } from "../support/surroundings.ts";
@@ -82,8 +83,9 @@ export async function startAttacked(
     callback: (_, message) => {
       const fn = message.subject.split(".")[3] ?? "";
       const known = lines.get(fn) ?? [];
-      const line = message.string();
-      if (known.length < MAX_LINES || PLATFORM_LINE.test(line)) known.push(line);
+      for (const line of linesIn(message.string())) {
+        if (known.length < MAX_LINES || PLATFORM_LINE.test(line)) known.push(line);
+      }
       lines.set(fn, known);
     },
   });
@@ -92,7 +94,7 @@ export async function startAttacked(
   platform.subscribe("mayfly.state.lease.>", {
     callback: (_, message) => {
       const { id, from, to } = message.json<{ id: string; from: string; to: string }>();
-      if (from !== "" && to === "gone") losses.push(`${id}: ${from} → ${to}`);
+      if (from !== "" && (to === "gone" || to === "lost.silent")) losses.push(`${id}: ${from} → ${to}`);
     },
   });
   await deploy(platform, { name: "neighbour", files: { "index.js": NEIGHBOUR }, environment: { SECRET } });

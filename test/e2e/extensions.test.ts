@@ -1,7 +1,7 @@
 /** Extensions from layers in real sandboxes: beside a runtime of ours and a bootstrap, to the end of their sandbox. */
 import type { Msg, NatsConnection } from "nats";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { Log } from "../../subjects/logs.ts";
+import { Log, linesIn } from "../../subjects/logs.ts";
 import { api, configure, deploy, type FunctionPlan } from "../support/functions.ts";
 import { type RunningSystem, startMayfly } from "../support/system.ts";
 import { zipOf } from "../support/zip.ts";
@@ -72,7 +72,7 @@ beforeAll(async () => {
   platform.subscribe(Log.subject({}), {
     callback: (_, message) => {
       const { fn = "" } = Log.address(message.subject);
-      heard.set(fn, [...linesOf(fn), message.string()]);
+      heard.set(fn, [...linesOf(fn), ...linesIn(message.string())]);
     },
   });
   const files = { "extensions/watcher": WATCHER };

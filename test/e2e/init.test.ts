@@ -2,7 +2,7 @@
 import type { Msg, NatsConnection } from "nats";
 import { headers } from "nats";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { Log } from "../../subjects/logs.ts";
+import { Log, linesIn } from "../../subjects/logs.ts";
 import { configure, deploy, type FunctionPlan } from "../support/functions.ts";
 import { type RunningSystem, startMayfly } from "../support/system.ts";
 
@@ -31,7 +31,7 @@ beforeAll(async () => {
   platform.subscribe(Log.subject({}), {
     callback: (_, message) => {
       const { fn = "" } = Log.address(message.subject);
-      heard.set(fn, [...(heard.get(fn) ?? []), message.string()]);
+      heard.set(fn, [...(heard.get(fn) ?? []), ...linesIn(message.string())]);
     },
   });
 });

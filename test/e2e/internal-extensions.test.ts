@@ -2,7 +2,7 @@
 import type { Msg, NatsConnection } from "nats";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { findPython } from "../../actors/sandbox/runtimes/python-interpreter.ts";
-import { Log } from "../../subjects/logs.ts";
+import { Log, linesIn } from "../../subjects/logs.ts";
 import { deploy } from "../support/functions.ts";
 import { type RunningSystem, startMayfly } from "../support/system.ts";
 
@@ -110,7 +110,7 @@ beforeAll(async () => {
     callback: (_, message) => {
       const { fn = "", sandboxId = "" } = Log.address(message.subject);
       const sandboxes = heard.get(fn) ?? new Map<string, string[]>();
-      heard.set(fn, sandboxes.set(sandboxId, [...(sandboxes.get(sandboxId) ?? []), message.string()]));
+      heard.set(fn, sandboxes.set(sandboxId, [...(sandboxes.get(sandboxId) ?? []), ...linesIn(message.string())]));
     },
   });
 });

@@ -1,7 +1,13 @@
 /** Large streamed responses: readers who say how far they have come, Lambda's limit, and what is lost on the way. */
 import type { NatsConnection } from "nats";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { MAX_CHUNK_BYTES, MAX_STREAM_BYTES, WINDOW_BYTES } from "../../subjects/response-stream.ts";
+import {
+  MAX_CHUNK_BYTES,
+  MAX_STREAM_BYTES,
+  READER_AWAITED,
+  READER_PATIENCE_MS,
+  WINDOW_BYTES,
+} from "../../subjects/response-stream.ts";
 import { startCli } from "../cli/run-cli.ts";
 import { deploy } from "../support/functions.ts";
 import { kill } from "../support/processes.ts";
@@ -105,6 +111,30 @@ describe("a reader who acknowledges", () => {
     expect(log.lines.some((line) => line.includes("all is written"))).toBe(true);
     const { end, body } = await stream("large", { bytes: MIB }, { acknowledge }).all();
     expect([header(end, "Mayfly-Start"), body.length]).toEqual(["warm", MIB]);
+  });
+
+  test("and is killed while he is waited for is noticed by the server's word, long before anybody's patience ends", async () => {
+    const log = logOf("large");
+    const platform = await system.connect("platform");
+    const asked = Promise.withResolvers<void>();
+    // Whoever listens beside him would be taken for him: only until it is known that he is waited for.
+    const listener = platform.subscribe("_INBOX.>", {
+      callback: (_, message) => {
+        if (header(message, "Mayfly-Event-Type") === READER_AWAITED) asked.resolve();
+      },
+    });
+    await platform.flush();
+    // What it prints is read by nobody.
+    const cli = startCli(["invoke", "large", `{"bytes":${64 * MIB}}`, "--stream", "-q"], {
+      env: { MAYFLY_HOME: system.home.root },
+    });
+    await asked.promise;
+    listener.unsubscribe();
+    await platform.flush();
+    cli.kill("SIGKILL");
+    const isLost = () => log.lines.some((line) => line.includes("Error Type: Sandbox.ReaderLost"));
+    await vi.waitUntil(isLost, READER_PATIENCE_MS / 3);
+    log.leave();
   });
 
   test("as `mayfly invoke --stream` is one, whatever reads its output", async () => {

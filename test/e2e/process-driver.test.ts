@@ -61,15 +61,15 @@ exports.handler = async (event) => ({ event, here, root: process.env.LAMBDA_TASK
     expect(answers.map(({ value }) => value)).toEqual([{ custom: { name: "one" } }, { custom: { name: "two" } }]);
   });
 
-  test("a function that is to have a network of its own isn't run", async () => {
+  test("a function that is to have a network of its own isn't run, which isn't told as its own fault", async () => {
     const plan = { name: "networked", files: { "index.js": "exports.handler = async () => 1;" } };
     expect((await invoked(plan, {})).value).toBe(1);
     expect((await system.mayfly("config", "set", plan.name, "egress=internet")).code).toBe(0);
     const reply = await (await system.connect()).request(`mayfly.invoke.${plan.name}`, "{}", { timeout: 30_000 });
-    expect(reply.json()).toMatchObject({
-      errorType: "EgressUnavailable",
-      errorMessage: expect.stringContaining("the driver process makes none"),
-    });
+    expect(reply.headers?.get("Nats-Service-Error")).toMatch(
+      /^ServiceException: .* EgressUnavailable: .*the driver process makes none/,
+    );
+    expect(reply.headers?.has("X-Amz-Function-Error")).toBe(false);
   });
 
   test.each([{ NODE_ENV: "production" }, { MAYFLY_MODE: "production" }])(

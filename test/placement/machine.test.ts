@@ -5,7 +5,7 @@ import { beat, givenLease, LEASE_MS, TICK_MS } from "../support/machines.ts";
 
 const place = (replyTo: string) =>
   ({ type: "worker.place", replyTo, memoryMiB: 128, at: 1000, leaseMs: LEASE_MS }) as const;
-const beats = (state: Heartbeat["state"]) => ({ type: "worker.beat", beat: beat({ state }) }) as const;
+const beats = (state: Heartbeat["state"]) => ({ type: "worker.beat", beat: beat({ state }), at: 5000 }) as const;
 const accepted = { type: "lease.accepted" } as const;
 const MISSED_MS = 1.5 * TICK_MS;
 
@@ -85,10 +85,50 @@ describe("health", () => {
       { type: "refuse", to: "a" },
     ]);
     expect(lease.told).toEqual(["dropLease"]);
-    expect(lease.isOver).toBe(true);
+    expect(lease.state).toBe("lost.silent");
+    expect(lease.when(place("b")).said).toMatchObject([{ type: "refuse", to: "b" }]);
   });
 
   test("a worker that says it is gone is lost at once", () => {
     expect(givenLease().when(beats("gone")).said).toMatchObject([{ type: "lost" }]);
+  });
+});
+
+describe("a worker that was given up", () => {
+  const lost = (state: Heartbeat["state"] = "ready") =>
+    givenLease({ beat: beat({ state }) })
+      .after(MISSED_MS)
+      .after(MISSED_MS);
+  const told = { type: "worker.told" } as const;
+
+  test("and is heard again is told, and takes nothing before it knows; then it is on lease for a new term", () => {
+    const lease = lost().when(beats("ready"));
+    expect([lease.state, lease.said]).toEqual(["lost.telling", [{ type: "givenUp", workerId: "w1" }]]);
+    expect(lease.when(beats("ready"), place("a")).said).toMatchObject([{ type: "refuse", to: "a" }]);
+    expect(lease.when(told).state).toBe("known.lease.leased+health.well");
+    expect([lease.told, lease.snapshot.context.leasedAt]).toEqual([["keepLease"], 5000]);
+    expect(lease.when(place("b")).said).toMatchObject([{ type: "reply", to: "b" }]);
+  });
+
+  test("is told at its next beat where it couldn't be", () => {
+    const lease = lost().when(beats("ready"), { type: "worker.notTold" });
+    expect(lease.state).toBe("lost.silent");
+    expect(lease.when(beats("ready")).said).toEqual([{ type: "givenUp", workerId: "w1" }]);
+  });
+
+  test("and joins anew, or drains, is taken as that", () => {
+    expect(lost("joining").when(beats("joining"), told).state).toBe("known.lease.offered+health.well");
+    expect(lost().when(beats("draining"), told).state).toBe("known.lease.draining+health.well");
+  });
+
+  test("and leaves, or is silent for as long as a lease may last, is forgotten", () => {
+    expect(lost().when(beats("gone")).isOver).toBe(true);
+    expect(lost().when(beats("ready"), beats("gone")).isOver).toBe(true);
+    expect(lost().after(LEASE_MS).isOver).toBe(true);
+  });
+
+  test("and falls silent again is lost again", () => {
+    const lease = lost().when(beats("ready"), told).after(MISSED_MS).after(MISSED_MS);
+    expect([lease.state, lease.said]).toEqual(["lost.silent", [{ type: "lost", workerId: "w1" }]]);
   });
 });

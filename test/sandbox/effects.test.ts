@@ -26,30 +26,35 @@ function sandboxOf(
   stems?: Pick<StemCells, "take">,
   release = () => {},
   makeWay = async () => {},
+  broken: { furnish?: Error; hostFailed?: (cause: unknown) => void } = {},
 ) {
   const logic = sandboxLogic({
     driver: driver as SandboxDriver,
     streamPace: streamPaceOf(2),
     ...(stems === undefined ? {} : { stems: stems as StemCells }),
-    furnish: async (_spec, _id, wantsHost) => ({
-      command: [],
-      mounts: [],
-      init: {
-        ...(wantsHost ? { client: ["node"] } : {}),
-        env: {},
-        handler: "",
-        runtime: "",
-        taskRoot: "",
-        functionName: "",
-        functionVersion: "",
-        memoryMiB: 128,
-        logFormat: "Text",
-      },
-      overheadMiB: 0,
-      release,
-    }),
+    furnish: async (_spec, _id, wantsHost) => {
+      if (broken.furnish) throw broken.furnish;
+      return {
+        command: [],
+        mounts: [],
+        init: {
+          ...(wantsHost ? { client: ["node"] } : {}),
+          env: {},
+          handler: "",
+          runtime: "",
+          taskRoot: "",
+          functionName: "",
+          functionVersion: "",
+          memoryMiB: 128,
+          logFormat: "Text",
+        },
+        overheadMiB: 0,
+        release,
+      };
+    },
     log: () => {},
     sent: async () => {},
+    hostFailed: (_sandbox, cause) => broken.hostFailed?.(cause),
     leftBehind: () => {},
     makeWay,
     us: () => 0,
@@ -219,5 +224,65 @@ describe("a runtime that asks for a host while it initialises", () => {
     await is({ busy: "running" });
     expect([lives.length, destroyed]).toEqual([1, []]);
     sandbox.stop();
+  });
+});
+
+describe("a sandbox that can't be made", () => {
+  const cause = Object.assign(new Error("ENOSPC: no space left on device, mkdir '/secret'"), { code: "ENOSPC" });
+  const enclosureThat = (boot: Enclosure["boot"]) =>
+    ({
+      boot,
+      destroy: async () => {},
+      stats: async () => ({ memoryBytes: 0, peakMemoryBytes: 0 }),
+    }) as unknown as Enclosure;
+
+  const comesTo = async (driver: Pick<SandboxDriver, "create">, furnish?: Error) => {
+    const causes: unknown[] = [];
+    const broken = { ...(furnish ? { furnish } : {}), hostFailed: (each: unknown) => void causes.push(each) };
+    const sandbox = sandboxOf(spec(), new SimulatedClock(), driver, undefined, undefined, undefined, broken);
+    const reports: unknown[] = [];
+    sandbox.on("reported", (report) => reports.push(report));
+    await vi.waitUntil(() => reports.length > 0);
+    return { report: reports[0], causes };
+  };
+  const fault = { name: "ENOSPC", text: "ENOSPC" };
+
+  test("because the host can't, is its host's fault: the cause is the worker's to log, its name is told", async () => {
+    const create = async () => Promise.reject(cause);
+    const boot = async () => Promise.reject(cause);
+    for (const driver of [{ create }, { create: async () => enclosureThat(boot) }]) {
+      const { report, causes } = await comesTo(driver);
+      expect(report).toMatchObject({ state: "failed", fault });
+      expect(report).not.toHaveProperty("error");
+      expect(causes).toEqual([cause]);
+    }
+  });
+
+  test("because its code can't be fetched here is that too, but not where the package itself is broken", async () => {
+    const create = vi.fn();
+    expect((await comesTo({ create }, cause)).report).toMatchObject({ state: "failed", fault });
+    for (const name of ["CodeMissing", "CodeCorrupt", "CodeUnsafe", "EgressForbidden"]) {
+      const { report, causes } = await comesTo({ create }, Object.assign(new Error("words"), { name }));
+      expect(report).toMatchObject({ state: "failed", error: { errorType: name }, fault: undefined });
+      expect(causes).toEqual([]);
+    }
+  });
+
+  test("whose program was never reached though it stood, is too; one whose program ended isn't", async () => {
+    const endsAs = (exit: Partial<Awaited<Booted["exited"]>>, word = "") =>
+      comesTo({
+        create: async () =>
+          enclosureThat(async () => {
+            const booted = life();
+            booted.stderr.end(word);
+            const exited = { code: 1, signal: null, outOfMemory: false, started: true, ...exit };
+            return { ...booted, exited: new Promise((resolve) => setImmediate(resolve, exited)) };
+          }),
+      });
+    const { report, causes } = await endsAs({ started: false }, "bwrap: Can't find source path\n");
+    expect(report).toMatchObject({ state: "failed", fault: { name: "BootFailed" } });
+    expect(causes).toMatchObject([{ message: "bwrap: Can't find source path" }]);
+    expect((await endsAs({})).causes).toEqual([]);
+    expect((await endsAs({ started: false, code: null, signal: "SIGKILL" })).causes).toEqual([]);
   });
 });

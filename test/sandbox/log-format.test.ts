@@ -1,5 +1,5 @@
 /** LogFormat JSON: the platform's lines, and which lines are kept. */
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, test } from "vitest";
 import {
   closingLines,
   droppedLines,
@@ -12,6 +12,7 @@ import { isKept } from "../../actors/sandbox/log-format.ts";
 import type { Job, SandboxContext } from "../../actors/sandbox/machine.ts";
 import type { Outcome } from "../../actors/sandbox/outcome.ts";
 import type { FunctionSpec } from "../../subjects/function.ts";
+import { linesIn } from "../../subjects/logs.ts";
 import { call, spec } from "../support/machines.ts";
 
 const sandbox = (change: Partial<FunctionSpec>) => ({ spec: spec(change) }) as SandboxContext;
@@ -98,10 +99,17 @@ describe("the platform's lines", () => {
   it("are text where nothing else is asked for", () => {
     expect(openingLines(sandbox({}), job)).toEqual(["START RequestId: q1 Version: $LATEST"]);
     expect(closingLines(sandbox({}), job, ok, time)).toEqual([
-      "END RequestId: q1",
-      "REPORT RequestId: q1\tDuration: 1.50 ms\tBilled Duration: 101 ms\tMemory Size: 128 MB\tMax Memory Used: 57 MB\tInit Duration: 98.77 ms\t",
+      "END RequestId: q1\nREPORT RequestId: q1\tDuration: 1.50 ms\tBilled Duration: 101 ms\tMemory Size: 128 MB\tMax Memory Used: 57 MB\tInit Duration: 98.77 ms\t",
     ]);
   });
+});
+
+test("only an END and its REPORT are two lines of one message", () => {
+  const closing = closingLines(sandbox({}), job, ok, time).flatMap(linesIn);
+  expect(closing.map((line) => line.split(" ")[0])).toEqual(["END", "REPORT"]);
+  for (const own of ["Error: far\n    at handler", "END RequestId: q1\nREPORT nothing", "END RequestId: q1"]) {
+    expect(linesIn(own)).toEqual([own]);
+  }
 });
 
 describe("of an init the platform's lines", () => {

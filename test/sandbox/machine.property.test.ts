@@ -13,6 +13,7 @@ const requestId = fc.nat(30).map((n) => `q${n}`);
 const happening = fc.oneof(
   { weight: 5, arbitrary: fc.constant("invoke" as const) },
   { weight: 1, arbitrary: fc.constant<SandboxEvent>({ type: "sandbox.stop", reason: "test" }) },
+  { weight: 1, arbitrary: fc.constant<SandboxEvent>({ type: "sandbox.stop", reason: "test", us: 1, atOnce: true }) },
   {
     weight: 3,
     arbitrary: fc
@@ -27,6 +28,7 @@ const happening = fc.oneof(
   },
   { weight: 2, arbitrary: fc.constant<SandboxEvent>({ type: "process.settled", us: 2 }) },
   { weight: 2, arbitrary: fc.constant<SandboxEvent>({ type: "process.gone", us: 2 }) },
+  { weight: 1, arbitrary: fc.constant<SandboxEvent>({ type: "process.notMade", fault: { name: "E", text: "E" } }) },
   { weight: 1, arbitrary: fc.constant<SandboxEvent>({ type: "process.initFailed", error, us: 1, usage }) },
   {
     weight: 4,
@@ -63,6 +65,7 @@ const happening = fc.oneof(
     weight: 2,
     arbitrary: fc.oneof(
       requestId.map((id): SandboxEvent => ({ type: "reader.took", requestId: id, bytes: 5 })),
+      requestId.map((id): SandboxEvent => ({ type: "reader.awaited", requestId: id })),
       requestId.map((id): SandboxEvent => ({ type: "reader.lost", requestId: id, us: 1 })),
     ),
   },
@@ -108,7 +111,7 @@ test("it runs one invocation at a time, and each is answered exactly once", () =
           running = requestId;
           continue;
         }
-        if (said.type === "streamed") {
+        if (said.type === "streamed" || said.type === "awaited") {
           expect([said.job.call.streams, requestId]).toEqual([true, running]);
           continue;
         }

@@ -23,10 +23,33 @@ const exited = {
 const stop = { type: "sandbox.stop", reason: "test" } as const;
 const error = { errorType: "E", payload: "{}" };
 const initFailed = { type: "process.initFailed", error, us: 2_003_000, usage } as const;
+const notMade = { type: "process.notMade", fault: { name: "ENOSPC", text: "ENOSPC" } } as const;
 const killFailed = { type: "kill", reason: "failure" } as const;
 
 const idle = () => givenSandbox().when(booted, ready);
 const busy = () => idle().when(invoke("q1"));
+
+describe("what runs when its worker had been given up", () => {
+  const end = { type: "sandbox.stop", reason: "test", us: 9, atOnce: true } as const;
+  const ended = [
+    { type: "finished", outcome: { kind: "error", error: { errorType: "Sandbox.Abandoned" }, us: 9 } },
+    { type: "reported", state: "dead" },
+  ];
+
+  test("is ended in the middle, and its sandbox with it", () => {
+    for (const sandbox of [busy(), idle().when(exited, invoke("q1")), idle().when(exited, invoke("q1"), booted)]) {
+      sandbox.when(end);
+      const said = sandbox.said.filter(({ type }) => type === "finished" || type === "reported");
+      expect(said).toMatchObject(ended);
+      expect(said[0]).toMatchObject({ sandbox: { leaving: "test" } });
+      expect(sandbox.isOver).toBe(true);
+    }
+  });
+
+  test("an idle one stops as ever", () => {
+    expect(idle().when(end).said).toMatchObject([{ type: "reported", state: "dead", reason: "stopped" }]);
+  });
+});
 
 describe("init", () => {
   test("a new sandbox boots its process and reports itself usable when the runtime is ready", () => {
@@ -71,6 +94,35 @@ describe("init", () => {
     const again = sandbox.when(invoke("q1"), booted, ready);
     expect(again.said.map(({ type }) => type)).toEqual(["initBegan", "initEnded", "started"]);
     expect(again.when(responded("q1")).said).toMatchObject([{ type: "finished", outcome: { kind: "ok" } }]);
+  });
+
+  test("which its host can't begin, is reported as the host's fault, and nothing of the function is told", () => {
+    for (const sandbox of [givenSandbox(), givenSandbox().when(booted)]) {
+      sandbox.when(notMade);
+      expect(sandbox.said.at(-1)).toMatchObject({ type: "reported", state: "failed", fault: notMade.fault });
+      expect(sandbox.said.at(-1)).not.toHaveProperty("error");
+      expect(sandbox.isOver).toBe(true);
+    }
+  });
+
+  test("which its host can't begin in time is the host's fault too", () => {
+    const sandbox = givenSandbox().after(60_000);
+    expect(sandbox.said).toMatchObject([{ type: "reported", state: "failed", fault: { name: "BootTimedOut" } }]);
+  });
+
+  test.each([
+    ["before it boots", []],
+    ["when it has booted", [booted]],
+  ])("that its host can't repeat: %s, who invoked it asks elsewhere, and it is gone", (_, before) => {
+    const sandbox = idle().when(exited, invoke("q1"), ...before);
+    const saidBefore = sandbox.saidSoFar.length;
+    sandbox.when(notMade);
+    const said = sandbox.saidSoFar.slice(saidBefore).filter(({ type }) => type !== "initEnded");
+    expect(said).toMatchObject([
+      { type: "refused", call: call("q1"), why: "ENOSPC", alive: false },
+      { type: "reported", state: "failed", fault: notMade.fault },
+    ]);
+    expect(sandbox.isOver).toBe(true);
   });
 
   test("is nothing to try again where the process could not even be made, and the reason is reported", () => {

@@ -6,7 +6,7 @@ import { ResponseStream } from "../../actors/sandbox/response-stream.ts";
 import type { SandboxContext, SandboxEmitted } from "../../actors/sandbox/sandbox.ts";
 import { StreamPace, streamPaceOf } from "../../actors/sandbox/stream-pace.ts";
 import type { StreamWindowLimits } from "../../actors/sandbox/stream-window.ts";
-import type { ProcessStreamed, ReaderEvent } from "../../actors/sandbox/streamed.ts";
+import type { ProcessStreamed, ReaderAwaited, ReaderEvent } from "../../actors/sandbox/streamed.ts";
 import { readToItsEnd, Tap } from "../../actors/sandbox/tap.ts";
 import { sandboxWiring } from "../../actors/sandbox/wiring.ts";
 import { MAX_CHUNK_BYTES, MAX_STREAM_BYTES, WINDOW_BYTES } from "../../subjects/response-stream.ts";
@@ -105,6 +105,14 @@ describe("the sandbox", () => {
     expect(kinds(sandbox.when({ type: "process.gone", us: 9 }).said)).toEqual(["finished"]);
   });
 
+  test("asks for its reader while he is waited for, and not once he is known to be lost", () => {
+    const awaited = { type: "reader.awaited", requestId: "q1" } as const;
+    const sandbox = streaming().when(awaited);
+    expect([sandbox.state, kinds(sandbox.said)]).toEqual(["busy.running", ["awaited"]]);
+    expect(kinds(sandbox.when({ ...awaited, requestId: "q0" }).said)).toEqual([]);
+    expect(kinds(sandbox.when(lost("q1"), awaited).said)).not.toContain("awaited");
+  });
+
   test("counts anew for each invocation", () => {
     const sandbox = streaming().when(piece("q1", MAX_STREAM_BYTES), responded("q1"), invoke("q2"), piece("q2"));
     expect([sandbox.state, kinds(sandbox.said).at(-1)]).toEqual(["busy.running", "streamed"]);
@@ -175,7 +183,7 @@ describe("the reading", () => {
   const chunk = (text: string) =>
     ({ type: "chunk", requestId: "q1", contentType: "", payload: Buffer.from(text) }) as const;
   const streamTo = (
-    told: (event: ProcessStreamed | ReaderEvent) => void,
+    told: (event: ProcessStreamed | ReaderAwaited | ReaderEvent) => void,
     { sent = () => Promise.resolve() }: { readonly sent?: () => Promise<void> } = {},
     window?: StreamWindowLimits,
   ) => {
@@ -187,7 +195,7 @@ describe("the reading", () => {
       window,
     );
   };
-  const window = { bytes: 10, patienceMs: 1000 };
+  const window = { bytes: 10, askMs: 250, patienceMs: 1000 };
   /** All that waits for nothing but its turn has had it. */
   const settled = () => new Promise((resolve) => setImmediate(resolve));
   const source = () => new Duplex({ read: () => {}, write: (_chunk, _encoding, done) => done() });
@@ -208,7 +216,7 @@ describe("the reading", () => {
   });
 
   test("waits for its reader also where nothing can leave this process", async () => {
-    vi.useFakeTimers({ toFake: ["setTimeout"] });
+    vi.useFakeTimers({ toFake: ["setInterval"] });
     try {
       const channel = source().resume();
       const stream = streamTo(
@@ -229,10 +237,10 @@ describe("the reading", () => {
   });
 
   describe("for a reader who acknowledges", () => {
-    beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] }));
+    beforeEach(() => void vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] }));
     afterEach(() => void vi.useRealTimers());
 
-    function held(told: (event: ReaderEvent | ProcessStreamed) => void = () => {}) {
+    function held(told: (event: ReaderAwaited | ReaderEvent | ProcessStreamed) => void = () => {}) {
       const channel = source().resume();
       const stream = streamTo(told, {}, window);
       const send = async (text: string) => {
@@ -258,7 +266,7 @@ describe("the reading", () => {
     });
 
     test("gives up on one who is waited for and is silent, and on nobody else", async () => {
-      const told: Array<ReaderEvent | ProcessStreamed> = [];
+      const told: Array<ReaderAwaited | ReaderEvent | ProcessStreamed> = [];
       const { stream, channel, send } = held((each) => told.push(each));
       await send("0123456789");
       expect(vi.getTimerCount()).toBe(0);
@@ -266,7 +274,11 @@ describe("the reading", () => {
       vi.advanceTimersByTime(999);
       stream.heard(took("q1", 2));
       vi.advanceTimersByTime(999);
-      expect([channel.isPaused(), told.at(-1)?.type]).toEqual([true, "process.streamed"]);
+      // Each time he is waited for so long, he is asked.
+      expect([channel.isPaused(), told.slice(2).map(({ type }) => type)]).toEqual([
+        true,
+        Array.from({ length: 6 }, () => "reader.awaited"),
+      ]);
       vi.advanceTimersByTime(1);
       await settled();
       expect([channel.isPaused(), told.at(-1)]).toEqual([false, { type: "reader.lost", requestId: "q1", us: 0 }]);

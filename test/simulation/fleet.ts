@@ -144,6 +144,10 @@ export class Fleet {
                   memoryMiB: spec.memoryMiB,
                   lastUsedUs,
                 })),
+            busy: () =>
+              standing()
+                .filter(({ state }) => state === "busy")
+                .map(({ context: { sandboxId } }) => sandboxId),
             load: () => ({
               busyMiB: sum((state) => state !== "idle"),
               idleMiB: sum((state) => state === "idle"),
@@ -166,7 +170,7 @@ export class Fleet {
     );
   }
 
-  /** A function's process: it takes its time to boot, to start and to answer, and fails or dies now and then. */
+  /** A function's process: it takes its time to boot, to start and to answer, and fails or dies now and then, as its host does. */
   #process(running: Set<string>) {
     const { random, witness } = this.#options;
     return fromCallback<ProcessCommand, SandboxInput, SandboxEvent>(({ input, sendBack, receive }) => {
@@ -184,6 +188,8 @@ export class Fleet {
         if (command.type === "kill") return end();
         if (command.type === "boot") {
           return later(20, () => {
+            if (random() < 0.03)
+              return sendBack({ type: "process.notMade", fault: { name: "ENOSPC", text: "ENOSPC" } });
             const at = Date.now();
             sendBack({ type: "process.booted", createUs: 1, us: at * 1000, at, runtimeVersion: "nodejs:24" });
             later(40, () => {

@@ -174,6 +174,62 @@ test("a runtime that fails in init is told to who waits, in its own words", () =
   );
 });
 
+describe("a start that failed by its host's fault", () => {
+  const failed = (sandboxId: string, workerId = "w1"): PoolEvent => ({
+    type: "sandbox.reported",
+    sandboxId,
+    workerId,
+    state: "failed",
+    functionError: undefined,
+    hostFault: "ENOSPC",
+  });
+  const placedAt = (sandboxId: string, workerId: string): PoolEvent => ({
+    type: "sandbox.placed",
+    sandboxId,
+    workerId,
+  });
+  const refused = refusal("ServiceException", "the sandbox could not be started: ENOSPC");
+
+  test("is made good on another host, and nobody is told", () => {
+    const pool = givenPool().when(want("fe1", 1), placed("e-1"), failed("e-1"));
+    expect(pool.said.at(-1)).toEqual(place(["w1"]));
+    expect(pool.when(placedAt("e-2", "w2"), granted("e-2", "fe1")).said).toMatchObject([
+      { type: "create", workerId: "w2" },
+    ]);
+  });
+
+  test("is told as the service's, with its cause, when it has failed too often one after the other", () => {
+    const pool = givenPool().when(
+      want("fe1", 1),
+      placed("e-1"),
+      failed("e-1"),
+      placedAt("e-2", "w2"),
+      failed("e-2", "w2"),
+    );
+    expect(pool.said.at(-1)).toEqual(place(["w1", "w2"]));
+    pool.when(placed("e-3"), failed("e-3"));
+    expect(pool.said.filter(({ type }) => type !== "place" && type !== "create")).toEqual([
+      { type: "startFailed", poolId: expect.any(String), frontendId: "fe1", refused },
+    ]);
+    // While it lasts, each who wants one costs the hosts one attempt.
+    expect(pool.when(want("fe2", 1), placed("e-4"), failed("e-4")).said).toContainEqual(
+      expect.objectContaining({ type: "startFailed", frontendId: "fe2", refused }),
+    );
+  });
+
+  test("counts anew once a start has come to something", () => {
+    const pool = givenPool().when(want("fe1", 1), placed("e-1"), failed("e-1"), placed("e-2"), failed("e-2"));
+    pool.when(placed("e-3"), granted("e-3", "fe1"), want("fe1", 1), placed("e-4"), failed("e-4"));
+    expect(pool.saidSoFar.some(({ type }) => type === "startFailed")).toBe(false);
+  });
+
+  test("in a sandbox that somebody holds, he knows already; its host is avoided", () => {
+    const pool = holding().when(failed("e-1"));
+    expect(pool.said).toEqual([]);
+    expect(pool.when(want("fe1", 1)).said).toEqual([place(["w1"])]);
+  });
+});
+
 test("what a silent front end held is idle again", () => {
   const pool = holding();
   for (let tick = 0; tick <= POOL_LIMITS.silentTicks; tick++) pool.after(TICK_MS);

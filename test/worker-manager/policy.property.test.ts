@@ -37,6 +37,7 @@ const event: fc.Arbitrary<PoolEvent> = fc.oneof(
     state: fc.constantFrom("idle" as const, "failed" as const, "dead" as const),
     grantedTo: fc.option(frontendId, { nil: undefined }),
     functionError: fc.constantFrom(undefined, "{}"),
+    hostFault: fc.constantFrom(undefined, "ENOSPC"),
   }),
   fc.record({ type: fc.constant("worker.lost" as const), workerId }),
   fc.record({

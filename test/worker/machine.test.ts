@@ -74,3 +74,23 @@ describe("draining", () => {
     expect(ready().when(drain).isOver).toBe(true);
   });
 });
+
+describe("that was given up and is heard again", () => {
+  const givenUp = { type: "worker.givenUp", replyTo: "asker", busy: ["s1"] } as const;
+
+  test("ends what runs on it, says what it hosts, and answers then; it stays on its lease", () => {
+    const worker = ready().when(create("s1", 128), create("s2", 128)).when(givenUp);
+    expect(worker.said).toMatchObject([
+      { type: "stop", sandboxId: "s1", atOnce: true },
+      { type: "hosted" },
+      { type: "reply", to: "asker" },
+    ]);
+    expect(worker.state).toBe("ready");
+    expect(worker.when(create("s3", 128)).told).toEqual(["host s3"]);
+  });
+
+  test("does so also while it is leaving", () => {
+    const worker = ready().when(create("s1", 128), drain).when(givenUp);
+    expect(worker.said).toMatchObject([{ type: "stop", atOnce: true }, { type: "hosted" }, { type: "reply" }]);
+  });
+});

@@ -1,7 +1,6 @@
 /**
  * PutFunctionEgressConfig, Mayfly's own: what of the network a function may reach, in all its versions. It is in force for
- * every invocation that begins once the front ends have heard of it, as with any change of a function: a moment after the
- * answer. What nobody may reach, or the owner doesn't permit, is refused here.
+ * every invocation that begins after the answer. What nobody may reach, or the owner doesn't permit, is refused here.
  */
 import { whyForbidden } from "../../../config/egress-permission.ts";
 import { INTERNET, MAX_DESTINATIONS, placeOf } from "../../../subjects/egress.ts";

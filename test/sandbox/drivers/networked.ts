@@ -30,17 +30,20 @@ export const at = (hosts: readonly string[]): string[] =>
 export const answered = (printed: string): string[] =>
   (JSON.parse(printed) as Array<[string, string]>).flatMap(([door, came]) => (came === "answer" ? [door] : []));
 
+/** Who hasn't answered for so long never will: also on a machine that is slow to open the way, where a datagram waits as long as a connection. */
+const SILENT_MS = 3000;
+
 /** Knocks at each `tcp|udp host port` of the argument, all at once, and prints what came of it. */
 export const knock = (doors: readonly string[]): string[] =>
   node(`const { connect } = require("net");
     const tcp = (host, port) => new Promise((tell) => {
       const socket = connect({ host, port });
-      socket.setTimeout(3000, () => { tell("silence"); socket.destroy(); });
+      socket.setTimeout(${SILENT_MS}, () => { tell("silence"); socket.destroy(); });
       socket.on("data", () => tell("answer")).on("error", (error) => tell(error.code));
     });
     const udp = (host, port) => new Promise((tell) => {
       const socket = require("dgram").createSocket(host.includes(":") ? "udp6" : "udp4");
-      const late = setTimeout(() => { tell("silence"); socket.close(); }, 1000);
+      const late = setTimeout(() => { tell("silence"); socket.close(); }, ${SILENT_MS});
       const end = (word) => { clearTimeout(late); tell(word); socket.close(); };
       socket.on("message", () => end("answer")).on("error", (error) => end(error.code));
       socket.send("hello", port, host, (error) => error && end(error.code));
