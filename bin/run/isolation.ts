@@ -3,6 +3,7 @@ import { chooseDriver } from "../../actors/sandbox/drivers/choose.ts";
 import type { Isolation, SandboxDriver } from "../../actors/sandbox/drivers/driver.ts";
 import { isAboutEgress } from "../../actors/sandbox/drivers/egress/network.ts";
 import { userOnHost } from "../../actors/sandbox/drivers/premises.ts";
+import { takeDownSpareMounts } from "../../actors/sandbox/drivers/spare-mounts.ts";
 import type { Config } from "../../config/config.ts";
 import { findBubblewrap } from "../embedded/find-bubblewrap.ts";
 import type { FindOptions } from "../embedded/find-nats-server.ts";
@@ -32,13 +33,15 @@ export async function openDriver(
   platform: () => Promise<readonly string[]>,
 ): Promise<{ driver: SandboxDriver; isolation: Isolation }> {
   const bwrap = await bubblewrapFor(sandbox, { tools: home.tools });
-  return chooseDriver(sandbox, {
+  const chosen = await chooseDriver(sandbox, {
     ...(bwrap === undefined ? {} : { bwrapPath: bwrap.path }),
     production: mode === "production",
     egress: { ...egress, platform },
     // Sandboxes of root run as other users, who can't walk into its home; an ordinary user's run as that user.
     ...(userOnHost() === 0 ? {} : { home: home.sandboxes }),
   });
+  if (chosen.isolation.driver === "bubblewrap") await takeDownSpareMounts();
+  return chosen;
 }
 
 /** One line that says what is in force. */

@@ -18,6 +18,8 @@ export interface HostFacts {
   readonly etc: string;
   /** Absolute paths of the host's /etc to show in it. */
   readonly etcFromHost: readonly string[];
+  /** Brings what was copied of the host's /etc up to date; see etc.ts. */
+  renewEtc(): void;
   /** Top-level names besides /usr that programs need, as the host has them: a link's target, or null for a folder. */
   readonly topLevel: ReadonlyMap<string, string | null>;
   /** Files of /proc that tell about the host; can't be opened. */
@@ -64,9 +66,11 @@ export async function lookAround(etc: string, asRoot: boolean): Promise<HostFact
     const answers = await Promise.all(paths.map(isSeen));
     return paths.filter((_, index) => answers[index]);
   };
+  const { fromHost: etcFromHost, renew: renewEtc } = await makeEtc(etc);
   return {
     etc,
-    etcFromHost: await makeEtc(etc),
+    etcFromHost,
+    renewEtc,
     topLevel,
     maskedFiles: await seen(tellingFiles),
     maskedFolders: await seen(tellingFolders),

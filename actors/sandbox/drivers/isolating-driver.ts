@@ -71,6 +71,7 @@ export class IsolatingDriver<Place extends { readonly premises: Premises }, Made
   }
 
   async #create(place: Place, spec: EnclosureSpec): Promise<Enclosure> {
+    place.premises.host.renewEtc();
     // What is to be filled later is made before anybody needs it, and can wait for the kernel as well.
     const isHurried = !spec.latePlaces?.length;
     const reserved = await reserve(place.premises, spec, {

@@ -18,7 +18,7 @@ import {
   type RuntimeArch,
 } from "./node-interpreter.ts";
 import { MANIFEST, readRuntimePackage } from "./package.ts";
-import { compiled } from "./python-compiled.ts";
+import { COMPILED_SCRIPT, compiled } from "./python-compiled.ts";
 import { findPython } from "./python-interpreter.ts";
 
 export interface RuntimeOptions {
@@ -245,7 +245,8 @@ async function findPythonRuntime(runtime: string, options: RuntimeOptions): Prom
   const runtimeDir = options.compiled === undefined ? sources : await compiled(python, sources, options.compiled);
   const isSystems = python.prefix === "/usr";
   const interpreter = isSystems ? python.path : `/var/lang/bin/${runtime}`;
-  const bootstrap = "/var/runtime/bootstrap.py";
+  const script = "/var/runtime/bootstrap.py";
+  const bootstrap = runtimeDir === sources ? script : `/var/runtime/${COMPILED_SCRIPT}`;
   // An interpreter that was built elsewhere looks for its library where it was built; it now lies in /var/lang.
   const command = [interpreter, ...isolationFlags, bootstrap];
   const direct = {
@@ -259,9 +260,9 @@ async function findPythonRuntime(runtime: string, options: RuntimeOptions): Prom
     version: python.version,
   };
   if (!options.host) return direct;
-  // A wrapper script decides about Python's own options itself.
+  // A wrapper script decides about Python's own options itself, and may look for the name that it has on Lambda.
   const flags = options.host.isWrapped ? ["-X", "utf8"] : isolationFlags;
-  return behindHost(direct, [interpreter, ...flags, bootstrap], options);
+  return behindHost(direct, [interpreter, ...flags, script], options);
 }
 
 /** For an interpreter that loads libraries from the folders the environment names: it asks for them only when it begins. */

@@ -13,6 +13,10 @@ const run = promisify(execFile);
 const CACHE = "__pycache__";
 /** Where a sandbox sees it, which is what its tracebacks tell. */
 const SEEN_AT = "/var/runtime";
+/** What is started. Python never looks for what it once made of that, so it is to be started compiled. */
+const SCRIPT = "bootstrap.py";
+/** The same where it is compiled, beside it. */
+export const COMPILED_SCRIPT = "bootstrap.pyc";
 
 /** By place: whoever asks meanwhile waits for the same. */
 const coming = new Map<string, Promise<string>>();
@@ -37,7 +41,9 @@ async function make(python: PythonInterpreter, sources: string, folder: string, 
     await cp(sources, content, { recursive: true, filter: (from) => basename(from) !== CACHE });
     // The sources beside them never change: they needn't be looked at to know that.
     const options = ["-q", "--invalidation-mode", "unchecked-hash", "-s", content, "-p", SEEN_AT];
-    await run(python.path, ["-I", "-S", "-m", "compileall", ...options, content], { timeout: 30_000 });
+    for (const which of [[content], ["-b", join(content, SCRIPT)]]) {
+      await run(python.path, ["-I", "-S", "-m", "compileall", ...options, ...which], { timeout: 30_000 });
+    }
     await chmod(content, 0o755);
     // Another worker of this home may have been faster.
     await rename(content, place).catch(async (error) => {

@@ -241,6 +241,18 @@ os.kill(os.getpid(), 9)`),
     else expect(stdout).toMatch(/^(1[5-9]|2[0-5]) Resource temporarily unavailable/);
   });
 
+  test("has the same limits in every life: of processes, open files and core dumps", async ({ skip }) => {
+    if ((await worker.isolation).limits.pids === "none") skip("processes can't be limited by this worker");
+    if (situation.driver === "oci:runsc") skip("gVisor's kernel has limits of its own");
+    const spec = enclosure(sh("grep -E 'Max (processes|open files|core)' /proc/self/limits"));
+    const [first, second] = await worker.ask("run", spec, 2, "");
+    expect(first?.stdout).toMatch(/core file size +1 +1 /);
+    expect(first?.stdout).toMatch(/open files +1024 +1024 /);
+    const processes = /processes +(\d+) +\1 /.exec(first?.stdout ?? "")?.[1];
+    expect(Number(processes) - spec.pids).toBeLessThanOrEqual(4);
+    expect(second?.stdout).toBe(first?.stdout);
+  });
+
   test("is gone with all its children when it is killed, and can be booted again", async () => {
     const spec = enclosure(sh("for i in 1 2 3; do setsid sleep 100 & done; echo ready >&3; sleep 100"));
     expect(await worker.ask("start", spec)).toBe("ready\n");

@@ -53,6 +53,8 @@ describe("a worker's runtimes", () => {
     const folder = runtimeFolder(one as ResolvedRuntime);
     expect(runtimeFolder(other as ResolvedRuntime)).toBe(folder);
     expect(await readdir(join(home, "compiled"))).toHaveLength(1);
+    expect(one?.command.at(-1)).toBe("/var/runtime/bootstrap.pyc");
+    expect(await readFile(join(folder, "bootstrap.pyc"), "latin1")).toContain("/var/runtime/bootstrap.py");
     const interpreter = await findPython(python, "");
     const program = `import sys; sys.path.insert(0, ${JSON.stringify(folder)}); import mayfly_runtime.function as it; print(it.__cached__)`;
     const { stderr, stdout } = await run(interpreter?.path ?? "", ["-I", "-S", "-B", "-v", "-c", program]);

@@ -14,7 +14,7 @@ import { isolationOf, tryNetwork, tryOut } from "../isolation.ts";
 import { openPremises, type Premises, type PremisesOptions } from "../premises.ts";
 import { namespacesRemedy } from "../remedies.ts";
 import { findBubblewrap } from "./host.ts";
-import { launch } from "./launcher.ts";
+import { bubblewrap, launch, limited } from "./launcher.ts";
 import { beginLife } from "./life.ts";
 import { namespaces, options } from "./profile.ts";
 import { descriptors, type Starter, Starters } from "./starters.ts";
@@ -98,8 +98,13 @@ function maker(given: BubblewrapOptions): Maker<Place, Starter> {
 /** Its networks and starters end before the rest of the premises does. */
 function equip(premises: Premises, tools: Tools, { egress, readyStarters = 4 }: BubblewrapOptions): Place {
   const { name, folder, uids, cgroups } = premises;
-  const ready = cgroups.folders.length > 0 ? readyStarters : 0;
-  const starters = new Starters({ name, folder, cgroups, uids, seccompFile: tools.seccompFile, ready });
+  const starters = new Starters({
+    ...{ name, folder, uids, cgroups },
+    seccompFile: tools.seccompFile,
+    limits: limited(tools),
+    bubblewrap: bubblewrap(name, tools),
+    ready: cgroups.folders.length > 0 ? readyStarters : 0,
+  });
   const withNetworks = openNetworks(premises, egress, tools.bwrap.path);
   const close = async () => {
     await starters.close();

@@ -15,12 +15,10 @@ import { killQuietly } from "../cgroups/files.ts";
 import { type Booted, BootFailed, type Exit } from "../driver.ts";
 import { type Attachment, EgressUnavailable } from "../egress/network.ts";
 import { endWithNetwork, type Settling, settle } from "../settle.ts";
+import type { Launch } from "./launcher.ts";
 import { type Starter, spawnWith } from "./starters.ts";
 
-export interface LifeSpec extends Settling {
-  /** Program and arguments up to and including `--`, the wrapper that sets limits before it included. */
-  readonly launcher: readonly string[];
-  readonly command: readonly string[];
+export interface LifeSpec extends Settling, Launch {
   /** The user to become before anything else; undefined to stay. */
   readonly uid: number | undefined;
   /** Files read by bubblewrap: its options, separated by NUL, and the filter. */
@@ -32,11 +30,10 @@ export interface LifeSpec extends Settling {
 
 /** Begins a life. Rejects with `BootFailed`, leaving nothing behind, when bubblewrap can't build the sandbox. */
 export async function beginLife(spec: LifeSpec): Promise<Booted> {
-  const command = [...spec.launcher, ...spec.command];
-  const started = spec.starter?.start(command);
+  const started = spec.starter?.start(spec);
   // What has a starter has a new group, in which nothing has happened.
   const oomKillsBefore = started === undefined ? await oomKillsOf(spec.cgroup) : 0;
-  const child = started ?? spawnBubblewrap(spec, command);
+  const child = started ?? spawnBubblewrap(spec);
   const [, out, err, channel, , , status, block] = child.stdio as unknown as [
     null,
     Readable,
@@ -119,9 +116,9 @@ async function oomKillsOf(cgroup: Cgroup): Promise<number> {
   return oomKills;
 }
 
-function spawnBubblewrap(spec: LifeSpec, command: readonly string[]): ChildProcess {
+function spawnBubblewrap(spec: LifeSpec): ChildProcess {
   try {
-    return spawnWith(command, spec);
+    return spawnWith([...spec.limits, ...spec.bubblewrap, ...spec.command], spec);
   } catch (error) {
     throw new BootFailed(String(error));
   }

@@ -3,8 +3,8 @@
  * join waits 8 to 12 ms for the kernel, and a start has no time for that. What is born of such a process is in the group
  * from its first moment.
  *
- * Each is a small shell (no interpreter, no mounts, no limits yet), made in the background a moment after one was taken.
- * One is used for one life of one sandbox, and what it held, its user and group, stays that sandbox's until the end.
+ * Each is a small shell (no interpreter, no mounts; of limits those that all have), made in the background a moment after
+ * one was taken. One is used for one life of one sandbox, and what it held, its user and group, stays that sandbox's until the end.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
@@ -14,6 +14,7 @@ import type { Writable } from "node:stream";
 import type { Cgroup } from "../cgroups/cgroup.ts";
 import type { Premises } from "../premises.ts";
 import type { Berth } from "../reserve.ts";
+import type { Launch } from "./launcher.ts";
 
 /** The descriptors bubblewrap is given; only the channel is left for the program. */
 export const descriptors = { channel: 3, args: 4, seccomp: 5, status: 6, block: 7 } as const;
@@ -21,9 +22,14 @@ const ORDER = 8;
 
 const REFILL_AFTER_MS = 100;
 
-/** Reads the number of words and the words, one a line, and becomes what they say; the descriptor isn't handed on. */
+/**
+ * Reads how many processes its user may have (empty: no limit of its own), the number of words and the words, one a line, and
+ * becomes what it was started with and they say; the descriptor isn't handed on. A shell limits processes by -u or by -p:
+ * the other letter is unknown to it, or nothing that can be set.
+ */
 const script = `
-read -r count <&${ORDER} || exit 125
+read -r processes <&${ORDER} && read -r count <&${ORDER} || exit 125
+[ -z "$processes" ] || ulimit -u "$processes" 2>/dev/null || ulimit -p "$processes" || exit 125
 while [ "$count" -gt 0 ]; do
   IFS= read -r word <&${ORDER} || exit 125
   set -- "$@" "$word"
@@ -57,11 +63,15 @@ export interface Starter extends Berth {
   /** Empty: to be written before `start`, never replaced. */
   readonly argsFile: string;
   /** The process, now bubblewrap of `command`; undefined where it has ended, was started before, or a word has a line feed. */
-  start(command: readonly string[]): ChildProcess | undefined;
+  start(launch: Pick<Launch, "processes" | "command">): ChildProcess | undefined;
 }
 
 type StartersOptions = Pick<Premises, "name" | "folder" | "cgroups" | "uids"> & {
   readonly seccompFile: string;
+  /** Sets the limits that all have, and becomes what follows. */
+  readonly limits: readonly string[];
+  /** What they become, up to and including `--`. */
+  readonly bubblewrap: readonly string[];
   /** How many are kept ready. */
   readonly ready: number;
 };
@@ -112,7 +122,7 @@ export class Starters {
   }
 
   async #make(): Promise<Starter> {
-    const { name, folder, cgroups, uids, seccompFile } = this.#options;
+    const { name, folder, cgroups, uids, seccompFile, limits, bubblewrap } = this.#options;
     this.#made += 1;
     const argsFile = join(folder, "own", `starter-${this.#made}`);
     const uid = uids?.take();
@@ -127,7 +137,7 @@ export class Starters {
     try {
       [cgroup] = await Promise.all([cgroups.create(), writeFile(argsFile, "")]);
       // The instance's name is how the watchdog finds this process, before it is in its group and after.
-      const command = ["/bin/sh", "-c", script, name];
+      const command = [...limits, "/bin/sh", "-c", script, name, ...bubblewrap];
       child = spawnWith(command, { uid, argsFile, seccompFile }, ["pipe"]);
       if (child.pid === undefined) throw await new Promise((resolve) => child?.once("error", resolve));
       keepAlive(child, false);
@@ -144,7 +154,7 @@ function starting(child: ChildProcess): Starter["start"] {
   let isStarted = false;
   const order = (child.stdio as ReadonlyArray<unknown>)[ORDER] as Writable;
   for (const stream of child.stdio) stream?.on("error", () => {});
-  return (command) => {
+  return ({ processes = "", command }) => {
     if (isStarted || child.exitCode !== null || child.signalCode !== null) return undefined;
     if (command.some((word) => word.includes("\n"))) {
       child.kill("SIGKILL");
@@ -152,7 +162,7 @@ function starting(child: ChildProcess): Starter["start"] {
     }
     isStarted = true;
     keepAlive(child, true);
-    order.end(`${command.length}\n${command.join("\n")}\n`);
+    order.end(`${processes}\n${command.length}\n${command.join("\n")}\n`);
     return child;
   };
 }

@@ -6,7 +6,8 @@
  *   hybrid  v1's limits, and v2's own switches to kill and to freeze from a second hierarchy that has no controllers
  *   none    nothing may be made here: nothing is limited, and every method says so by doing nothing
  *
- * All writes are asynchronous and for a reason: moving a process waits 8 to 12 ms for the kernel on an idle machine.
+ * Processes are moved asynchronously and for a reason: that waits 8 to 12 ms for the kernel on an idle machine. Limits are
+ * set at once.
  */
 
 export interface CgroupLimits {

@@ -2,7 +2,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Cgroup, type CgroupLimits, type Cgroups, CPU_PERIOD_US, cpuQuotaUs } from "./cgroup.ts";
-import { has, put, readKey, readNumber, removeGroup } from "./files.ts";
+import { has, put, putNow, readKey, readNumber, removeGroup } from "./files.ts";
 
 /** In the v2 hierarchy, since Linux 5.2. */
 const FREEZER = "cgroup.freeze";
@@ -59,7 +59,7 @@ class V1Cgroup implements Cgroup {
   async limit({ memoryBytes, pids, cpus }: CgroupLimits): Promise<void> {
     await Promise.all([
       this.#limitMemory(memoryBytes),
-      this.#folders.pids && put(this.#folders.pids, "pids.max", pids),
+      this.#folders.pids && putNow(this.#folders.pids, "pids.max", pids),
       this.setCpus(cpus),
     ]);
   }
@@ -67,9 +67,9 @@ class V1Cgroup implements Cgroup {
   async #limitMemory(bytes: number): Promise<void> {
     const { memory } = this.#folders;
     if (!memory) return;
-    await put(memory, "memory.limit_in_bytes", bytes);
+    await putNow(memory, "memory.limit_in_bytes", bytes);
     // Memory and swap together, after memory alone. Missing where the kernel doesn't count swap.
-    await put(memory, "memory.memsw.limit_in_bytes", bytes).catch(() => put(memory, "memory.swappiness", 0));
+    await putNow(memory, "memory.memsw.limit_in_bytes", bytes).catch(() => putNow(memory, "memory.swappiness", 0));
   }
 
   async join(pid: number): Promise<void> {
@@ -101,10 +101,10 @@ class V1Cgroup implements Cgroup {
     const { cpu } = this.#folders;
     if (!cpu) return;
     await Promise.all([
-      put(cpu, "cpu.shares", Math.max(2, Math.round(cpus * 1024))),
-      put(cpu, "cpu.cfs_period_us", CPU_PERIOD_US),
+      putNow(cpu, "cpu.shares", Math.max(2, Math.round(cpus * 1024))),
+      putNow(cpu, "cpu.cfs_period_us", CPU_PERIOD_US),
     ]);
-    await put(cpu, "cpu.cfs_quota_us", cpuQuotaUs(cpus));
+    await putNow(cpu, "cpu.cfs_quota_us", cpuQuotaUs(cpus));
   }
 
   async oomKills(): Promise<number> {

@@ -7,7 +7,7 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Cgroup, type CgroupLimits, type Cgroups, CPU_PERIOD_US, cpuQuotaUs } from "./cgroup.ts";
-import { has, processesIn, put, readKey, readNumber, removeGroup } from "./files.ts";
+import { has, processesIn, put, putNow, readKey, readNumber, removeGroup } from "./files.ts";
 
 const wanted = ["memory", "pids", "cpu"] as const;
 type Controller = (typeof wanted)[number];
@@ -90,18 +90,18 @@ class V2Cgroup implements Cgroup {
   async limit({ memoryBytes, pids, cpus }: CgroupLimits): Promise<void> {
     await Promise.all([
       ...(this.#has.has("memory") ? this.#limitMemory(memoryBytes) : []),
-      ...(this.#has.has("pids") ? [put(this.#folder, "pids.max", pids)] : []),
+      ...(this.#has.has("pids") ? [putNow(this.#folder, "pids.max", pids)] : []),
       this.setCpus(cpus),
     ]);
   }
 
   #limitMemory(bytes: number): Promise<void>[] {
     return [
-      put(this.#folder, "memory.max", bytes),
+      putNow(this.#folder, "memory.max", bytes),
       // All of it dies together, so that no half of a runtime lives on.
-      put(this.#folder, "memory.oom.group", 1),
+      putNow(this.#folder, "memory.oom.group", 1),
       // Missing where the kernel has no swap.
-      put(this.#folder, "memory.swap.max", 0).catch(() => {}),
+      putNow(this.#folder, "memory.swap.max", 0).catch(() => {}),
     ];
   }
 
@@ -127,8 +127,8 @@ class V2Cgroup implements Cgroup {
   async setCpus(cpus: number): Promise<void> {
     if (!this.#has.has("cpu")) return;
     await Promise.all([
-      put(this.#folder, "cpu.weight", Math.min(10_000, Math.max(1, Math.round(cpus * 100)))),
-      put(this.#folder, "cpu.max", `${cpuQuotaUs(cpus)} ${CPU_PERIOD_US}`),
+      putNow(this.#folder, "cpu.weight", Math.min(10_000, Math.max(1, Math.round(cpus * 100)))),
+      putNow(this.#folder, "cpu.max", `${cpuQuotaUs(cpus)} ${CPU_PERIOD_US}`),
     ]);
   }
 

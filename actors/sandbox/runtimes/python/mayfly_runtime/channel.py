@@ -2,16 +2,16 @@
 
 import _thread
 import os
-import struct
+from _struct import Struct
 
 MAX_PAYLOAD_BYTES = 6_291_556
 MAX_LOG_BYTES = 256 * 1024
 READ_BYTES = 64 * 1024
 FIRST_HIDDEN_FD = 200
 
-_LENGTH = struct.Struct(">I")
-_HEAD = struct.Struct(">IB")
-_LOG = struct.Struct(">IBBdB")
+_LENGTH = Struct(">I")
+_HEAD = Struct(">IB")
+_LOG = Struct(">IBBdB")
 
 
 class Channel:

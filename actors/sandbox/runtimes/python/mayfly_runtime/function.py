@@ -1,16 +1,13 @@
 """Turns this process into the function that the init frame describes, and answers its events."""
 
 import builtins
-import importlib
 import os
 import sys
 import time
 
 from . import logs, values
 from .channel import MAX_PAYLOAD_BYTES
-from .context import LambdaContext
 from .doorbell import Doorbell
-from .failures import RuntimeFailure, error_body, error_text
 
 _NAME = "python%d.%d" % sys.version_info[:2]
 
@@ -35,14 +32,15 @@ class Function:
         try:
             self._handler = _load(settings["handler"])
         except Exception as error:
-            body = error_body(error)
-            self._log_error(body)
+            body = self._told(error)
             self._channel.init_error(body["errorType"], values.write(body).encode())
             sys.exit(1)
         _flush()
         if bell is not None:
             bell.close()
         self._channel.ready()
+        # Nobody waits for what is only needed from the first event on.
+        from . import context, failures  # noqa: F401
 
     def _listen(self):
         try:
@@ -64,8 +62,7 @@ class Function:
             result = self._handler(event, self._context(header))
             content_type, payload = self._marshal(result)
         except Exception as error:
-            body = error_body(error, request_id)
-            self._log_error(body)
+            body = self._told(error)
             _flush()
             self._channel.error(request_id, body["errorType"], values.write(body).encode())
             return
@@ -76,6 +73,8 @@ class Function:
             self._channel.response(request_id, content_type, payload)
 
     def _context(self, header):
+        from .context import LambdaContext
+
         bad = "Runtime.LambdaContextUnmarshalError"
         client, identity = header.get("clientContext"), header.get("cognitoIdentity")
         return LambdaContext(
@@ -91,14 +90,18 @@ class Function:
         try:
             return "", self._encode(result).encode()
         except Exception as error:
-            raise RuntimeFailure("Runtime.MarshalError", "Unable to marshal response: %s" % error) from None
+            raise _failure("Runtime.MarshalError", "Unable to marshal response: %s" % error) from None
 
     def _refuse_size(self, request_id):
         kind = "Function.ResponseSizeTooLarge"
         message = "Response payload size exceeded maximum allowed payload size (%d bytes)." % MAX_PAYLOAD_BYTES
         self._channel.error(request_id, kind, values.write({"errorMessage": message, "errorType": kind}).encode())
 
-    def _log_error(self, body):
+    def _told(self, error):
+        """What the caller is told of it, once the log has been."""
+        from .failures import error_body, error_text
+
+        body = error_body(error, self._request_id)
         now = time.time()
         if self._settings["logFormat"] == "JSON":
             timestamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
@@ -106,6 +109,7 @@ class Function:
         else:
             text = error_text(body)
         self._channel.log(logs.LEVELS["ERROR"], now * 1000, self._request_id, text)
+        return body
 
 
 def _flush():
@@ -132,31 +136,43 @@ def _load(name):
     module_name, dot, function_name = name.rpartition(".")
     if not dot:
         reason = "not enough values to unpack (expected 2, got 1)"
-        raise RuntimeFailure("Runtime.MalformedHandlerName", "Bad handler '%s': %s" % (name, reason))
+        raise _failure("Runtime.MalformedHandlerName", "Bad handler '%s': %s" % (name, reason))
     if module_name.split(".")[0] in sys.builtin_module_names:
         message = "Cannot use built-in module %s as a handler module" % module_name
-        raise RuntimeFailure("Runtime.BuiltInModuleConflict", message)
+        raise _failure("Runtime.BuiltInModuleConflict", message)
     try:
-        module = importlib.import_module(module_name.replace("/", "."))
+        module = _import(module_name.replace("/", "."))
     except ImportError as error:
         message = "Unable to import module '%s': %s" % (module_name, error)
-        raise RuntimeFailure("Runtime.ImportModuleError", message) from error
+        raise _failure("Runtime.ImportModuleError", message) from error
     except SyntaxError as error:
         trace = ['  File "%s" Line %s\n    %s' % (error.filename, error.lineno, error.text)]
         message = "Syntax error in module '%s': %s" % (module_name, error)
-        raise RuntimeFailure("Runtime.UserCodeSyntaxError", message, trace) from error
+        raise _failure("Runtime.UserCodeSyntaxError", message, trace) from error
     handler = getattr(module, function_name, None)
     if handler is None:
         message = "Handler '%s' missing on module '%s'" % (function_name, module_name)
-        raise RuntimeFailure("Runtime.HandlerNotFound", message)
+        raise _failure("Runtime.HandlerNotFound", message)
     return handler
+
+
+def _import(name):
+    """As importlib.import_module, which costs a fresh interpreter two more files."""
+    __import__(name)
+    return sys.modules[name]
+
+
+def _failure(error_type, message, trace=()):
+    from .failures import RuntimeFailure
+
+    return RuntimeFailure(error_type, message, trace)
 
 
 def _parse(text, error_type, message):
     try:
         return values.parse(text)
     except Exception as error:
-        raise RuntimeFailure(error_type, message % error) from None
+        raise _failure(error_type, message % error) from None
 
 
 def _set_trace(trace_id):

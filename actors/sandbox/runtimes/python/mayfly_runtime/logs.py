@@ -1,6 +1,5 @@
 """Connects the logging module to the worker, once somebody has use for it: it takes a fifth of an idle runtime's memory."""
 
-import importlib.machinery
 import os
 import sys
 
@@ -31,8 +30,11 @@ class _WhenImported:
     def find_spec(self, name, path=None, target=None):
         if name != self._name:
             return None
+        # The importlib package brings two more files with it; this is where it has that from.
+        from _frozen_importlib_external import PathFinder
+
         sys.meta_path.remove(self)
-        spec = importlib.machinery.PathFinder.find_spec(name, [os.path.dirname(os.__file__)])
+        spec = PathFinder.find_spec(name, [os.path.dirname(os.__file__)])
         execute = spec.loader.exec_module
 
         def execute_and_tell(module):
