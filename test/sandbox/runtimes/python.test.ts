@@ -133,6 +133,32 @@ describe("the process", () => {
     expect(bodyOf(said)).toBe(3);
   });
 
+  test.each([
+    ["serves", "def handler(event, context):\n    return len(held) > 100\n", true],
+    [
+      "tells why it can't load",
+      "raise ValueError('too many')\n",
+      { errorType: "ValueError", errorMessage: "too many" },
+    ],
+  ])("one that holds all descriptors it may have %s", async (_, rest, told) => {
+    const hoard = `
+import os, resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (300, 300))
+held = []
+try:
+    while True:
+        held.append(os.open("/dev/null", os.O_RDONLY))
+except OSError:
+    pass
+`;
+    await using booted = await boot(pythonBootstrap, { "index.py": hoard + rest });
+    const began = await booted.init();
+    const said = began.type === "ready" ? await booted.invoke({}) : began;
+    const body = bodyOf(said);
+    if (typeof told === "object") expect(body).toMatchObject(told);
+    else expect(body).toBe(told);
+  });
+
   test("sys.exit while loading ends it", async () => {
     await using booted = await boot(pythonBootstrap, { "index.py": "import sys\nsys.exit(4)\n" });
     expect(await booted.init()).toEqual({ type: "ended", code: 4, signal: null });

@@ -14,14 +14,20 @@ _HEAD = Struct(">IB")
 _LOG = Struct(">IBBdB")
 
 
+def out_of_the_way(fd):
+    """The descriptor's new number, where no function looks; the old one is free."""
+    import fcntl
+
+    moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, FIRST_HIDDEN_FD)
+    os.close(fd)
+    return moved
+
+
 class Channel:
     """Blocking frames over a descriptor, which moves out of the way: 3 is free for the function afterwards."""
 
     def __init__(self, fd):
-        import fcntl
-
-        self._fd = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, FIRST_HIDDEN_FD)
-        os.close(fd)
+        self._fd = out_of_the_way(fd)
         self._received = b""
         self._lock = _thread.allocate_lock()
         os.register_at_fork(after_in_child=self._renew_lock)

@@ -6,10 +6,27 @@ import sys
 import time
 
 from . import logs, values
-from .channel import MAX_PAYLOAD_BYTES
+from .channel import MAX_PAYLOAD_BYTES, out_of_the_way
 from .doorbell import Doorbell
 
 _NAME = "python%d.%d" % sys.version_info[:2]
+
+
+_spare = None
+
+
+def _rest():
+    """What only a first event or a failure needs: it is found also where the function holds all descriptors it may have."""
+    global _spare
+    spare, _spare = _spare, None
+    if spare is not None:
+        try:
+            os.close(spare)
+        except OSError:
+            pass
+    from . import context, failures
+
+    return context, failures
 
 
 class Function:
@@ -23,7 +40,9 @@ class Function:
 
     def begin(self, is_hosted):
         """Loads the handler and says so; ends the process when that fails. A host serves Lambda's APIs itself."""
+        global _spare
         settings = self._settings
+        _spare = out_of_the_way(os.open(os.devnull, os.O_RDONLY))
         bell = None if is_hosted else self._listen()
         os.chdir(settings["taskRoot"])
         _search_paths(settings["taskRoot"])
@@ -39,8 +58,8 @@ class Function:
         if bell is not None:
             bell.close()
         self._channel.ready()
-        # Nobody waits for what is only needed from the first event on.
-        from . import context, failures  # noqa: F401
+        # Nobody waits for it now.
+        _rest()
 
     def _listen(self):
         try:
@@ -73,11 +92,9 @@ class Function:
             self._channel.response(request_id, content_type, payload)
 
     def _context(self, header):
-        from .context import LambdaContext
-
         bad = "Runtime.LambdaContextUnmarshalError"
         client, identity = header.get("clientContext"), header.get("cognitoIdentity")
-        return LambdaContext(
+        return _rest()[0].LambdaContext(
             header,
             None if client is None else _parse(client, bad, "Unable to parse Client Context JSON: %s"),
             {} if identity is None else _parse(identity, bad, "Unable to parse Cognito Identity JSON: %s"),
@@ -99,15 +116,14 @@ class Function:
 
     def _told(self, error):
         """What the caller is told of it, once the log has been."""
-        from .failures import error_body, error_text
-
-        body = error_body(error, self._request_id)
+        failures = _rest()[1]
+        body = failures.error_body(error, self._request_id)
         now = time.time()
         if self._settings["logFormat"] == "JSON":
             timestamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
             text = values.write_unescaped({"timestamp": timestamp, "level": "ERROR", **body})
         else:
-            text = error_text(body)
+            text = failures.error_text(body)
         self._channel.log(logs.LEVELS["ERROR"], now * 1000, self._request_id, text)
         return body
 
@@ -163,9 +179,7 @@ def _import(name):
 
 
 def _failure(error_type, message, trace=()):
-    from .failures import RuntimeFailure
-
-    return RuntimeFailure(error_type, message, trace)
+    return _rest()[1].RuntimeFailure(error_type, message, trace)
 
 
 def _parse(text, error_type, message):
