@@ -6,6 +6,8 @@ import type { InitEnd, Outcome } from "./outcome.ts";
 const ms = (us: number): string => (us / 1000).toFixed(2);
 const MIB = 1024 * 1024;
 const PLATFORM_ERROR = /^(Runtime|Function|Extension)\.[A-Z][a-zA-Z]+$/;
+/** What a function calls its error makes no other field or line. */
+const oneField = (text: string): string => text.replace(/[\t\r\n]+/g, " ");
 /** For JSON: milliseconds to the microsecond. */
 const msNumber = (us: number): number => Math.round(us) / 1000;
 
@@ -147,7 +149,7 @@ function reportLine(sandbox: SandboxContext, job: Job, outcome: Outcome, time: S
   if (memoryUsedMiB > 0) fields.push(`Max Memory Used: ${memoryUsedMiB} MB`);
   if (initUs > 0) fields.push(`Init Duration: ${ms(initUs)} ms`);
   if (outcome.kind === "timeout") fields.push("Status: timeout");
-  if (outcome.kind === "error") fields.push("Status: error", `Error Type: ${outcome.error.errorType}`);
+  if (outcome.kind === "error") fields.push("Status: error", `Error Type: ${oneField(outcome.error.errorType)}`);
   return `${fields.join("\t")}\t`;
 }
 
