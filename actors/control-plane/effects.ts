@@ -6,7 +6,7 @@ import type { Logger } from "pino";
 import { fromCallback, fromPromise } from "xstate";
 import { Refused } from "../../subjects/errors.ts";
 import { FunctionRecord, functionKey, versionKey } from "../../subjects/function.ts";
-import type { InForce } from "../bus/followed.ts";
+import type { InForce } from "../bus/in-force.ts";
 import type { Clock } from "../bus/port.ts";
 import { Conflict, type Entry, type Storage } from "../bus/storage.ts";
 import { type AccountOptions, functionsOf, reservedBy } from "./account.ts";

@@ -1,7 +1,7 @@
 /** The control plane: functions, versions, aliases, concurrency, events, mappings and tags, by the Lambda API's names. */
 import { FunctionRecord } from "../../subjects/function.ts";
 import type { Component } from "../bus/component.ts";
-import type { InForce } from "../bus/followed.ts";
+import type { InForce } from "../bus/in-force.ts";
 import { Population } from "../bus/population.ts";
 import { Responder } from "../bus/responder.ts";
 import type { Entry, Storage } from "../bus/storage.ts";

@@ -5,7 +5,7 @@
  */
 import { Api } from "../../subjects/api.ts";
 import { Refused } from "../../subjects/errors.ts";
-import type { InForce } from "../bus/followed.ts";
+import type { InForce } from "../bus/in-force.ts";
 import type { Question, Responds } from "../bus/responder.ts";
 import type { Bucket } from "../bus/storage.ts";
 import { hearRaw, type Wiring } from "../bus/wiring.ts";

@@ -18,7 +18,8 @@ import { goneSoon, takeLeave } from "./leave-taking.ts";
 import { type ProcessCommand, type SandboxEvent, type SandboxInput, sandboxMachine } from "./machine.ts";
 import { PeakMemory } from "./peak-memory.ts";
 import { ResponseStreams, unwantedChunk } from "./response-stream.ts";
-import type { Begun, RuntimeInit, ShutdownReason } from "./runtime-init.ts";
+import type { RuntimeInit, ShutdownReason } from "./runtime-init.ts";
+import type { Begun } from "./sandbox.ts";
 import { readToItsEnd, Tap } from "./tap.ts";
 import { enclosureFor, type Furnishing, type SandboxWorld } from "./world.ts";
 

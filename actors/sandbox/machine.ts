@@ -13,11 +13,13 @@
  *   busy.settling     the caller has its answer, or listens no more; the runtime and its extensions aren't done yet
  *   busy.ending       the caller has its answer, the extensions are told that their process goes, and it goes
  *   dead              gone for good
- * Hears  sandbox.invoke · sandbox.stop · reader.took · reader.lost (of a streamed response) — from outside · reader.awaited
- *        process.notMade (its host's fault: nothing of the function ran, and another host may do it) · process.booted · process.ready · process.initFailed · process.responded · process.failed · process.settled
- *        process.streamed · process.exited · process.gone
- * Says   initBegan · initEnded · started · streamed (a piece of the response) · awaited (its reader) · returned (the answer, where it comes earlier
- *        than the end) · finished (one per invocation that is run) · refused (one that isn't) · reported (usable, failed, dead)
+ * Hears  sandbox.invoke · sandbox.stop · reader.took · reader.lost (of a streamed response) — from outside
+ *        process.booted · process.ready · process.initFailed · process.responded · process.failed · process.settled
+ *        process.streamed · process.exited · process.gone · reader.awaited
+ *        process.notMade (its host's fault: nothing of the function ran, and another host may do it)
+ * Says   initBegan · initEnded · started · streamed (a piece of the response) · awaited (its reader) · returned (the answer,
+ *        where it comes earlier than the end) · finished (one per invocation that is run) · refused (one that isn't)
+ *        reported (usable, failed, dead)
  * Tells its process  boot · deliver · freeze · thaw · kill · what it heard of the reader (and the end of the machine destroys it)
  *
  * Promise: at most one invocation at a time. Whoever invokes a sandbox that is not idle is told so (`refused`).

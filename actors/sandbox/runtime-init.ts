@@ -1,6 +1,4 @@
 /** What a runtime is told about itself: what it is going to be, and why it ends. */
-import type { FunctionSpec } from "../../subjects/function.ts";
-import type { Call } from "../../subjects/worker.ts";
 
 /** All that a booted runtime learns about the function. The whole environment arrives here. */
 export interface RuntimeInit {
@@ -41,12 +39,3 @@ export interface Shutdown {
   readonly graceMs: number;
 }
 export type ShutdownReason = "spindown" | "timeout" | "failure";
-
-/** A boot, until its init is over; `isSecond` of the same init. `startedUs` is monotonic. */
-export interface Begun {
-  readonly spec: FunctionSpec;
-  readonly call: Call | null;
-  readonly turn: number;
-  readonly startedUs: number;
-  readonly isSecond?: true;
-}

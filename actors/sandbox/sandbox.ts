@@ -18,6 +18,15 @@ export interface Job {
   readonly bootsAgain: boolean;
 }
 
+/** A boot, until its init is over; `isSecond` of the same init. `startedUs` is monotonic. */
+export interface Begun {
+  readonly spec: FunctionSpec;
+  readonly call: Call | null;
+  readonly turn: number;
+  readonly startedUs: number;
+  readonly isSecond?: true;
+}
+
 export interface SandboxInput {
   readonly sandboxId: string;
   readonly workerId: string;

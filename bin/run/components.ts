@@ -1,6 +1,6 @@
 /** Every component by its name on the map, and how it is started in this process. */
 import type { Component } from "../../actors/bus/component.ts";
-import { heardOf, toldOf } from "../../actors/bus/followed.ts";
+import { heardOf, toldOf } from "../../actors/bus/in-force.ts";
 import { startControlPlane } from "../../actors/control-plane/index.ts";
 import { startCounting } from "../../actors/counting/index.ts";
 import { startFrontend } from "../../actors/frontend/index.ts";

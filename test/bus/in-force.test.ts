@@ -2,7 +2,7 @@
 import { pino } from "pino";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Component } from "../../actors/bus/component.ts";
-import { heardOf, toldOf } from "../../actors/bus/followed.ts";
+import { heardOf, toldOf } from "../../actors/bus/in-force.ts";
 import type { Message, Network } from "../../actors/bus/port.ts";
 import type { Bucket, Entry } from "../../actors/bus/storage.ts";
 import { Followed } from "../../subjects/followed.ts";
