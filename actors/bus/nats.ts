@@ -22,7 +22,8 @@ export interface NatsOptions {
 }
 
 /**
- * Connects, and keeps reconnecting for good: a component outlives its server.
+ * Connects, and keeps reconnecting for good: a component outlives its server, and whatever else has its port meanwhile. A
+ * server that doesn't know us is another system's: the client would close after the second one that says so.
  * `noAsyncTraces` matters: stack traces per request cost 1.6 × of the throughput at 64 in flight.
  */
 export function connectNats({ url, user, password, name }: NatsOptions): Promise<NatsConnection> {
@@ -31,6 +32,7 @@ export function connectNats({ url, user, password, name }: NatsOptions): Promise
     name,
     noAsyncTraces: true,
     maxReconnectAttempts: -1,
+    ignoreAuthErrorAbort: true,
     reconnectTimeWait: 250,
     pingInterval: 5000,
     maxPingOut: 2,

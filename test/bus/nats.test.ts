@@ -1,6 +1,7 @@
 /** The network port on a real server: what is lost, what is not, and what happens when the server goes away. */
+import { AuthorizationError } from "nats";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { natsNetwork } from "../../actors/bus/nats.ts";
+import { connectNats, natsNetwork } from "../../actors/bus/nats.ts";
 import { Population } from "../../actors/bus/population.ts";
 import { NoAnswer } from "../../actors/bus/port.ts";
 import { openStorage } from "../../actors/bus/storage.ts";
@@ -124,4 +125,23 @@ describe("when the server is killed and comes back", () => {
     watch.stop();
     await component.stop();
   });
+});
+
+test("a connection lives on while another system's server has the port, which lets nobody of ours in", async () => {
+  await using ours = await startRestartableServer();
+  const connection = await ours.connect();
+  const status = connection.status();
+  await ours.restart(async () => {
+    await using _ = await startRestartableServer(Number(new URL(ours.url).port));
+    let refused = 0;
+    for await (const each of status) {
+      if (each.type === "error" && each.error instanceof AuthorizationError) refused += 1;
+      if (each.type === "close" || refused === 3) break;
+    }
+    expect(refused).toBe(3);
+  });
+  await expect.poll(() => connection.flush().then(() => "here"), { timeout: 10_000 }).toBe("here");
+  const { user } = ours.credentials.platform;
+  const wrong = connectNats({ url: ours.url, user, password: "wrong", name: "test" });
+  await expect(wrong).rejects.toThrow(AuthorizationError);
 });

@@ -27,13 +27,14 @@ export interface TestServer extends AsyncDisposable {
 }
 
 export interface RestartableServer extends TestServer {
-  /** Ends it by force, and starts it again on the same port with the same store. */
-  restart(): Promise<void>;
+  /** Ends it by force, and starts it again on the same port with the same store, once what is done `meanwhile` is done. */
+  restart(meanwhile?: () => Promise<void>): Promise<void>;
 }
 
 export const startTestServer = (): Promise<TestServer> => startRestartableServer();
 
-export async function startRestartableServer(): Promise<RestartableServer> {
+/** On a port that was given up just now, or any free one. */
+export async function startRestartableServer(givenPort?: number): Promise<RestartableServer> {
   const folder = await mkdtemp(join(tmpdir(), "mayfly-test-"));
   // A test that runs out of time never gets to dispose of anything.
   const removeAtExit = () => rmSync(folder, { recursive: true, force: true });
@@ -46,7 +47,7 @@ export async function startRestartableServer(): Promise<RestartableServer> {
     await chmod(folder, 0o700);
     const home = await prepareHome(homeAt(join(folder, "home")));
     const { path: binary } = await findNatsServer({ tools });
-    const port = await freePort();
+    const port = givenPort ?? (await freePort());
     const start = (at: number) =>
       startNatsServer({ binary, home, port: at, property: platformProperty, stamp: embeddedStamp });
     let server = await start(port);
@@ -60,9 +61,10 @@ export async function startRestartableServer(): Promise<RestartableServer> {
         connections.push(connection);
         return connection;
       },
-      async restart() {
+      async restart(meanwhile = async () => {}) {
         process.kill(server.pid, "SIGKILL");
         await server.exited;
+        await meanwhile();
         server = await start(server.port);
       },
       async [Symbol.asyncDispose]() {
