@@ -32,6 +32,11 @@ export interface FoundRuntime {
   readonly setsFlagsAnew: boolean;
   /** It takes the host's flags off the mount a sandbox's root lies on, which the kernel refuses where there are any. */
   readonly needsPlainRoot: boolean;
+  /**
+   * It sets limits before it makes the user namespace: what the kernel counts against that namespace's maker too is left to
+   * this program, inside.
+   */
+  readonly limitsEarly: { readonly prlimit: string | undefined } | undefined;
   /** How the filter is given to it. "words without numbers": whatever it refuses it answers with EPERM (see `ociSeccomp`). */
   readonly filter: "instructions" | "words" | "words without numbers";
   readonly overhead: Overhead;
@@ -40,7 +45,10 @@ export interface FoundRuntime {
 /** A kernel of its own in user space takes memory and threads that belong to the sandbox. */
 const GVISOR = { memoryMiB: 48, pids: 128 };
 
-const peculiarities: Record<OciRuntime, Omit<FoundRuntime, "version" | "command" | "ownUser" | "name">> = {
+const peculiarities: Record<
+  OciRuntime,
+  Omit<FoundRuntime, "version" | "command" | "ownUser" | "name" | "limitsEarly">
+> = {
   // The shell that starts the program is counted with it.
   crun: {
     channel: "descriptor",
@@ -87,7 +95,8 @@ export async function findRuntime(name: OciRuntime): Promise<FoundRuntime> {
   const filter = name === "runsc" && isBefore2023(stdout) ? "words without numbers" : own.filter;
   const command = await commandOf(name, path, stdout);
   const ownUser = command.includes("--map-root-user") ? 0 : (process.geteuid?.() ?? 0);
-  return { name, version, command, ownUser, ...own, filter };
+  const limitsEarly = name === "crun" ? { prlimit: await findProgram("prlimit") } : undefined;
+  return { name, version, command, ownUser, ...own, filter, limitsEarly };
 }
 
 async function commandOf(name: OciRuntime, path: string, told: string): Promise<string[]> {
