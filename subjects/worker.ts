@@ -59,8 +59,11 @@ export const Finished = json(
   "mayfly.frontend.{frontendId}.finished.{requestId}",
   z.object({
     sandboxId: Token,
-    /** `ok` and `function-error` were answered to the caller; `refused` was not run and the front end asks elsewhere. */
-    outcome: z.enum(["ok", "function-error", "refused"]),
+    /**
+     * `ok`, `function-error`, and `lost` as a fault of the platform, were answered to the caller; `refused` was not run and
+     * the front end asks elsewhere.
+     */
+    outcome: z.enum(["ok", "function-error", "lost", "refused"]),
     errorType: z.string().optional(),
     cold: z.boolean(),
     createUs: z.number(),

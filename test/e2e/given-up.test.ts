@@ -1,13 +1,14 @@
 /** A worker that was silent for so long that it was given up, and is heard again: what is on it is used again, or ended. */
 import type { Msg, NatsConnection } from "nats";
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
+import { ERROR, ERROR_CODE, FUNCTION_ERROR } from "../../subjects/headers.ts";
 import { Log } from "../../subjects/logs.ts";
 import { Lease, WorkerLost } from "../../subjects/placement.ts";
 import type { Transition } from "../../subjects/state.ts";
 import { LEASES_BUCKET } from "../../subjects/streams.ts";
 import { DEFAULT_ACCOUNT } from "../../subjects/tokens.ts";
-import { Hosted } from "../../subjects/worker.ts";
-import { deploy } from "../support/functions.ts";
+import { GivenUp, Hosted } from "../../subjects/worker.ts";
+import { api, deploy } from "../support/functions.ts";
 import { kill, pidsOf } from "../support/processes.ts";
 import { type RunningSystem, startMayfly } from "../support/system.ts";
 
@@ -21,19 +22,27 @@ const abandoned = new Set<string>();
 let idle = new Set<string>();
 const dead = new Set<string>();
 const lost = new Set<string>();
+/** How often the event ran, and how it ended. */
+let runs = 0;
+let end = "";
 /** Workers that are kept as given up. */
 const kept = new Set<string>();
 
 beforeAll(async () => {
-  system = await startMayfly({ env: { MAYFLY_HEARTBEAT: "300", MAYFLY_ZONES: "a" } });
+  system = await startMayfly({ env: { MAYFLY_HEARTBEAT: "300", MAYFLY_ZONES: "a", MAYFLY_ASYNC_BACKOFF_MIN: "300" } });
   [person, platform] = [await system.connect(), await system.connect("platform")];
   const files = {
-    "index.mjs": "export const handler = ({ ms = 0 }) => new Promise((resolve) => setTimeout(resolve, ms, 'done'));\n",
+    "index.mjs": `export const handler = ({ ms = 0, id }) => {
+      if (id) console.log("runs " + id);
+      return new Promise((resolve) => setTimeout(resolve, ms, "done"));
+    };
+`,
   };
   await deploy(platform, { name: "waits", files, timeout: 60 });
   const hear = (subject: string, heard: (message: Msg) => void) =>
     platform.subscribe(subject, { callback: (_, message) => heard(message) });
   hear(Log.subject({ acct: DEFAULT_ACCOUNT, fn: "waits" }), (message) => {
+    if (message.string().includes("runs an event")) runs += 1;
     if (message.string().includes("Error Type: Sandbox.Abandoned"))
       abandoned.add(Log.address(message.subject).sandboxId);
   });
@@ -45,6 +54,10 @@ beforeAll(async () => {
   hear("mayfly.state.sandbox.*", (message) => {
     const { id, to } = message.json<Transition>();
     if (to === "dead") dead.add(id);
+  });
+  hear("mayfly.state.event.*", (message) => {
+    const { to } = message.json<Transition>();
+    if (to === "succeeded" || to === "dead") end = to;
   });
   hear(`$KV.${LEASES_BUCKET}.*`, (message) => {
     const lease = message.data.length > 0 ? Lease.safeParse(message.json()) : undefined;
@@ -108,4 +121,19 @@ test("it is told so also by a plane that was started since", async () => {
   await expect.poll(busyMiB, soon).toBe(0);
   expect((await call(0)).string()).toBe('"done"');
   expect([...kept]).toEqual([]);
+}, 60_000);
+
+test("what a front end had it run that hadn't heard of the loss is a fault of the platform, and an event runs again", async () => {
+  // A single error of the function's would be the end of the event.
+  await api(platform, "PutFunctionEventInvokeConfig", { FunctionName: "waits", MaximumRetryAttempts: 0 });
+  await person.request("mayfly.async.waits", JSON.stringify({ ms: 5000, id: "an event" }));
+  const direct = call(50_000);
+  await vi.waitUntil(async () => runs === 1 && (await busyMiB()) === 256, soon);
+  const [{ workerId = "" }] = JSON.parse((await system.mayfly("ls", "--workers", "--json")).stdout);
+  await platform.request(GivenUp.subject({ workerId }), JSON.stringify({ silentSince: Date.now() }));
+  const { headers } = await direct;
+  expect(headers?.get(ERROR)).toBe(`ServiceException: worker ${workerId} was lost while it ran the function`);
+  expect([headers?.get(ERROR_CODE), headers?.has(FUNCTION_ERROR)]).toEqual(["500", false]);
+  await vi.waitUntil(() => end !== "", { timeout: 20_000 });
+  expect([end, runs]).toEqual(["succeeded", 2]);
 }, 60_000);

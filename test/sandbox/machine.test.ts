@@ -32,7 +32,7 @@ const busy = () => idle().when(invoke("q1"));
 describe("what runs when its worker had been given up", () => {
   const end = { type: "sandbox.stop", reason: "test", us: 9, atOnce: true } as const;
   const ended = [
-    { type: "finished", outcome: { kind: "error", error: { errorType: "Sandbox.Abandoned" }, us: 9 } },
+    { type: "finished", outcome: { kind: "lost", error: { errorType: "Sandbox.Abandoned" }, us: 9 } },
     { type: "reported", state: "dead" },
   ];
 
