@@ -92,6 +92,7 @@ class SandboxProcess {
     const { spec, call, turn, startedUs } = begun;
     try {
       await this.#lastLife;
+      if (this.#furnishing?.isThere?.() === false) throw new BootFailed("its code was removed");
       this.#furnishing ??= await this.#world.furnish(spec, this.#sandbox.sandboxId, this.#wantsHost);
       if (this.#destroyed) return await this.destroy();
       const kept = this.#furnishing.bytecode?.read();

@@ -8,7 +8,7 @@
 import { chmod, mkdir, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Mount } from "./driver.ts";
-import { mountShared, mountThere, mountView, unmount } from "./private-mounts.ts";
+import { isShown, mountShared, mountThere, mountView, unmount } from "./private-mounts.ts";
 
 export class LatePlaces {
   readonly #folder: string;
@@ -47,13 +47,19 @@ export class LatePlaces {
     await unmount(this.#folder);
   }
 
-  /** Many versions lie in one folder, so a view of the folder serves them all. */
+  /** Many versions lie in one folder, so a view of the folder serves them all, until somebody removes that. */
   async #shownAt(from: string): Promise<string> {
     const folder = dirname(from);
-    const shown = this.#shown.get(folder) ?? this.#show(folder);
-    this.#shown.set(folder, shown);
-    shown.catch(() => this.#shown.delete(folder));
-    return join(await shown, basename(from));
+    const known = this.#shown.get(folder);
+    const view = await known;
+    if (view !== undefined && isShown(folder, view)) return join(view, basename(from));
+    if (this.#shown.get(folder) === known) {
+      const shown = this.#show(folder);
+      this.#shown.set(folder, shown);
+      shown.catch(() => this.#shown.delete(folder));
+      if (view !== undefined) await unmount(view);
+    }
+    return this.#shownAt(from);
   }
 
   async #show(folder: string): Promise<string> {

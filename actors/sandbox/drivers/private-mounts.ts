@@ -6,7 +6,7 @@
  * `privateMountsCommand()` before its command line. It replaces itself by the worker: same pid, same descriptors.
  */
 import { execFile } from "node:child_process";
-import { readlinkSync } from "node:fs";
+import { readlinkSync, statSync } from "node:fs";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { promisify } from "node:util";
 import { inMounts, inMountsAtOnce } from "./mounter.ts";
@@ -61,6 +61,15 @@ export async function mountPlain(path: string): Promise<void> {
 export async function mountView(from: string, path: string): Promise<void> {
   await inMounts("mount", "-n", "--bind", from, path);
   await inMounts("mount", "-n", "-o", "remount,bind,ro,nosuid,nodev", path);
+}
+
+/**
+ * Whether a view still shows what is at `from`, which may have been removed and made anew. As long as the view is there,
+ * nothing else on its file system is given that one's number.
+ */
+export function isShown(from: string, view: string): boolean {
+  const [is, shown] = [from, view].map((path) => statSync(path, { throwIfNoEntry: false }));
+  return is !== undefined && is.ino === shown?.ino && is.dev === shown.dev;
 }
 
 /** Shows `from`, flags and all, at `path` as well; whatever has a slave of the mount `path` lies in sees it too. */

@@ -155,9 +155,9 @@ async function makeReachable(premises: Premises, mounts: readonly Mount[], closi
           `${from} is in a folder that other users can't walk through, and the worker has no private mounts`,
         );
       }
-      const shown = await staging.hold(from);
-      closings.push(() => staging.release(from));
-      return { from: shown, to };
+      const view = await staging.hold(from);
+      closings.push(() => view.release());
+      return { from: view.path, to };
     }),
   );
 }
