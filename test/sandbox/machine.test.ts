@@ -133,6 +133,7 @@ describe("init", () => {
 
   test("a process that can't be made in a minute is given up, and the sandbox reported as failed", () => {
     const sandbox = givenSandbox().after(60_000);
+    expect(sandbox.told).toEqual([{ type: "giveUp" }]);
     expect(sandbox.said).toMatchObject([{ type: "reported", state: "failed" }]);
     expect(sandbox.isOver).toBe(true);
   });
