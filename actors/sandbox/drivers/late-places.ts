@@ -1,13 +1,14 @@
 /**
  * Folders that are empty inside a sandbox at first and are filled from outside while it runs.
  *
- * Each is a folder on the host below one shared mount, of which the sandbox's own view is a slave: what is mounted on the
+ * Each is a folder on the host below one shared mount a sandbox, of which its own view is a slave: what is mounted on the
  * host's side appears inside by itself. A mount takes its flags from what it shows at that moment, and a later change of
  * them would not reach the sandbox, so everything is shown from a read-only view.
  */
-import { chmod, mkdir, rm } from "node:fs/promises";
+import { chmod, mkdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Mount } from "./driver.ts";
+import { OwnMount } from "./own-mount.ts";
 import { isShown, mountShared, mountThere, mountView, unmount } from "./private-mounts.ts";
 
 export class LatePlaces {
@@ -27,7 +28,7 @@ export class LatePlaces {
   static async open(folder: string): Promise<LatePlaces> {
     const places = new LatePlaces(folder);
     for (const each of [places.#folder, places.#viewsFolder]) await makeOpen(each);
-    await mountShared(places.#folder);
+    await (await places.make([])).close();
     return places;
   }
 
@@ -35,16 +36,15 @@ export class LatePlaces {
   async make(paths: readonly string[]): Promise<PlacesOfOne> {
     this.#made += 1;
     const folder = join(this.#folder, `${this.#made}`);
-    await makeOpen(folder);
     const hosts = new Map(paths.map((path, index) => [path, join(folder, `${index}`)]));
-    for (const host of hosts.values()) await makeOpen(host);
+    for (const each of [folder, ...hosts.values()]) await makeOpen(each);
+    await mountShared(folder);
     return new PlacesOfOne(folder, hosts, (from) => this.#shownAt(from));
   }
 
   /** Ends the views; the sandboxes' places are closed already. */
   async close(): Promise<void> {
     for (const shown of this.#shown.values()) await shown.then(unmount, () => {});
-    await unmount(this.#folder);
   }
 
   /** Many versions lie in one folder, so a view of the folder serves them all, until somebody removes that. */
@@ -81,13 +81,13 @@ async function makeOpen(folder: string): Promise<void> {
 export class PlacesOfOne {
   /** To be mounted when the sandbox is made. */
   readonly mounts: readonly Mount[];
-  readonly #folder: string;
+  /** What they lie in. Once it is hidden, nothing more can be placed in the life that runs. */
+  readonly own: OwnMount;
   readonly #empty: Map<string, string>;
   readonly #shownAt: (from: string) => Promise<string>;
-  readonly #filled: string[] = [];
 
   constructor(folder: string, hosts: ReadonlyMap<string, string>, shownAt: (from: string) => Promise<string>) {
-    this.#folder = folder;
+    this.own = new OwnMount(folder);
     this.#empty = new Map(hosts);
     this.#shownAt = shownAt;
     this.mounts = [...hosts].map(([to, from]) => ({ from, to }));
@@ -99,11 +99,9 @@ export class PlacesOfOne {
     if (host === undefined) throw new Error(`${to} is no place that can be filled now`);
     this.#empty.delete(to);
     await mountThere(await this.#shownAt(from), host);
-    this.#filled.push(host);
   }
 
   async close(): Promise<void> {
-    for (const host of this.#filled.splice(0)) await unmount(host);
-    await rm(this.#folder, { recursive: true, force: true });
+    await this.own.end();
   }
 }

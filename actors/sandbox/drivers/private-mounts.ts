@@ -79,9 +79,8 @@ export async function mountThere(from: string, path: string): Promise<void> {
 
 /** Makes the folder `path` a mount of its own, with which others can share what is mounted below it. */
 export async function mountShared(path: string): Promise<void> {
-  // By whom starts are waited for, so that it is there when the first of them comes.
-  await inMountsAtOnce("mount", "-n", "--bind", path, path);
-  await inMountsAtOnce("mount", "-n", "--make-shared", path);
+  await inMounts("mount", "-n", "--bind", path, path);
+  await inMounts("mount", "-n", "--make-shared", path);
 }
 
 /** Takes down the mount at `path` and removes the folder or file it was on. Done already counts as done. */
