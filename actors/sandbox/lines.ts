@@ -151,7 +151,8 @@ function reportLine(sandbox: SandboxContext, job: Job, outcome: Outcome, time: S
   if (memoryUsedMiB > 0) fields.push(`Max Memory Used: ${memoryUsedMiB} MB`);
   if (initUs > 0) fields.push(`Init Duration: ${ms(initUs)} ms`);
   if (outcome.kind === "timeout") fields.push("Status: timeout");
-  if (outcome.kind === "error") fields.push("Status: error", `Error Type: ${toldType(outcome.error.errorType)}`);
+  if (outcome.kind === "error" || outcome.kind === "lost")
+    fields.push("Status: error", `Error Type: ${toldType(outcome.error.errorType)}`);
   return `${fields.join("\t")}\t`;
 }
 
