@@ -1,0 +1,153 @@
+/**
+ * V8's bytecode of a function's ES modules. Node alone can give V8 bytecode of such a module, and takes it from nowhere but
+ * the files of its compile cache: here that is a folder that is gone before the function's first statement runs.
+ *
+ * What Node would store by itself is made before a module has run, and lacks the functions that are compiled when they are
+ * called: most of what is worth keeping. So each module is compiled once more at the end of init: V8 finds its own work
+ * again, which takes it little, and with it all that was compiled by then.
+ */
+"use strict";
+
+const { lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } = require("node:fs");
+const Module = require("node:module");
+const { join } = require("node:path");
+const { fileURLToPath } = require("node:url");
+
+const prefix = "/tmp/.mayfly-";
+/** As Node names its files. */
+const named = /^[0-9a-f]{8}$/;
+const fromSourceBytes = 4096;
+/** What is smaller isn't worth a file. */
+const fromBytecodeBytes = 1024;
+/** An import attribute that nobody uses: with it, what lies at an address is another module than without. */
+const again = "mayfly";
+
+/** As `import(url)`. `kept`: what `collect` gave of it. */
+async function importWith(kept, url) {
+  const remove = lay(kept);
+  if (remove === undefined) return import(url);
+  const compiled = Symbol.for("mayfly.compiled");
+  globalThis[compiled] = () => {
+    delete globalThis[compiled];
+    remove();
+  };
+  // Of what is imported nothing runs before all of it is compiled, and then what was named first.
+  const first = inPlace(`globalThis[Symbol.for("${compiled.description}")]();`);
+  try {
+    const both = inPlace(`import ${JSON.stringify(first)}; export * as all from ${JSON.stringify(url)};`);
+    return (await import(both)).all;
+  } finally {
+    globalThis[compiled]?.();
+    // Node would hold the bytes as long as the process lives.
+    Module.flushCompileCache?.();
+  }
+}
+
+const inPlace = (source) => `data:text/javascript,${encodeURIComponent(source)}`;
+
+/** Gives what takes the files away again; undefined where Node reads none. */
+function lay(kept) {
+  if (!canBegin()) return undefined;
+  let folder;
+  const remove = () => rmSync(folder, { recursive: true, force: true });
+  try {
+    folder = mkdtempSync(prefix);
+    const directory = enable(folder);
+    for (const [name, bytes] of kept) {
+      if (named.test(name)) writeFileSync(join(directory, name), bytes, { flag: "wx", mode: 0o600 });
+    }
+    return remove;
+  } catch {
+    // There is no room in /tmp, or Node was told not to.
+    if (folder !== undefined) remove();
+    return undefined;
+  }
+}
+
+/** Not in the place of a compile cache that the function has itself. */
+const canBegin = () => Module.enableCompileCache !== undefined && Module.getCompileCacheDir() === undefined;
+
+/** Gives where Node's files are; undefined where it has been told to have none. */
+function enable(folder) {
+  Module.enableCompileCache(folder);
+  return Module.getCompileCacheDir();
+}
+
+/**
+ * What was compiled by now of the module at `url` and of all that it imports, where that lies in `folders`: bytes by name,
+ * `maxBytes` at most. Nothing else runs meanwhile, and nothing of the function runs again.
+ */
+function collect(url, folders, maxBytes) {
+  if (!canBegin() || !Module.flushCompileCache || !Module.registerHooks) return new Map();
+  let folder;
+  let directory;
+  try {
+    compileAgain(url, folders, () => {
+      folder ??= mkdtempSync(prefix);
+      directory ??= enable(folder);
+    });
+    if (directory === undefined) return new Map();
+    Module.flushCompileCache();
+    return stored(directory, maxBytes);
+  } finally {
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * By a module that imports it, and from it a name that it doesn't have: so it is compiled, and never run. `found` is called
+ * before each large one is.
+ */
+function compileAgain(entry, folders, found) {
+  const modules = new Set([entry]);
+  const sources = new Map();
+  const isOurs = (url) => url.startsWith("file:") && folders.some((folder) => fileURLToPath(url).startsWith(folder));
+  const hooks = Module.registerHooks({
+    resolve(specifier, context, next) {
+      const isOwn = sources.has(specifier) || context.importAttributes?.type === again;
+      if (isOwn) return { url: specifier, format: "module", shortCircuit: true };
+      // What a module imports is loaded already, and stays as it is.
+      const resolved = next(specifier, context);
+      if (isOurs(resolved.url)) modules.add(resolved.url);
+      return resolved;
+    },
+    load(url, context, next) {
+      if (sources.has(url)) return { format: "module", source: sources.get(url), shortCircuit: true };
+      if (context.importAttributes?.type !== again) return next(url, context);
+      const loaded = next(url, { ...context, importAttributes: {} });
+      if (loaded.format !== "module") throw new Error(`${url} isn't an ES module`);
+      if (loaded.source.length >= fromSourceBytes) found();
+      return { ...loaded, shortCircuit: true };
+    },
+  });
+  try {
+    const require = Module.createRequire(__filename);
+    for (const url of modules) {
+      const name = `mayfly:${sources.size}`;
+      sources.set(name, `import { "${name}" as none } from ${JSON.stringify(url)} with { type: "${again}" };`);
+      try {
+        require(name);
+      } catch {
+        // As it must.
+      }
+    }
+  } finally {
+    hooks.deregister();
+  }
+}
+
+function stored(directory, maxBytes) {
+  const files = new Map();
+  let bytes = 0;
+  for (const name of readdirSync(directory)) {
+    const { size } = lstatSync(join(directory, name));
+    // 64 and more: what the piece takes for it besides.
+    const grown = bytes + size + 64;
+    if (!named.test(name) || size < fromBytecodeBytes || grown > maxBytes) continue;
+    files.set(name, readFileSync(join(directory, name)));
+    bytes = grown;
+  }
+  return files;
+}
+
+module.exports = { importWith, collect };
