@@ -147,7 +147,8 @@ function parse(piece) {
       at += aligned(length);
       return data;
     };
-    for (const [path, characters, crc32, length] of files) kept.files.set(path, { characters, crc32, data: next(length) });
+    for (const [path, characters, crc32, length] of files)
+      kept.files.set(path, { characters, crc32, data: next(length) });
     for (const [name, length] of modules) kept.modules.set(name, next(length));
     return kept;
   } catch {

@@ -8,7 +8,16 @@
  */
 "use strict";
 
-const { lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } = require("node:fs");
+const {
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} = require("node:fs");
 const Module = require("node:module");
 const { join } = require("node:path");
 const { fileURLToPath } = require("node:url");
@@ -48,18 +57,31 @@ const inPlace = (source) => `data:text/javascript,${encodeURIComponent(source)}`
 /** Gives what takes the files away again; undefined where Node reads none. */
 function lay(kept) {
   if (!canBegin()) return undefined;
-  let folder;
-  const remove = () => rmSync(folder, { recursive: true, force: true });
+  const [files, folders] = [[], []];
+  const remove = () => {
+    try {
+      for (const path of files) unlinkSync(path);
+      for (const path of folders) rmdirSync(path);
+    } catch {
+      rmSync(folders.at(-1), { recursive: true, force: true });
+    }
+  };
   try {
-    folder = mkdtempSync(prefix);
+    const folder = mkdtempSync(prefix);
+    folders.unshift(folder);
     const directory = enable(folder);
+    if (directory === undefined) throw new Error("there is to be no compile cache");
+    folders.unshift(directory);
     for (const [name, bytes] of kept) {
-      if (named.test(name)) writeFileSync(join(directory, name), bytes, { flag: "wx", mode: 0o600 });
+      if (!named.test(name)) continue;
+      const path = join(directory, name);
+      files.push(path);
+      writeFileSync(path, bytes, { flag: "wx", mode: 0o600 });
     }
     return remove;
   } catch {
-    // There is no room in /tmp, or Node was told not to.
-    if (folder !== undefined) remove();
+    // There is no room in /tmp.
+    remove();
     return undefined;
   }
 }
@@ -140,11 +162,12 @@ function stored(directory, maxBytes) {
   const files = new Map();
   let bytes = 0;
   for (const name of readdirSync(directory)) {
-    const { size } = lstatSync(join(directory, name));
-    // 64 and more: what the piece takes for it besides.
-    const grown = bytes + size + 64;
-    if (!named.test(name) || size < fromBytecodeBytes || grown > maxBytes) continue;
-    files.set(name, readFileSync(join(directory, name)));
+    const path = join(directory, name);
+    const facts = lstatSync(path);
+    // 64: what else the piece takes for it.
+    const grown = bytes + facts.size + 64;
+    if (!named.test(name) || !facts.isFile() || facts.size < fromBytecodeBytes || grown > maxBytes) continue;
+    files.set(name, readFileSync(path));
     bytes = grown;
   }
   return files;
