@@ -1,8 +1,12 @@
 /** What V8 compiled of the ES modules of a Node.js function in one life, given to another. */
+import Module from "node:module";
 import { crc32 } from "node:zlib";
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
+import { describeUnless, lackingIf, testUnless } from "../../support/unless.ts";
 import { type Booted, bodyOf, boot, nodeBootstrap } from "./booted.ts";
 import { COMPILED, GIVEN, large, largeModule } from "./large-module.ts";
+
+const tooOld = lackingIf(!("registerHooks" in Module), "Node.js 22.15 or later");
 
 const HANDLER = `export const handler = async () => ({ given, ...(await more()) });`;
 /** Reports for each file whether V8 had bytecode of it. */
@@ -34,10 +38,12 @@ async function lives(
   again.keep(change(kept));
   const env = { LAMBDA_TASK_ROOT: first.taskRoot };
   expect(await again.init({ taskRoot: first.taskRoot, env })).toEqual({ type: "ready" });
-  return [bodyOf(await first.invoke({})), bodyOf(await again.invoke({}))];
+  const answers: [unknown, unknown] = [bodyOf(await first.invoke({})), bodyOf(await again.invoke({}))];
+  expect([first.printed(), again.printed(), first.logs, again.logs]).toEqual(["", "", [], []]);
+  return answers;
 }
 
-describe("bytecode of ES modules", () => {
+describeUnless(tooOld)("bytecode of ES modules", () => {
   test("is handed over once, with what was compiled during init, and spares the next life from compiling them", async () => {
     expect(await lives(files())).toEqual([nothing, taken]);
   });
@@ -105,7 +111,7 @@ describe("bytecode of ES modules", () => {
   });
 });
 
-test("modules that begin with bytecode are what they are without, and run once", async () => {
+testUnless(tooOld)("modules that begin with bytecode are what they are without, and run once", async () => {
   const body = `
     import { createRequire } from "node:module"; import { Worker } from "node:worker_threads";
     import { read } from "./cycle.mjs"; import * as self from "./index.mjs";
@@ -144,7 +150,7 @@ test("modules that begin with bytecode are what they are without, and run once",
   });
 });
 
-describe("a function with a compile cache of its own", () => {
+describeUnless(tooOld)("a function with a compile cache of its own", () => {
   const own = (how: string) => `
     import * as node from "node:module"; import { mkdtempSync, readdirSync, rmSync } from "node:fs";
     ${how}

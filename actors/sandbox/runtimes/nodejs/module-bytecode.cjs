@@ -28,8 +28,6 @@ const named = /^[0-9a-f]{8}$/;
 const fromSourceBytes = 4096;
 /** What is smaller isn't worth a file. */
 const fromBytecodeBytes = 1024;
-/** An import attribute that nobody uses: with it, what lies at an address is another module than without. */
-const again = "mayfly";
 
 /** As `import(url)`. `kept`: what `collect` gave of it. */
 async function importWith(kept, url) {
@@ -96,65 +94,89 @@ function enable(folder) {
 }
 
 /**
- * What was compiled by now of the module at `url` and of all that it imports, where that lies in `folders`: bytes by name,
+ * What was compiled by now of the module at `entry` and of all that it imports, where that lies in `folders`: bytes by name,
  * `maxBytes` at most. Nothing else runs meanwhile, and nothing of the function runs again.
  */
-function collect(url, folders, maxBytes) {
+function collect(entry, folders, maxBytes) {
   if (!canBegin() || !Module.flushCompileCache || !Module.registerHooks) return new Map();
+  const compiler = new Compiler();
   let folder;
-  let directory;
   try {
-    compileAgain(url, folders, () => {
-      folder ??= mkdtempSync(prefix);
-      directory ??= enable(folder);
-    });
+    const large = largeOf(compiler, entry, folders);
+    if (large.length === 0) return new Map();
+    folder = mkdtempSync(prefix);
+    const directory = enable(folder);
     if (directory === undefined) return new Map();
+    for (const url of large) compiler.compile(url);
     Module.flushCompileCache();
     return stored(directory, maxBytes);
   } finally {
+    compiler.close();
     if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
   }
 }
 
-/**
- * By a module that imports it, and from it a name that it doesn't have: so it is compiled, and never run. `found` is called
- * before each large one is.
- */
-function compileAgain(entry, folders, found) {
-  const modules = new Set([entry]);
-  const sources = new Map();
+function largeOf(compiler, entry, folders) {
   const isOurs = (url) => url.startsWith("file:") && folders.some((folder) => fileURLToPath(url).startsWith(folder));
-  const hooks = Module.registerHooks({
-    resolve(specifier, context, next) {
-      const isOwn = sources.has(specifier) || context.importAttributes?.type === again;
-      if (isOwn) return { url: specifier, format: "module", shortCircuit: true };
-      // What a module imports is loaded already, and stays as it is.
-      const resolved = next(specifier, context);
-      if (isOurs(resolved.url)) modules.add(resolved.url);
-      return resolved;
-    },
-    load(url, context, next) {
-      if (sources.has(url)) return { format: "module", source: sources.get(url), shortCircuit: true };
-      if (context.importAttributes?.type !== again) return next(url, context);
-      const loaded = next(url, { ...context, importAttributes: {} });
-      if (loaded.format !== "module") throw new Error(`${url} isn't an ES module`);
-      if (loaded.source.length >= fromSourceBytes) found();
-      return { ...loaded, shortCircuit: true };
-    },
-  });
-  try {
-    const require = Module.createRequire(__filename);
-    for (const url of modules) {
-      const name = `mayfly:${sources.size}`;
-      sources.set(name, `import { "${name}" as none } from ${JSON.stringify(url)} with { type: "${again}" };`);
-      try {
-        require(name);
-      } catch {
-        // As it must.
-      }
+  const modules = new Set([entry]);
+  const large = [];
+  for (const url of modules) {
+    const { bytes, imports } = compiler.compile(url);
+    if (bytes >= fromSourceBytes) large.push(url);
+    // Where none were asked for, Node may remember where they are: not from another address.
+    const found = imports.length > 0 ? imports : compiler.compile(`${url}#`).imports;
+    for (const each of found.filter(isOurs)) modules.add(each);
+  }
+  return large;
+}
+
+/**
+ * Compiles modules that were loaded before, and runs nothing: each is imported by one of ours, for a name that it doesn't
+ * have, and with an attribute that nobody uses, by which it is another module of the same address.
+ */
+class Compiler {
+  #require = Module.createRequire(__filename);
+  #hooks;
+  #count = 0;
+  #now;
+
+  constructor() {
+    const isOf = (context) => context.importAttributes?.type === this.#now.name;
+    this.#hooks = Module.registerHooks({
+      resolve: (specifier, context, next) => {
+        if (specifier === this.#now.name || isOf(context))
+          return { url: specifier, format: "module", shortCircuit: true };
+        const found = next(specifier, context);
+        this.#now.imports.push(found.url);
+        return found;
+      },
+      load: (url, context, next) => {
+        const { name } = this.#now;
+        if (url === name) return { format: "module", source: this.#now.source, shortCircuit: true };
+        if (!isOf(context)) return next(url, context);
+        const loaded = next(url, { ...context, importAttributes: {} });
+        if (loaded.format !== "module") throw new Error(`${url} isn't an ES module`);
+        this.#now.bytes = loaded.source.length;
+        return { ...loaded, shortCircuit: true };
+      },
+    });
+  }
+
+  /** Gives its size, and where that is what it imports; nothing of what isn't an ES module. */
+  compile(url) {
+    const name = `mayfly:${this.#count++}`;
+    const source = `import { "${name}" as none } from ${JSON.stringify(url)} with { type: "${name}" };`;
+    this.#now = { name, source, bytes: 0, imports: [] };
+    try {
+      this.#require(name);
+    } catch {
+      // As it must.
     }
-  } finally {
-    hooks.deregister();
+    return this.#now;
+  }
+
+  close() {
+    this.#hooks.deregister();
   }
 }
 
