@@ -2,11 +2,11 @@
  * How a configuration is made and how its state changes: each change is a new RevisionId, and the reasons that belong to a
  * state go with it. Source: Lambda API reference and recorded answers of Lambda
  */
+import { MAX_UNZIPPED_BYTES } from "../../subjects/code-package.ts";
 import type { Refusal } from "../../subjects/errors.ts";
 import type { FunctionConfiguration } from "../../subjects/function.ts";
 import { LATEST } from "../../subjects/tokens.ts";
 import type { Architecture, Command, Findings, FoundLayer, Package, Settings } from "./commands.ts";
-import { MAX_UNZIPPED_BYTES } from "./package/sizes.ts";
 import { invalid } from "./refusals.ts";
 
 const CREATING = { reason: "The function is being created.", code: "Creating" } as const;

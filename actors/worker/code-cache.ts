@@ -14,13 +14,14 @@ import { createHash, randomUUID } from "node:crypto";
 import { existsSync, renameSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
+import { CodeUnsafe, type PackageLimits } from "../../subjects/code-package.ts";
 import type { CodeStore } from "../bus/storage.ts";
 import { Background } from "./background.ts";
 import { overlay } from "./overlay.ts";
-import { CodeCorrupt, CodeMissing, CodeUnsafe } from "./package-errors.ts";
-import { UNPACK_LIMITS, type UnpackLimits, unpack } from "./unpack.ts";
+import { CodeCorrupt, CodeMissing } from "./package-errors.ts";
+import { unpack } from "./unpack.ts";
 
-export { CodeCorrupt, CodeMissing, CodeUnsafe } from "./package-errors.ts";
+export { CodeCorrupt, CodeMissing } from "./package-errors.ts";
 
 export interface CodeCacheOptions {
   /** Absolute; made if missing. It belongs to this one cache: whatever else lies in it is removed. */
@@ -28,7 +29,7 @@ export interface CodeCacheOptions {
   readonly store: Pick<CodeStore, "get">;
   /** Of disk, each file counted as at least one block, and in each set again. Exceeded only by what is in use. */
   readonly maxBytes: number;
-  readonly limits?: UnpackLimits;
+  readonly limits?: PackageLimits;
 }
 
 /** A package or a set that stays where it is until it is disposed of. */
@@ -156,7 +157,7 @@ export class CodeCache {
       const zip = SHA256.test(sha256) ? await this.#options.store.get(sha256) : undefined;
       if (zip === undefined) throw new CodeMissing("nobody has stored it");
       if ((await digest(zip)) !== sha256) throw new CodeCorrupt("what is stored under that name has another SHA-256");
-      await unpack(zip, content, this.#options.limits ?? UNPACK_LIMITS);
+      await unpack(zip, content, this.#options.limits);
     } catch (error) {
       throw about(sha256, error);
     }

@@ -1,4 +1,4 @@
-/** Why a code package can't be had. Each carries the package's SHA-256 in its message. */
+/** Why a code package can't be had, besides what it holds. Each carries the package's SHA-256 in its message. */
 
 /** The CODE bucket holds no such package. */
 export class CodeMissing extends Error {
@@ -8,9 +8,4 @@ export class CodeMissing extends Error {
 /** What came isn't what was asked for, or isn't a zip that can be read. */
 export class CodeCorrupt extends Error {
   override readonly name = "CodeCorrupt";
-}
-
-/** Unpacking it would write outside its folder, fill the disk, or make something that isn't a file. */
-export class CodeUnsafe extends Error {
-  override readonly name = "CodeUnsafe";
 }

@@ -22,10 +22,6 @@ export class PackageUnfit extends Error {
   }
 }
 
-/** Lambda's quotas of a deployment package. */
-export const MAX_ZIPPED_BYTES = 52_428_800;
-export const MAX_UNZIPPED_BYTES = 262_144_000;
-
 export function checkSize(bytes: number, allowed: number, what: string): void {
   if (bytes <= allowed) return;
   throw new PackageUnfit(

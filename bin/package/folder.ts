@@ -4,7 +4,8 @@
  */
 import { readdir, readFile, readlink, realpath, stat } from "node:fs/promises";
 import { dirname, join, relative, resolve, sep } from "node:path";
-import { checkSize, MAX_UNZIPPED_BYTES, type PackageFile, PackageUnfit } from "./contents.ts";
+import { MAX_UNZIPPED_BYTES } from "../../subjects/code-package.ts";
+import { checkSize, type PackageFile, PackageUnfit } from "./contents.ts";
 import { ignoring } from "./ignore.ts";
 
 export interface FolderFile extends PackageFile {

@@ -3,7 +3,8 @@
  * sorted, times are fixed, and of the modes only "executable" counts. So an unchanged function is known by its SHA-256.
  */
 import { ZipFile } from "yazl";
-import { checkSize, MAX_ZIPPED_BYTES } from "./contents.ts";
+import { MAX_ZIPPED_BYTES } from "../../subjects/code-package.ts";
+import { checkSize } from "./contents.ts";
 import type { FolderContents } from "./folder.ts";
 
 /** The earliest a zip can say. In local time, because that is what its field holds. */

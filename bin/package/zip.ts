@@ -2,14 +2,8 @@
 import { readFile, stat } from "node:fs/promises";
 import { text as textOf } from "node:stream/consumers";
 import { fromBufferPromise } from "yauzl";
-import {
-  checkSize,
-  MAX_UNZIPPED_BYTES,
-  MAX_ZIPPED_BYTES,
-  type PackageFile,
-  type PackageFiles,
-  PackageUnfit,
-} from "./contents.ts";
+import { MAX_UNZIPPED_BYTES, MAX_ZIPPED_BYTES } from "../../subjects/code-package.ts";
+import { checkSize, type PackageFile, type PackageFiles, PackageUnfit } from "./contents.ts";
 
 export interface ZipContents {
   readonly bytes: Uint8Array;

@@ -4,8 +4,8 @@ import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { api, ROLE } from "../support/functions.ts";
+import { type HandMadeEntry, handMadeZip } from "../support/hand-made-zip.ts";
 import { testUnless } from "../support/unless.ts";
-import { type HandMadeEntry, handMadeZip } from "../worker/hand-made-zip.ts";
 import { type Attacked, noPython, startAttacked, underEachDriver } from "./attacked.ts";
 
 underEachDriver("under %s, a function that wants out", (driver) => {

@@ -12,6 +12,7 @@ import {
   type RunningControlPlane,
   runControlPlane,
 } from "../support/control-plane.ts";
+import { handMadeZip } from "../support/hand-made-zip.ts";
 import { startTestServer, type TestServer } from "../support/nats.ts";
 import { HELLO_JS, zipOf } from "../support/zip.ts";
 
@@ -165,6 +166,29 @@ describe("updating", () => {
       CodeSha256: createHash("sha256").update(other).digest("base64"),
       LastUpdateStatus: "Successful",
     });
+  });
+
+  it("doesn't take a package that no worker would unpack, new or in place of another, and stores nothing of it", async () => {
+    const twice = Buffer.from(handMadeZip(["1", "2"].map((content) => ({ name: "index.js", content }))));
+    const sha256 = createHash("sha256").update(twice).digest("hex");
+    const refused = {
+      error: "InvalidParameterValueException",
+      body: {
+        message:
+          'Could not unzip uploaded file. Please check your file, then try to upload again. ("index.js" is there twice)',
+      },
+    };
+    const ZipFile = twice.toString("base64");
+    expect(await call("CreateFunction", wanted("unsafe", { Code: { ZipFile } }))).toMatchObject(refused);
+    expect((await call("GetFunction", { FunctionName: "unsafe" })).error).toBe("ResourceNotFoundException");
+    await ask("CreateFunction", wanted("safe"));
+    const before = await atRest(call, "safe");
+    expect(await call("UpdateFunctionCode", { FunctionName: "safe", ZipFile })).toMatchObject(refused);
+    expect(await plane.storage.code.has(sha256)).toBe(false);
+    await plane.storage.code.put(sha256, twice);
+    const stored = { FunctionName: "safe", S3Bucket: "CODE", S3Key: sha256 };
+    expect(await call("UpdateFunctionCode", stored)).toMatchObject(refused);
+    expect(await atRest(call, "safe")).toEqual(before);
   });
 
   it("leaves everything as it was on a dry run and on a wrong RevisionId", async () => {

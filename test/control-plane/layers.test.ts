@@ -12,6 +12,7 @@ import {
   type RunningControlPlane,
   runControlPlane,
 } from "../support/control-plane.ts";
+import { handMadeZip } from "../support/hand-made-zip.ts";
 import { startTestServer, type TestServer } from "../support/nats.ts";
 import { HELLO_JS, zipOf } from "../support/zip.ts";
 
@@ -102,10 +103,11 @@ describe("publishing", () => {
     expect(stored).toMatchObject({ Version: 1, Content: { CodeSize: zip.length } });
   });
 
-  it("refuses what is no zip, and one whose content isn't what it says, before there is a version", async () => {
+  it("refuses what is no zip, what no worker would unpack, and what isn't what it says, before there is a version", async () => {
     const torn = Buffer.from(await zipOf({ "lib/a": "a".repeat(1000) }));
     torn[37] = (torn[37] ?? 0) ^ 0xff;
-    for (const bytes of [Buffer.from("no zip"), torn]) {
+    const device = Buffer.from(handMadeZip([{ name: "lib/null", mode: 0o020666 }]));
+    for (const bytes of [Buffer.from("no zip"), torn, device]) {
       const refused = await call("PublishLayerVersion", {
         LayerName: "torn",
         Content: { ZipFile: bytes.toString("base64") },

@@ -4,9 +4,10 @@ import { mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
-import { CodeCache, CodeCorrupt, CodeMissing, CodeUnsafe } from "../../actors/worker/code-cache.ts";
-import type { UnpackLimits } from "../../actors/worker/unpack.ts";
-import { type HandMadeEntry, handMadeZip } from "./hand-made-zip.ts";
+import { CodeCache, CodeCorrupt, CodeMissing } from "../../actors/worker/code-cache.ts";
+import { CodeUnsafe, type PackageLimits } from "../../subjects/code-package.ts";
+import { type HandMadeEntry, handMadeZip } from "../support/hand-made-zip.ts";
+import { UNSAFE_PACKAGES } from "../support/unsafe-packages.ts";
 import { Shelf } from "./shelf.ts";
 
 const MIB = 1024 * 1024;
@@ -21,7 +22,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(parent, { recursive: true, force: true }));
 
-const cacheOf = (store: Shelf, maxBytes = 64 * MIB, limits?: UnpackLimits) =>
+const cacheOf = (store: Shelf, maxBytes = 64 * MIB, limits?: PackageLimits) =>
   new CodeCache({ folder, store, maxBytes, ...(limits === undefined ? {} : { limits }) });
 
 /** Everything that lies in the cache's folder, but for the folder of this boot. */
@@ -197,37 +198,7 @@ describe("a code cache", () => {
 
 describe("a hostile package", () => {
   const hostile: Record<string, readonly HandMadeEntry[]> = {
-    "an absolute name": [{ name: "/etc/passwd", content: "x" }],
-    "a drive's name": [{ name: "C:/windows", content: "x" }],
-    "a name that climbs out": [{ name: "a/../../escaped", content: "x" }],
-    "a name that climbs out with backslashes": [{ name: "..\\..\\escaped", content: "x" }],
-    "a NUL in a name": [{ name: "a\0b", content: "x" }],
-    "a name longer than Linux allows": [{ name: "a".repeat(256), content: "x" }],
-    "a file without a name": [{ name: "", content: "x" }],
-    "the same name twice": [
-      { name: "a", content: "1" },
-      { name: "./a", content: "2" },
-    ],
-    "a folder where a file is": [{ name: "a", content: "1" }, { name: "a/b" }],
-    "a file where a folder is": [{ name: "a/b" }, { name: "a", content: "1" }],
-    "a link out of the package": [{ name: "a", content: "../escaped", mode: LINK | 0o777 }],
-    "a link to an absolute name": [{ name: "a", content: "/etc/passwd", mode: LINK | 0o777 }],
-    "a link that climbs out through another": [
-      { name: "x/" },
-      { name: "a/b/one", content: "../../x", mode: LINK | 0o777 },
-      { name: "a/b/two", content: "one/../..", mode: LINK | 0o777 },
-    ],
-    "a file below a link": [
-      { name: "a", content: ".", mode: LINK | 0o777 },
-      { name: "a/b", content: "x" },
-    ],
-    "a file in place of a link": [
-      { name: "a", content: "b", mode: LINK | 0o777 },
-      { name: "a", content: "x" },
-    ],
-    "a device": [{ name: "a", mode: 0o020666 }],
-    "a pipe": [{ name: "a", mode: 0o010666 }],
-    "a socket": [{ name: "a", mode: 0o140666 }],
+    ...UNSAFE_PACKAGES,
     "too many entries": Array.from({ length: 41 }, (_, at) => ({ name: `f${at}` })),
     "too many folders in a name": [{ name: `${"d/".repeat(45)}f` }],
     "too many bytes": [

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { CodeCache, CodeMissing } from "../../actors/worker/code-cache.ts";
-import type { HandMadeEntry } from "./hand-made-zip.ts";
+import type { HandMadeEntry } from "../support/hand-made-zip.ts";
 import { Shelf } from "./shelf.ts";
 
 const MIB = 1024 * 1024;

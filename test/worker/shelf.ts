@@ -1,6 +1,6 @@
 /** A store of packages in memory, for the code cache. */
 import { createHash } from "node:crypto";
-import { type HandMadeEntry, handMadeZip } from "./hand-made-zip.ts";
+import { type HandMadeEntry, handMadeZip } from "../support/hand-made-zip.ts";
 
 /** Counts how often it is asked. */
 export class Shelf {

@@ -1,8 +1,8 @@
 /** GetAccountSettings: what the account may have and what it has. Source: Lambda API reference and recorded answers of Lambda */
+import { MAX_UNZIPPED_BYTES, MAX_ZIPPED_BYTES } from "../../../subjects/code-package.ts";
 import { FunctionConfiguration, versionKey } from "../../../subjects/function.ts";
 import { functionsOf, readAll, reservedBy } from "../account.ts";
 import { layerRecords, versionsOf } from "../layer.ts";
-import { MAX_UNZIPPED_BYTES, MAX_ZIPPED_BYTES } from "../package/sizes.ts";
 import type { Reading } from "./get-function.ts";
 
 /** Lambda's 75 GB a region. */

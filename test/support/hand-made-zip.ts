@@ -2,13 +2,16 @@
 import { crc32, deflateRawSync } from "node:zlib";
 
 export interface HandMadeEntry {
-  readonly name: string;
+  /** Said to be UTF-8, whatever it is. */
+  readonly name: string | Uint8Array;
   readonly content?: string | Uint8Array;
   /** Unix mode with its type bits; none at all by default, as packers on Windows do. */
   readonly mode?: number;
   /** What the header claims, when it lies. */
   readonly claimedBytes?: number;
   readonly encrypted?: boolean;
+  /** Its number, when the header says another than what was done. */
+  readonly claimedMethod?: number;
   readonly stored?: boolean;
 }
 
@@ -23,7 +26,7 @@ export function handMadeZip(entries: readonly HandMadeEntry[]): Uint8Array {
     const common = Buffer.alloc(26);
     common.writeUInt16LE(20, 0);
     common.writeUInt16LE(0x800 | (entry.encrypted === true ? 1 : 0), 2);
-    common.writeUInt16LE(entry.stored === true ? 0 : 8, 4);
+    common.writeUInt16LE(entry.claimedMethod ?? (entry.stored === true ? 0 : 8), 4);
     common.writeUInt32LE(0x00210000, 6);
     common.writeUInt32LE(crc32(content), 10);
     common.writeUInt32LE(packed.length, 14);
