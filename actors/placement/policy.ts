@@ -69,8 +69,14 @@ export function whyNone(candidates: readonly Candidate[], request: PlaceRequest)
   }
   return refusal(
     "InvalidRuntimeException",
-    `no worker has the runtime ${runtime}; on the host of one: mayfly runtime install ${runtime}`,
+    `no worker has the runtime ${runtime}; on the host of one: mayfly runtime install ${installable(runtime)}`,
   );
+}
+
+/** What the command takes: Node.js is fetched by its name, a Python is in a folder, and so is one that somebody made. */
+function installable(runtime: string): string {
+  if (runtime.startsWith("nodejs")) return runtime;
+  return runtime.startsWith("python") ? `${runtime} --prefix <folder>` : "<folder>";
 }
 
 const canRun = ({ runtimes, architecture }: Candidate, request: PlaceRequest): boolean =>

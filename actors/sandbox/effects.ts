@@ -97,7 +97,7 @@ class SandboxProcess {
     try {
       this.#awaited = "its code and runtime";
       await this.#lastLife;
-      if (this.#furnishing?.isThere?.() === false) throw new BootFailed("its code was removed");
+      if (this.#furnishing?.isThere?.() === false) throw new BootFailed("its code or runtime was removed");
       this.#furnishing ??= await this.#world.furnish(spec, this.#sandbox.sandboxId, this.#wantsHost);
       if (this.#destroyed) return await this.destroy();
       const kept = this.#furnishing.bytecode?.read();

@@ -1,6 +1,5 @@
 /** Puts a worker together: driver, code cache, runtimes, its sandboxes and itself. */
-import { existsSync, watch } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Component } from "../../actors/bus/component.ts";
 import type { Isolation, Mount, SandboxDriver } from "../../actors/sandbox/drivers/driver.ts";
@@ -15,7 +14,7 @@ import {
 } from "../../actors/sandbox/runtimes/catalogue.ts";
 import { lambdaEnvironment } from "../../actors/sandbox/runtimes/environment.ts";
 import { asksForFreshProcess, bringsExtensions, isWrapped } from "../../actors/sandbox/runtimes/hosting.ts";
-import { RememberedRuntimes } from "../../actors/sandbox/runtimes/remembered.ts";
+import { RememberedRuntimes, stillThere } from "../../actors/sandbox/runtimes/remembered.ts";
 import { StemCells } from "../../actors/sandbox/stem-cells/pool.ts";
 import { streamPaceOf } from "../../actors/sandbox/stream-pace.ts";
 import { enclosureFor, type SandboxWorld } from "../../actors/sandbox/world.ts";
@@ -27,6 +26,7 @@ import { poolId } from "../../subjects/function.ts";
 import { bytecodeFor } from "./bytecode.ts";
 import type { Process, Started } from "./context.ts";
 import { inWords, openDriver } from "./isolation.ts";
+import { followRuntimes } from "./runtimes.ts";
 import { serverAddressesOf } from "./server-addresses.ts";
 
 const CODE_CACHE_BYTES = 10 * 1024 * 1024 * 1024;
@@ -62,7 +62,7 @@ export async function runWorker(process: Process, { zone }: { readonly zone: str
       ...(stems ? { stems } : {}),
     },
   });
-  const runtimes = await followRuntimes(home.root, known);
+  const runtimes = await followRuntimes(home.root, known, () => stems?.renew());
   await keepStandardStem(stems, known);
   const left = Promise.withResolvers<string>();
   const worker = startWorker({
@@ -144,27 +144,6 @@ async function keepStandardStem(stems: StemCells | undefined, known: RememberedR
   if (runtime !== undefined) stems?.keep(enclosureFor("standard", STANDARD, runtime), 1);
 }
 
-/** The runtimes this host can boot, kept current: `mayfly runtime install` adds one to a running worker. */
-async function followRuntimes(
-  home: string,
-  runtimes: RememberedRuntimes,
-): Promise<{ now: () => readonly string[]; stop: () => void }> {
-  let known = await runtimes.list();
-  const folder = join(home, "runtimes");
-  await mkdir(folder, { recursive: true });
-  const watcher = watch(folder, () => {
-    runtimes.forget();
-    // What can't be read now, while it is being installed, is read at its next change.
-    runtimes.list().then(
-      (now) => {
-        known = now;
-      },
-      () => {},
-    );
-  }).on("error", () => {});
-  return { now: () => known, stop: () => watcher.close() };
-}
-
 /** Code and layers, the runtime, and the environment a function finds. */
 function furnishing(
   { cache, bytecode: store }: Kept,
@@ -199,6 +178,7 @@ function furnishing(
       const bytecode = store && bytecodeFor(store, spec, runtime);
       const logLevel = spec.applicationLogLevel === undefined ? {} : { logLevel: spec.applicationLogLevel };
       const day = new Date().toISOString().slice(0, 10).replaceAll("-", "/");
+      const isRuntimeThere = stillThere(runtime);
       mounts.unshift(...runtime.mounts);
       const seen = (init: RuntimeInit) => (ownRoot ? init : seenOnHost(init, mounts));
       return {
@@ -207,7 +187,7 @@ function furnishing(
         mounts,
         overheadMiB: runtime.overheadMiB,
         lingers,
-        isThere: () => code.isThere() && layerSet?.isThere() !== false,
+        isThere: () => code.isThere() && layerSet?.isThere() !== false && isRuntimeThere(),
         ...(bytecode === undefined ? {} : { bytecode }),
         release: () => inUse.dispose(),
         init: seen({

@@ -1,5 +1,5 @@
 /** A made-up runtime, added to a running system as a folder, and what nobody here can run. */
-import { mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Msg, NatsConnection } from "nats";
@@ -15,8 +15,11 @@ const other = hostArchitecture === "x86_64" ? "arm64" : "x86_64";
 let system: RunningSystem;
 let nats: NatsConnection;
 let folder: string;
+/** The made-up runtimes': where this Node.js is installed. */
+let language: string;
 
 beforeAll(async () => {
+  language = dirname(dirname(await realpath(process.execPath)));
   folder = await mkdtemp(join(tmpdir(), "mayfly-test-"));
   system = await startMayfly();
   nats = await system.connect();
@@ -49,7 +52,8 @@ const suffix = readFileSync("/var/runtime/suffix.txt", "utf8");
 (async () => {
   for (;;) {
     const next = await fetch(invocation + "next");
-    const { name } = await next.json();
+    const { name, exit } = await next.json();
+    if (exit) process.exit(1);
     const body = JSON.stringify({ text: template.replace("%s", name) + suffix, by: AWS_EXECUTION_ENV });
     await fetch(invocation + next.headers.get("lambda-runtime-aws-request-id") + "/response", { method: "POST", body });
   }
@@ -58,12 +62,10 @@ const suffix = readFileSync("/var/runtime/suffix.txt", "utf8");
 
 test("is listed, deployed to, invoked cold and warm, and refused again once it is removed", async () => {
   const runtime = join(folder, "texts");
-  // Its language: where this Node.js is installed.
-  const lang = dirname(dirname(await realpath(process.execPath)));
   await mkdir(runtime);
   await writeFile(
     join(runtime, "runtime.json"),
-    JSON.stringify({ name: "texts1.0", version: "1.0.7", architectures: [hostArchitecture], lang }),
+    JSON.stringify({ name: "texts1.0", version: "1.0.7", architectures: [hostArchitecture], lang: language }),
   );
   await writeFile(join(runtime, "bootstrap"), BOOTSTRAP, { mode: 0o755 });
   await writeFile(join(runtime, "suffix.txt"), "!");
@@ -91,6 +93,61 @@ test("is listed, deployed to, invoked cold and warm, and refused again once it i
   await expect
     .poll(() => create(`late-${++asked}`, "texts1.0").then(() => "created", String), { timeout: 20_000 })
     .toContain("InvalidParameterValueException");
+});
+
+test("removed and added anew under living sandboxes, it is the new one for all that begin from then on", {
+  timeout: 120_000,
+}, async () => {
+  const runtime = join(folder, "lines");
+  const install = async (suffix: string) => {
+    await mkdir(runtime, { recursive: true });
+    await writeFile(join(runtime, "runtime.json"), JSON.stringify({ name: "lines1", version: "1", lang: language }));
+    await writeFile(join(runtime, "bootstrap"), BOOTSTRAP, { mode: 0o755 });
+    await writeFile(join(runtime, "suffix.txt"), suffix);
+    expect(await system.mayfly("runtime", "install", runtime)).toMatchObject({ code: 0 });
+  };
+  /** The worker tells of what it has with its next beat; what it says now is waited for. */
+  const heard = (created: boolean) => {
+    let asked = 0;
+    const outcome = () =>
+      create(`lines-${created}-${++asked}`, "lines1").then(
+        () => true,
+        () => false,
+      );
+    return expect.poll(outcome, { timeout: 20_000 }).toBe(created);
+  };
+  const told = async (name: string, event: object = {}) => {
+    const reply = await invoke("liner", { name, ...event });
+    return reply.headers?.get(ERROR) || reply.json<{ text?: string; errorType?: string }>();
+  };
+  await install("!");
+  await heard(true);
+  await create("liner", "lines1");
+  await settled(nats, "liner");
+  expect(await told("Ada")).toMatchObject({ text: "Good day, Ada!" });
+
+  expect(await system.mayfly("runtime", "rm", "lines1")).toMatchObject({ code: 0 });
+  await heard(false);
+  expect(await told("Bo")).toMatchObject({ text: "Good day, Bo!" });
+  expect(await told("Bo", { exit: true })).toMatchObject({ errorType: "Runtime.ExitError" });
+  expect(await told("Bo")).toMatch(
+    /^(InvalidRuntimeException: no worker has|ServiceException: .*RuntimeNotInstalled: The) .*lines1.* mayfly runtime install <folder>/,
+  );
+
+  await install("!");
+  await heard(true);
+  expect(await told("Cy")).toMatchObject({ text: "Good day, Cy!" });
+  await system.mayfly("runtime", "rm", "lines1");
+  await install("?");
+  // What lives goes on as it is, and what it began anew with is gone.
+  expect(await told("Di")).toMatchObject({ text: "Good day, Di!" });
+  expect(await told("Di", { exit: true })).toMatchObject({ errorType: "Runtime.ExitError" });
+  await heard(true);
+  expect(await Promise.all(["Ed", "Flo", "Gil"].map((name) => told(name)))).toMatchObject(
+    ["Ed", "Flo", "Gil"].map((name) => ({ text: `Good day, ${name}?` })),
+  );
+  const workers = await readFile(join(system.home.logs, "workers.log"), "utf8");
+  expect(workers.split("\n").filter((line) => line.includes("Can't bind mount"))).toEqual([]);
 });
 
 test("code for other processors than any worker's is refused by name, soon", async () => {

@@ -97,9 +97,11 @@ test("a refusal says whether there is no room now, or nobody who could ever run 
     name: "InvalidRuntimeException",
     message: "no worker runs code for arm64; there are workers for x86_64",
   });
+  expect(why("nodejs22.x", "x86_64").message).toMatch(/mayfly runtime install nodejs22\.x$/);
+  expect(why("python3.9", "x86_64").message).toMatch(/mayfly runtime install python3\.9 --prefix <folder>$/);
   expect(why("ruby3.4", "x86_64")).toEqual({
     name: "InvalidRuntimeException",
-    message: "no worker has the runtime ruby3.4; on the host of one: mayfly runtime install ruby3.4",
+    message: "no worker has the runtime ruby3.4; on the host of one: mayfly runtime install <folder>",
   });
 });
 

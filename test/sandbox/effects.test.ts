@@ -314,7 +314,7 @@ describe("a sandbox that can't be made", () => {
       { type: "refused", call: { requestId: "q2" } },
       { type: "reported", state: "failed" },
     ]);
-    expect(causes).toMatchObject([{ message: "its code was removed" }]);
+    expect(causes).toMatchObject([{ message: "its code or runtime was removed" }]);
   });
 
   test("whose program was never reached though it stood, is too; one whose program ended isn't", async () => {

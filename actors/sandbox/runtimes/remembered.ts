@@ -2,7 +2,7 @@
  * Runtimes as a worker looks them up for every sandbox: what was resolved once is remembered, because finding an
  * interpreter reads a dozen files, and a start from a stem cell has no time for that.
  */
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { listRuntimes, type ResolvedRuntime, type RuntimeOptions, resolveRuntime } from "./catalogue.ts";
 
@@ -40,6 +40,17 @@ export class RememberedRuntimes {
     this.#turn += 1;
     this.#known.clear();
   }
+}
+
+/**
+ * Asks, now and later, whether what is mounted of it is the same as now, and hasn't been removed, or installed anew: a
+ * sandbox shows what it was made with, and can't begin another life with what is gone.
+ */
+export function stillThere({ mounts }: ResolvedRuntime): () => boolean {
+  const files = () => mounts.map(({ from }) => statSync(from, { throwIfNoEntry: false }));
+  const made = files();
+  return () =>
+    files().every((file, at) => file !== undefined && file.ino === made[at]?.ino && file.dev === made[at].dev);
 }
 
 /**

@@ -52,6 +52,8 @@ export class StemCells {
   #dueMs = Number.POSITIVE_INFINITY;
   #filling: Promise<void> = Promise.resolve();
   #made = 0;
+  /** Counts `renew`: what was being made meanwhile isn't kept. */
+  #turn = 0;
   #closed = false;
 
   constructor(options: StemCellsOptions) {
@@ -87,6 +89,13 @@ export class StemCells {
       this.#end(cell);
       return undefined;
     }
+  }
+
+  /** What they are made of has been replaced, or may have been: those that are ready are given to nobody. */
+  renew(): void {
+    this.#turn += 1;
+    for (const { ready } of this.#kinds.values()) for (const cell of ready.splice(0)) this.#end(cell);
+    this.#level(REFILL_AFTER_MS);
   }
 
   /** Makes no more, and ends those nobody took. */
@@ -139,9 +148,11 @@ export class StemCells {
 
   async #make(kind: Kind): Promise<void> {
     this.#made += 1;
+    const turn = this.#turn;
     const enclosure = await this.#options.driver.create({ ...kind.plan, id: `stem-${this.#made}` });
     try {
       const booted = await enclosure.boot();
+      if (turn !== this.#turn) return await enclosure.destroy();
       const cell = { enclosure, booted };
       kind.ready.push(cell);
       void booted.exited.then(() => {

@@ -1,12 +1,12 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, open, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type ResolvedRuntime, resolveRuntime } from "../../../actors/sandbox/runtimes/catalogue.ts";
 import { findPython } from "../../../actors/sandbox/runtimes/python-interpreter.ts";
-import { RememberedRuntimes } from "../../../actors/sandbox/runtimes/remembered.ts";
+import { RememberedRuntimes, stillThere } from "../../../actors/sandbox/runtimes/remembered.ts";
 
 const run = promisify(execFile);
 let home: string;
@@ -42,6 +42,20 @@ describe("a worker's runtimes", () => {
     const second = await runtimes.resolve(python, { memoryMiB: 128 });
     expect(second).not.toBe(first);
     expect(await readdir(runtimeFolder(second))).toContain("mayfly_runtime");
+  });
+
+  test("are known to have been removed, and made anew since", async () => {
+    const file = join(home, "interpreter");
+    await writeFile(file, "");
+    const before = await open(file);
+    const resolved = { mounts: [{ from: file, to: "/var/lang/bin/x" }] } as unknown as ResolvedRuntime;
+    const isThere = stillThere(resolved);
+    expect(isThere()).toBe(true);
+    await rm(file);
+    expect(isThere()).toBe(false);
+    await writeFile(file, "");
+    expect([isThere(), stillThere(resolved)()]).toEqual([false, true]);
+    await before.close();
   });
 
   test("of Python have our part compiled, once for all who ask and leaving no draft", async () => {

@@ -22,7 +22,11 @@ const specOf = (change: Partial<EnclosureSpec> = {}): EnclosureSpec => ({
 function given({ perKind = 2, total = 4 } = {}) {
   const made: Array<{ spec: EnclosureSpec; placed: unknown[]; destroyed: number; end: () => void }> = [];
   const failures: unknown[] = [];
-  const next = { create: undefined as Error | undefined, place: undefined as Error | undefined };
+  const next = {
+    create: undefined as Error | undefined,
+    boot: undefined as Promise<void> | undefined,
+    place: undefined as Error | undefined,
+  };
   const create = async (spec: EnclosureSpec): Promise<Enclosure> => {
     if (next.create) throw next.create;
     const exited = Promise.withResolvers<Exit>();
@@ -31,7 +35,10 @@ function given({ perKind = 2, total = 4 } = {}) {
     made.push(mark);
     return {
       id: spec.id,
-      boot: async () => ({ exited: exited.promise }) as unknown as Booted,
+      boot: async () => {
+        await next.boot;
+        return { exited: exited.promise } as unknown as Booted;
+      },
       placeCode: async (mounts: unknown) => {
         if (next.place) throw next.place;
         mark.placed.push(mounts);
@@ -120,6 +127,23 @@ describe("stem cells", () => {
     expect(ready()).toEqual([]);
     expect(vi.getTimerCount()).toBe(0);
     expect(await cells.take(specOf())).toBeUndefined();
+  });
+
+  test("are made anew once what they are made of has changed, those too that were being made", async () => {
+    const { cells, made, next, ready } = given();
+    await cells.take(specOf());
+    await settle(100);
+    cells.renew();
+    expect([await cells.take(specOf()), made[0]?.destroyed]).toEqual([undefined, 1]);
+    const slow = Promise.withResolvers<void>();
+    next.boot = slow.promise;
+    await settle(100);
+    cells.renew();
+    next.boot = undefined;
+    slow.resolve();
+    await settle(100);
+    expect(made.map(({ destroyed }) => destroyed)).toEqual([1, 1, 0, 0]);
+    expect(ready()).toHaveLength(2);
   });
 
   test("that die are not given away, and no others are made until one is asked for", async () => {
