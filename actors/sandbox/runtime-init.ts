@@ -26,6 +26,8 @@ export interface RuntimeInit {
   /** Where the layers lie. Default `/opt`. */
   readonly layersRoot?: string;
   readonly accountId?: string;
+  /** Of the worker, as a host tells whoever asks for it in the sandbox. */
+  readonly zone?: string;
 }
 
 export type InitPhase = "init" | "invoke";

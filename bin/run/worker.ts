@@ -58,7 +58,7 @@ export async function runWorker(process: Process, { zone }: { readonly zone: str
     world: {
       driver,
       streamPace: streamPaceOf(config.streamRate),
-      furnish: furnishing({ cache, bytecode }, known, config.region, isolation),
+      furnish: furnishing({ cache, bytecode }, known, { region: config.region, zone }, isolation),
       ...(stems ? { stems } : {}),
     },
   });
@@ -148,7 +148,7 @@ async function keepStandardStem(stems: StemCells | undefined, known: RememberedR
 function furnishing(
   { cache, bytecode: store }: Kept,
   known: RememberedRuntimes,
-  region: string,
+  { region, zone }: { readonly region: string; readonly zone: string },
   { ownRoot }: Isolation,
 ): SandboxWorld["furnish"] {
   /** Pools whose functions were seen to ask for the host. */
@@ -213,6 +213,7 @@ function furnishing(
           logFormat: spec.logFormat,
           ...logLevel,
           accountId: spec.acct,
+          zone,
           ...(runtime.client === undefined ? {} : { client: runtime.client }),
         }),
       };

@@ -119,6 +119,24 @@ describe("provided.al2023", () => {
     expect((await invoke("own-client", { name: "Ada" })).string()).toContain("Ada");
   });
 
+  test("a bootstrap is told the zone of its worker by the metadata endpoint, with the token it finds", async () => {
+    const files = {
+      bootstrap: `#!/usr/bin/env python3
+import json, os, urllib.request
+api = "http://" + os.environ["AWS_LAMBDA_RUNTIME_API"] + "/2018-06-01/runtime/invocation"
+metadata = "http://" + os.environ["AWS_LAMBDA_METADATA_API"] + "/2026-01-15/metadata/execution-environment"
+while True:
+    with urllib.request.urlopen(api + "/next", timeout=None) as event:
+        request_id = event.headers["Lambda-Runtime-Aws-Request-Id"]
+    token = {"Authorization": "Bearer " + os.environ["AWS_LAMBDA_METADATA_TOKEN"]}
+    told = urllib.request.urlopen(urllib.request.Request(metadata, headers=token)).read()
+    urllib.request.urlopen(urllib.request.Request(f"{api}/{request_id}/response", data=told, method="POST")).read()
+`,
+    };
+    await deploy(platform, { name: "where", files, ...bootstrap });
+    expect((await invoke("where", {})).json()).toEqual({ AvailabilityZoneID: expect.stringMatching(/^(a|b)$/) });
+  });
+
   test("a bootstrap that isn't there is named", async () => {
     await deploy(platform, { name: "no-bootstrap", files: { "readme.txt": "nothing" }, ...bootstrap });
     const reply = await invoke("no-bootstrap", {});

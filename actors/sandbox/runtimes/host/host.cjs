@@ -1,6 +1,6 @@
 /**
- * Stands between a function's processes and the worker: serves Lambda's Runtime, Extensions and Telemetry APIs over HTTP,
- * starts the extensions and the runtime, and turns what they do into frames. Its end is the sandbox's end.
+ * Stands between a function's processes and the worker: serves Lambda's Runtime, Extensions, Telemetry and metadata APIs
+ * over HTTP, starts the extensions and the runtime, and turns what they do into frames. Its end is the sandbox's end.
  */
 "use strict";
 

@@ -11,6 +11,7 @@ const { basename, join } = require("node:path");
 const { parseEvent } = require("../nodejs/channel.cjs");
 const { startClient } = require("./client.cjs");
 const { ExtensionsApi, maxExtensions } = require("./extensions-api.cjs");
+const { MetadataApi } = require("./metadata-api.cjs");
 const { start } = require("./processes.cjs");
 const { bootstrapProgram, extensionEnvironment, extensionPrograms } = require("./programs.cjs");
 const { Reports } = require("./reports.cjs");
@@ -51,7 +52,7 @@ class Life {
 
   async begin(init) {
     this.#init = init;
-    const { accountId, functionName, functionVersion, handler } = init;
+    const { accountId, functionName, functionVersion, handler, runtimeApi = "127.0.0.1:9001", zone } = init;
     this.#extensions = new ExtensionsApi(
       { functionName, functionVersion, handler, accountId },
       { changed: () => this.#progress(), failed: (type, message) => this.#fail(type, message) },
@@ -59,9 +60,10 @@ class Life {
     this.#telemetry = new TelemetryApi(this.#extensions);
     this.#reports = new Reports(this.#telemetry, init);
     const api = init.client ? null : new RuntimeApi(this.#heardOverHttp());
-    const address = await listen(init.runtimeApi ?? "127.0.0.1:9001", [api, this.#extensions, this.#telemetry]);
+    const metadata = zone === undefined ? null : new MetadataApi(zone);
+    const address = await listen(runtimeApi, [api, this.#extensions, this.#telemetry, metadata]);
     if (api) this.#offer = (_, event) => api.offer(event);
-    this.#env = { ...init.env, AWS_LAMBDA_RUNTIME_API: address };
+    this.#env = { ...init.env, AWS_LAMBDA_RUNTIME_API: address, ...metadata?.environment(address) };
     this.#reports.initStart();
     for (const path of extensionPrograms(init.layersRoot ?? "/opt")) this.#launch(path);
     this.#progress();
