@@ -97,7 +97,7 @@ export class PackageContents {
   }
 
   /** The folders that weren't there before it, the outermost first; itself, when it is one. Throws `CodeUnsafe`. */
-  add({ kind, name, bytes }: PackageEntry): readonly string[] {
+  add({ kind, name, bytes }: Omit<PackageEntry, "mode">): readonly string[] {
     if (this.#named.has(name)) throw new CodeUnsafe(`${quoted(name)} is there twice`);
     this.#named.add(name);
     const folders = this.#newFolders(kind === "folder" ? name : parentOf(name));
@@ -138,7 +138,7 @@ function kindOf(name: string, type: number): PackageEntry["kind"] {
   return folderName ? "folder" : kind;
 }
 
-/** The name without what means nothing in it. Throws `CodeUnsafe`. */
+/** A name without what means nothing in it. Throws `CodeUnsafe`. */
 export function plainName(name: string): string {
   if (name.startsWith("/") || /^[A-Za-z]:/.test(name)) throw new CodeUnsafe(`${quoted(name)} is an absolute name`);
   if (name.includes("\0")) throw new CodeUnsafe(`${quoted(name)} holds a NUL`);
@@ -152,4 +152,4 @@ export function plainName(name: string): string {
 
 const parentOf = (name: string): string => name.slice(0, Math.max(0, name.lastIndexOf("/")));
 
-const quoted = (name: string): string => JSON.stringify(name.slice(0, 120));
+const quoted = (name: string): string => JSON.stringify(name.length > 120 ? `${name.slice(0, 120)}…` : name);

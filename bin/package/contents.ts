@@ -1,4 +1,5 @@
 /** A function's code before it is deployed: what lies in a folder or a zip, by name. */
+import { CodeUnsafe } from "../../subjects/code-package.ts";
 
 export interface PackageFile {
   /** Relative, with slashes: `src/index.mjs`. */
@@ -19,6 +20,18 @@ export class PackageUnfit extends Error {
   constructor(message: string, remedy: string, options?: ErrorOptions) {
     super(message, options);
     this.remedy = remedy;
+  }
+}
+
+export const LEAVE_OUT = "remove it, or name it in .mayflyignore";
+
+/** Does what the rules of packages may forbid; throws `PackageUnfit` then. */
+export function byTheRules(act: () => unknown): void {
+  try {
+    act();
+  } catch (cause) {
+    if (cause instanceof CodeUnsafe) throw new PackageUnfit(cause.message, LEAVE_OUT, { cause });
+    throw cause;
   }
 }
 

@@ -1,8 +1,11 @@
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { chmod, mkdir, mkdtemp, readFile, readlink, rm, symlink, utimes, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { CodeCache } from "../../actors/worker/code-cache.ts";
 import { Misused } from "../../bin/failure.ts";
 import { PackageUnfit } from "../../bin/package/contents.ts";
@@ -11,6 +14,12 @@ import { ignoring } from "../../bin/package/ignore.ts";
 import { parseManifest } from "../../bin/package/manifest.ts";
 import { pack } from "../../bin/package/pack.ts";
 import { readZip } from "../../bin/package/zip.ts";
+import { handMadeZip } from "../support/hand-made-zip.ts";
+import { UNSAFE_PACKAGES } from "../support/unsafe-packages.ts";
+
+const PIPE = "mkfifo lib/odd";
+/** Makes a file some four thousand bytes deep. */
+const DEEP = "n=$(printf d%.0s $(seq 200)); for i in $(seq 16); do mkdir $n; cd $n; done; touch f";
 
 let root: string;
 beforeEach(async () => {
@@ -83,6 +92,44 @@ describe("packing a folder", () => {
     await expect(readFolder(circle)).rejects.toThrow(PackageUnfit);
   });
 
+  it.each<[string, (folder: string) => unknown, RegExp]>([
+    ["a pipe", (cwd) => execFileSync("sh", ["-c", PIPE], { cwd }), /^"lib\/odd" is a pipe$/],
+    ["a socket", (folder) => listeningAt(join(folder, "lib/odd")), /^"lib\/odd" is a socket$/],
+    [
+      "a path longer than a worker can have",
+      (cwd) => execFileSync("sh", ["-c", DEEP], { cwd }),
+      /^"d{120}…" is too long a name$/,
+    ],
+    [
+      "a name that is no UTF-8",
+      (cwd) => writeFile(Buffer.concat([Buffer.from(`${cwd}/lib/`), Buffer.from([0xff])]), ""),
+      /^"lib\/\ufffd" is no UTF-8$/,
+    ],
+    [
+      "a name that a zip can't hold",
+      (folder) => writeFile(join(folder, "lib\\odd"), ""),
+      /^"lib\\\\odd" holds a backslash, which a zip takes for a slash$/,
+    ],
+    ["a name like a drive's", (folder) => writeFile(join(folder, "C:odd"), ""), /^"C:odd" is an absolute name$/],
+  ])("refuses %s, by its name, unless it is left out", async (_, make, message) => {
+    const folder = await write({ "index.mjs": "", "lib/a.mjs": "" });
+    await make(folder);
+    const refused = await readFolder(folder).catch((error: unknown) => error);
+    expect(refused).toBeInstanceOf(PackageUnfit);
+    expect(refused).toMatchObject({
+      message: expect.stringMatching(message),
+      remedy: expect.stringContaining(".mayflyignore"),
+    });
+    await write({ ".mayflyignore": "/lib*\nC:*\nd*/\n" });
+    expect([...(await readFolder(folder)).files.keys()]).toEqual(["index.mjs"]);
+  });
+
+  it("refuses a link to what is neither file nor folder", async () => {
+    const folder = await write({ "index.mjs": "" });
+    await symlink("/dev/null", join(folder, "void"));
+    await expect(readFolder(folder)).rejects.toThrow(/^"void" is a device$/);
+  });
+
   it("leaves out version control, its own files, and what .mayflyignore names", async () => {
     const folder = await write({
       "index.mjs": "",
@@ -94,6 +141,14 @@ describe("packing a folder", () => {
       "src/docs/b.md": "",
     });
     expect([...(await readFolder(folder)).files.keys()].sort()).toEqual(["index.mjs", "src/docs/b.md"]);
+  });
+
+  it("refuses a zip that a worker wouldn't unpack, before anything is sent", async () => {
+    for (const [what, entries] of Object.entries(UNSAFE_PACKAGES)) {
+      if (/out of|to nothing|to an absolute|through another/.test(what)) continue;
+      const zip = await written(handMadeZip(entries));
+      await expect(readZip(zip), what).rejects.toThrow(PackageUnfit);
+    }
   });
 
   it("refuses what isn't a zip, by name", async () => {
@@ -133,6 +188,12 @@ describe("a mayfly.json", () => {
     expect(() => parseManifest('{"toString":"x"}', "f")).toThrow(Misused);
   });
 });
+
+async function listeningAt(path: string): Promise<void> {
+  const server = createServer().listen(path);
+  onTestFinished(() => void server.close());
+  await once(server, "listening");
+}
 
 async function written(zip: Uint8Array): Promise<string> {
   await writeFile(join(root, "packed.zip"), zip);
