@@ -2,7 +2,7 @@
 import { and, not } from "xstate";
 
 export const answered = [
-  { guard: "isItsOwnAndLingers", target: "settling", actions: ["rememberReturned", "sayReturned"] },
+  { guard: "isItsOwnAndLingers", target: "settling", actions: ["rememberEnd", "sayReturned"] },
   { guard: "isItsOwn", target: "#sandbox.idle.ready", actions: "sayResult" },
 ] as const;
 

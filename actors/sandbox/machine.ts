@@ -11,11 +11,11 @@
  *   busy.init.…       as the above, inside an invocation's time
  *   busy.running
  *   busy.settling     the caller has its answer, or listens no more; the runtime and its extensions aren't done yet
- *   busy.ending       the caller has its answer, the extensions are told that their process goes, and it goes
+ *   busy.ending       its process goes: the caller has its answer at once, the extensions are told and have their time
  *   dead              gone for good
  * Hears  sandbox.invoke · sandbox.stop · reader.took · reader.lost (of a streamed response) — from outside
  *        process.booted · process.ready · process.initFailed · process.responded · process.failed · process.settled
- *        process.streamed · process.exited · process.gone · reader.awaited
+ *        process.streamed · process.exited · process.killed (at once, with what it knew) · process.gone · reader.awaited
  *        process.notMade (its host's fault: nothing of the function ran, and another host may do it)
  * Says   initBegan · initEnded · started · streamed (a piece of the response) · awaited (its reader) · returned (the answer,
  *        where it comes earlier than the end) · finished (one per invocation that is run) · refused (one that isn't)
@@ -59,8 +59,8 @@ const reportSlow = { type: "report", params: { state: "failed", reason: TOO_SLOW
 /** An init tells when it begins and how it ends. */
 const starting = { entry: "sayInitBegan", exit: ["rememberInitEnd", "sayInitEnded"] } as const;
 
-const outcomeNow = ({ returned, job, spec }: SandboxContext, event: { type: string }): Outcome =>
-  outcomeOf(event, returned, job?.call.requestId ?? "", spec.timeoutMs);
+const outcomeNow = ({ ended, job, spec }: SandboxContext, event: { type: string }): Outcome =>
+  outcomeOf(event, ended, job?.call.requestId ?? "", spec.timeoutMs);
 
 export const sandboxMachine = setup({
   types: {
@@ -86,7 +86,6 @@ export const sandboxMachine = setup({
     mayFreeze: ({ context }) => context.limits.freezeMs !== undefined,
     mustLeave: ({ context }) => context.leaving !== "",
     lingers: ({ context }) => context.lingers,
-    hasReturned: ({ context }) => context.returned !== null,
     isItsOwnAndLingers: and(["isItsOwn", "lingers"]),
     leavesOthersBehind: ({ event }) => event.type === "process.exited" && event.lingers === true,
   },
@@ -111,7 +110,7 @@ export const sandboxMachine = setup({
       event.type === "sandbox.invoke" ? withJob(context, event, params) : {},
     ),
     dropPayload: assign({ payload: null }),
-    dropJob: assign({ job: null, payload: null, returned: null }),
+    dropJob: assign({ job: null, payload: null, ended: null, isTold: false }),
     rememberBoot: assign(({ event }) => {
       if (event.type !== "process.booted") return {};
       const { type: _, us: bootedUs, at: bootedAt, fromStem = false, lingers = false, ...rest } = event;
@@ -140,8 +139,12 @@ export const sandboxMachine = setup({
       return { type: "streamed" as const, sandbox: context, job: context.job as Job, ...pieceOf(event) };
     }),
     sayAwaited: emit(({ context }) => ({ type: "awaited" as const, sandbox: context, job: context.job as Job })),
-    rememberReturned: assign({ returned: ({ context, event }) => outcomeNow(context, event) }),
-    sayReturned: emit(({ context }) => told("returned", context, context.returned as Outcome)),
+    rememberEnd: assign({ ended: ({ context, event }) => outcomeNow(context, event) }),
+    sayReturned: enqueueActions(({ context, enqueue }) => {
+      if (context.isTold) return;
+      enqueue.emit(told("returned", context, context.ended as Outcome));
+      enqueue.assign({ isTold: true });
+    }),
     sayResult: emit(({ context, event }) => told("finished", context, outcomeNow(context, event))),
     refuse: emit(({ context, event }, params: { why: string }) => refused(context, event, params.why)),
     refuseUnmade: emit(({ context, event }) => refusedUnmade(context, event)),
@@ -239,17 +242,12 @@ export const sandboxMachine = setup({
         ],
         "process.initFailed": { target: "#sandbox.idle.reset", actions: ["sayResult", killFailed] },
         "process.exited": [
-          { guard: "leavesOthersBehind", target: ".ending", actions: ["rememberReturned", "sayReturned"] },
+          { guard: "leavesOthersBehind", target: ".ending", actions: ["rememberEnd", "sayReturned"] },
           { target: "#sandbox.idle.reset", actions: "sayResult" },
         ],
       },
       after: {
-        timeout: [
-          { guard: stateIn({ busy: "ending" }) },
-          { guard: "hasReturned", target: ".ending", actions: killLate },
-          { guard: "lingers", target: ".ending", actions: ["rememberReturned", "sayReturned", killLate] },
-          { target: "#sandbox.idle.reset", actions: ["sayResult", killLate] },
-        ],
+        timeout: [{ guard: stateIn({ busy: "ending" }) }, { target: ".ending", actions: ["rememberEnd", killLate] }],
       },
       states: {
         init: {
@@ -279,14 +277,14 @@ export const sandboxMachine = setup({
             "process.responded": answeredLate,
             "process.failed": answeredLate,
             "process.settled": { target: "#sandbox.idle.ready", actions: "sayResult" },
-            "process.exited": [
-              { guard: "leavesOthersBehind", target: "ending" },
-              { target: "#sandbox.idle.reset", actions: "sayResult" },
-            ],
           },
         },
         ending: {
           on: {
+            "process.killed": [
+              { guard: "lingers", actions: ["rememberEnd", "sayReturned"] },
+              { target: "#sandbox.idle.reset", actions: "sayResult" },
+            ],
             "process.exited": { target: "#sandbox.idle.reset", actions: "sayResult" },
             "process.gone": { target: "#sandbox.idle.reset", actions: "sayResult" },
           },

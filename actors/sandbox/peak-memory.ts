@@ -1,4 +1,7 @@
-/** The most memory a sandbox has used so far. Reading it is slower than a warm invocation, so it is rarely read, and not waited for. */
+/**
+ * The most memory a sandbox has used so far. Reading it is slower than a warm invocation, so it is rarely read, and waited
+ * for only when a process has ended.
+ */
 import type { Enclosure } from "./drivers/driver.ts";
 
 const MIB = 1024 * 1024;
@@ -11,16 +14,12 @@ export class PeakMemory {
 
   /** At most once a second. */
   sampleSeldom(enclosure: Enclosure | undefined): void {
-    if (Date.now() - this.#sampledMs > SAMPLE_MS) this.sample(enclosure);
+    if (Date.now() - this.#sampledMs > SAMPLE_MS) void this.sample(enclosure);
   }
 
-  sample(enclosure: Enclosure | undefined): void {
+  async sample(enclosure: Enclosure | undefined): Promise<void> {
     this.#sampledMs = Date.now();
-    enclosure
-      ?.stats()
-      .then(({ peakMemoryBytes }) => {
-        this.mib = Math.ceil(peakMemoryBytes / MIB);
-      })
-      .catch(() => {});
+    const stats = await enclosure?.stats().catch(() => undefined);
+    if (stats) this.mib = Math.ceil(stats.peakMemoryBytes / MIB);
   }
 }

@@ -6,10 +6,13 @@ export interface RuntimeError {
   readonly payload: string;
 }
 
-/** How a process ended: one of code and signal is null. */
-export interface ProcessExit {
+/** How a function's own process ended: one of code and signal is null. */
+export interface OwnExit {
   readonly code: number | null;
   readonly signal: string | null;
+}
+
+export interface ProcessExit extends OwnExit {
   readonly outOfMemory: boolean;
 }
 

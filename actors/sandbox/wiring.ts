@@ -107,7 +107,7 @@ function finishedSaid(sandbox: SandboxContext, job: Job, outcome: Outcome): read
       alive: sandbox.leaving === "",
     }),
   };
-  const answer = sandbox.returned === null ? returnedSaid(sandbox, job, outcome) : [];
+  const answer = sandbox.isTold ? [] : returnedSaid(sandbox, job, outcome);
   const lines = closingLines(sandbox, job, outcome, time).map((line) => logSaid(sandbox, line));
   return [finished, ...answer, ...lines];
 }
@@ -168,7 +168,7 @@ function replyHeaders(sandbox: SandboxContext, job: Job, outcome: Outcome, time:
   };
   if (outcome.kind !== "ok") headers[H.FUNCTION_ERROR] = "Unhandled";
   if (job.call.tail) {
-    const written = outcome.kind === "timeout" ? undefined : outcome.usage.tail;
+    const written = outcome.usage.tail;
     const asText = (lines: readonly string[]) => lines.map((line) => `${line}\n`).join("");
     const init = `${written?.init ?? ""}${asText(job.bootsAgain ? initClosingLines(sandbox) : [])}`;
     const [before, after] = [openingLines(sandbox, job), closingLines(sandbox, job, outcome, time)];

@@ -28,6 +28,7 @@ const happening = fc.oneof(
   },
   { weight: 2, arbitrary: fc.constant<SandboxEvent>({ type: "process.settled", us: 2 }) },
   { weight: 2, arbitrary: fc.constant<SandboxEvent>({ type: "process.gone", us: 2 }) },
+  { weight: 1, arbitrary: fc.constant<SandboxEvent>({ type: "process.killed", us: 2, usage }) },
   { weight: 1, arbitrary: fc.constant<SandboxEvent>({ type: "process.notMade", fault: { name: "E", text: "E" } }) },
   { weight: 1, arbitrary: fc.constant<SandboxEvent>({ type: "process.initFailed", error, us: 1, usage }) },
   {
@@ -100,7 +101,7 @@ test("it runs one invocation at a time, and each is answered exactly once", () =
       let running: string | undefined;
       for (const said of sandbox.saidSoFar) {
         if (!("job" in said || "call" in said)) continue;
-        if (said.type === "returned" || (said.type === "finished" && said.sandbox.returned === null)) {
+        if (said.type === "returned" || (said.type === "finished" && !said.sandbox.isTold)) {
           const { requestId } = said.job.call;
           callers.set(requestId, (callers.get(requestId) ?? 0) + 1);
         }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { call, givenSandbox, spec } from "../support/machines.ts";
+import { call, givenSandbox, killed, spec } from "../support/machines.ts";
 
 const invoke = (requestId: string, us = 0) =>
   ({ type: "sandbox.invoke", call: call(requestId), payload: new TextEncoder().encode("{}"), us, at: 1000 }) as const;
@@ -175,7 +175,14 @@ describe("an invocation", () => {
   test("that takes too long is answered in Lambda's words, and costs the process", () => {
     const sandbox = busy().after(spec().timeoutMs);
     expect(sandbox.said).toMatchObject([
-      { type: "finished", outcome: { kind: "timeout", error: { payload: /Task timed out after 3\.00 seconds/ } } },
+      {
+        type: "finished",
+        outcome: {
+          kind: "timeout",
+          error: { payload: /Task timed out after 3\.00 seconds/ },
+          usage: killed.usage,
+        },
+      },
     ]);
     expect(sandbox.told).toEqual([{ type: "kill", reason: "timeout" }]);
     expect(sandbox.state).toBe("idle.reset");
@@ -286,9 +293,10 @@ describe("extensions", () => {
 
   test("are told of a timeout, of which the caller has heard by then", () => {
     const sandbox = lingering().when(invoke("q1")).after(spec().timeoutMs);
-    expect(sandbox.said.at(-1)).toMatchObject({ type: "returned", outcome: { kind: "timeout" } });
+    const outcome = { kind: "timeout", usage: killed.usage };
+    expect(sandbox.said.at(-1)).toMatchObject({ type: "returned", outcome });
     expect(sandbox.told.at(-1)).toEqual({ type: "kill", reason: "timeout" });
-    expect(sandbox.when(gone).said).toMatchObject([{ type: "finished", outcome: { kind: "timeout" } }]);
+    expect(sandbox.when(gone).said).toMatchObject([{ type: "finished", outcome }]);
   });
 
   test("are told of a crash, of which the caller has heard by then", () => {
