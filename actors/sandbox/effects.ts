@@ -181,7 +181,7 @@ class SandboxProcess {
     const killed = this.#lingers && booted !== undefined ? takeLeave(booted, reason) : Promise.resolve(booted?.kill());
     this.#turn += 1;
     this.#lastLife = Promise.all([killed, this.#booting]);
-    return killed.then(() => this.#tell({ type: "process.gone", us: this.#world.us() }));
+    return killed.then(() => this.#tell({ type: "process.gone" }));
   }
 
   /** It is heard no more from now on, and gone when there is time for that. */
@@ -288,7 +288,7 @@ class SandboxProcess {
     const gone = goneSoon(booted);
     this.#lastLife = gone;
     this.#tell({ ...exitedOf({ ...exit, outOfMemory: false }, us, this.#usage()), lingers: true });
-    void gone.then(() => this.#tell({ type: "process.gone", us: this.#world.us() }));
+    void gone.then(() => this.#tell({ type: "process.gone" }));
   }
 
   #usage() {

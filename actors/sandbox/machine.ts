@@ -10,7 +10,8 @@
  *                     next invocation boots it again and runs init inside its own time (Lambda's suppressed init)
  *   busy.init.…       as the above, inside an invocation's time
  *   busy.running
- *   busy.settling     the caller has its answer, or listens no more; the runtime and its extensions aren't done yet
+ *   busy.settling     the caller has its answer, or listens no more; the runtime and its extensions aren't done yet. Who asked
+ *                     for the end of the log waits for them: only then is the report of the invocation known
  *   busy.ending       its process goes: the caller has its answer at once, the extensions are told and have their time
  *   dead              gone for good
  * Hears  sandbox.invoke · sandbox.stop · reader.took · reader.lost (of a streamed response) — from outside
@@ -82,11 +83,11 @@ export const sandboxMachine = setup({
     isWantedPiece: ({ context: { job }, event }) => isWanted(job?.call, event),
     hasRoom: ({ context: { streamed }, event }) => hasRoom(streamed, event),
     isAtOnce: ({ event }) => event.type === "sandbox.stop" && event.atOnce === true,
-    isFirst: ({ context }) => context.invocations === 0,
     mayFreeze: ({ context }) => context.limits.freezeMs !== undefined,
     mustLeave: ({ context }) => context.leaving !== "",
     lingers: ({ context }) => context.lingers,
     isItsOwnAndLingers: and(["isItsOwn", "lingers"]),
+    wantsTail: ({ context }) => context.job?.call.tail === true,
     leavesOthersBehind: ({ event }) => event.type === "process.exited" && event.lingers === true,
   },
   actions: {
@@ -106,7 +107,7 @@ export const sandboxMachine = setup({
       payload: context.payload ?? new Uint8Array(),
       deadlineAt: (context.job?.startedAt ?? 0) + context.spec.timeoutMs,
     })),
-    takeJob: assign(({ context, event }, params: Pick<Job, "cold" | "bootsAgain">) =>
+    takeJob: assign(({ context, event }, params: Pick<Job, "bootsAgain">) =>
       event.type === "sandbox.invoke" ? withJob(context, event, params) : {},
     ),
     dropPayload: assign({ payload: null }),
@@ -203,17 +204,10 @@ export const sandboxMachine = setup({
       entry: "dropJob",
       always: { guard: "mustLeave", target: "dead", actions: report("dead", "replaced") },
       on: {
-        "sandbox.invoke": [
-          {
-            guard: "isFirst",
-            target: "#sandbox.busy.running",
-            actions: [{ type: "takeJob", params: { cold: true, bootsAgain: false } }, "sayStarted"],
-          },
-          {
-            target: "#sandbox.busy.running",
-            actions: [{ type: "takeJob", params: { cold: false, bootsAgain: false } }, "sayStarted"],
-          },
-        ],
+        "sandbox.invoke": {
+          target: "#sandbox.busy.running",
+          actions: [{ type: "takeJob", params: { bootsAgain: false } }, "sayStarted"],
+        },
         "sandbox.stop": { target: "dead", actions: report("dead", "stopped") },
         "process.exited": ".reset",
       },
@@ -225,7 +219,7 @@ export const sandboxMachine = setup({
           on: {
             "sandbox.invoke": {
               target: "#sandbox.busy",
-              actions: [{ type: "takeJob", params: { cold: true, bootsAgain: true } }, "boot"],
+              actions: [{ type: "takeJob", params: { bootsAgain: true } }, "boot"],
             },
           },
         },

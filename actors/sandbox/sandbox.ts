@@ -93,10 +93,10 @@ export const BLANK: Omit<SandboxContext, keyof SandboxInput> = {
 export const withJob = (
   { invocations }: SandboxContext,
   { call, payload, us, at }: Extract<SandboxEvent, { type: "sandbox.invoke" }>,
-  how: Pick<Job, "cold" | "bootsAgain">,
+  { bootsAgain }: Pick<Job, "bootsAgain">,
 ) => ({
-  job: { call, startedUs: us, startedAt: at, ...how },
-  ...(how.bootsAgain ? { createUs: 0, initUs: 0, initEnd: null } : {}),
+  job: { call, startedUs: us, startedAt: at, cold: bootsAgain || invocations === 0, bootsAgain },
+  ...(bootsAgain ? { createUs: 0, initUs: 0, initEnd: null } : {}),
   payload,
   streamed: NOTHING_STREAMED,
   invocations: invocations + 1,
@@ -114,7 +114,7 @@ export type SandboxEvent =
   | ReaderEvent
   | { type: "process.settled"; us: number }
   | ProcessKilled
-  | { type: "process.gone"; us: number }
+  | { type: "process.gone" }
   | NotMade
   | ProcessEnd;
 

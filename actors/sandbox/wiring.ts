@@ -154,7 +154,8 @@ const takenAt = ({ workerId, sandboxId }: SandboxContext, { call: { acknowledges
   acknowledges && ((bytes: number) => Taken.subject({ workerId, sandboxId, requestId, bytes: String(bytes) }));
 
 function spentOn(sandbox: SandboxContext, job: Job, outcome: Outcome): Spent {
-  const tookUs = outcome.kind === "timeout" ? sandbox.spec.timeoutMs * 1000 : outcome.us - job.startedUs;
+  const limitUs = sandbox.spec.timeoutMs * 1000;
+  const tookUs = outcome.kind === "timeout" ? limitUs : Math.min(limitUs, outcome.us - job.startedUs);
   return spent(sandbox, job, Math.max(0, Math.round(tookUs)));
 }
 

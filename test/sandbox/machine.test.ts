@@ -273,7 +273,7 @@ describe("an end", () => {
 describe("extensions", () => {
   const lingering = () => givenSandbox().when({ ...booted, lingers: true }, { ...ready, lingers: true });
   const settled = { type: "process.settled", us: 9 } as const;
-  const gone = { type: "process.gone", us: 9 } as const;
+  const gone = { type: "process.gone" } as const;
 
   test("let the caller have its answer at once, and keep the sandbox busy until they are done", () => {
     const sandbox = lingering().when(invoke("q1"), responded("q1"));
@@ -281,6 +281,24 @@ describe("extensions", () => {
     expect(sandbox.when(invoke("q2")).said).toMatchObject([{ type: "refused", why: /SandboxBusy/ }]);
     expect(sandbox.when(settled).said).toMatchObject([{ type: "finished", outcome: { kind: "ok", us: 9 } }]);
     expect(sandbox.state).toBe("idle.ready");
+  });
+
+  test("let a caller wait who asked for the end of the log, as the report of it says how long they took", () => {
+    const sandbox = lingering().when({ ...invoke("q1"), call: { ...call("q1"), tail: true } }, responded("q1"));
+    expect([sandbox.state, sandbox.said.map(({ type }) => type)]).toEqual(["busy.settling", ["started"]]);
+    expect(sandbox.when(settled).said).toMatchObject([
+      { type: "finished", outcome: { kind: "ok", us: 9 }, sandbox: { isTold: false } },
+    ]);
+  });
+
+  test("that work too long don't keep that caller from his answer", () => {
+    const sandbox = lingering().when({ ...invoke("q1"), call: { ...call("q1"), tail: true } }, responded("q1"));
+    expect(sandbox.after(spec().timeoutMs).said).toMatchObject([
+      { type: "returned", outcome: { kind: "ok", us: killed.us } },
+    ]);
+    expect(sandbox.when(gone).said).toMatchObject([
+      { type: "finished", outcome: { kind: "ok", us: killed.us }, sandbox: { isTold: true } },
+    ]);
   });
 
   test("that work too long cost the process, and the answer stays what it was", () => {
