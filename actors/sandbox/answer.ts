@@ -33,8 +33,8 @@ export function answerOf(frame: AnswerFrame, us: number, usage: Usage): ProcessE
 }
 
 /** `us` is monotonic. */
-export function exitedOf({ code, signal, outOfMemory }: ProcessExit, us: number, usage: Usage) {
-  return { type: "process.exited", exit: { code, signal, outOfMemory }, us, usage } as const;
+export function exitedOf({ code, signal, outOfMemory, keptMiB = 0 }: ProcessExit, us: number, usage: Usage) {
+  return { type: "process.exited", exit: { code, signal, outOfMemory, keptMiB }, us, usage } as const;
 }
 
 /** Of what a driver, or whoever fetches code and runtime, could not do. */

@@ -223,7 +223,7 @@ class SandboxProcess {
     void booted.exited.then(async (exit) => {
       if (this.#booted !== booted) return;
       if (this.streams.isUnderWay) await readToItsEnd(booted.channel);
-      await this.#peak.sample(this.#enclosure);
+      const keptMiB = await this.#peak.last(this.#enclosure, exit);
       if (this.#booted !== booted) return;
       this.#booted = undefined;
       // It stood, as far as could be told, and its program was never reached: what it was to be shown may be gone.
@@ -232,7 +232,7 @@ class SandboxProcess {
       const own = this.#ownExit ?? exit;
       this.#ownExit = undefined;
       this.#bytecode?.over({ failed: own.signal !== null });
-      this.#tell(exitedOf({ ...exit, ...own }, this.#world.us(), this.#usage()));
+      this.#tell(exitedOf({ ...exit, ...own, keptMiB }, this.#world.us(), this.#usage()));
     });
     booted.channel.write(encodeInit(init));
     const isInit = () => this.#booted === booted && this.#begun !== undefined;

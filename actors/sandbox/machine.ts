@@ -7,7 +7,8 @@
  *   idle.ready        takes one invocation
  *   idle.frozen       nobody needed it for a moment: nothing in it runs, and it takes one invocation all the same
  *   idle.reset        a timeout, a crash or an init that failed or took too long cost it its process; /tmp is kept, and the
- *                     next invocation boots it again and runs init inside its own time (Lambda's suppressed init)
+ *                     next invocation boots it again and runs init inside its own time (Lambda's suppressed init); one that
+ *                     was killed for its memory while /tmp takes most of it is dead instead
  *   busy.init.…       as the above, inside an invocation's time
  *   busy.running
  *   busy.settling     the caller has its answer, or listens no more; the runtime and its extensions aren't done yet. Who asked
@@ -30,7 +31,7 @@ import type { Call } from "../../subjects/worker.ts";
 import { answered, answeredLate } from "./answered.ts";
 import { initEndOf, type Outcome, outcomeOf } from "./outcome.ts";
 import type { ShutdownReason } from "./runtime-init.ts";
-import { began, type Report, refused, refusedUnmade, reported, told } from "./said.ts";
+import { began, leavingOf, type Report, refused, refusedUnmade, reported, told } from "./said.ts";
 import {
   BLANK,
   type Job,
@@ -120,7 +121,7 @@ export const sandboxMachine = setup({
     rememberInit: assign(({ context, event }) =>
       event.type === "process.ready" ? { initUs: event.initUs, lingers: event.lingers ?? context.lingers } : {},
     ),
-    rememberLeaving: assign({ leaving: ({ event }) => (event.type === "sandbox.stop" ? event.reason : "") }),
+    rememberLeaving: assign({ leaving: ({ context, event }) => leavingOf(context, event) }),
     rememberInitEnd: assign({
       initEnd: ({ context: { job, bootedUs, limits, spec }, event }) =>
         initEndOf(
@@ -209,7 +210,7 @@ export const sandboxMachine = setup({
           actions: [{ type: "takeJob", params: { bootsAgain: false } }, "sayStarted"],
         },
         "sandbox.stop": { target: "dead", actions: report("dead", "stopped") },
-        "process.exited": ".reset",
+        "process.exited": { target: ".reset", actions: "rememberLeaving" },
       },
       after: { idleLimit: { target: "dead", actions: report("dead", "idle for too long") } },
       states: {
@@ -237,7 +238,7 @@ export const sandboxMachine = setup({
         "process.initFailed": { target: "#sandbox.idle.reset", actions: ["sayResult", killFailed] },
         "process.exited": [
           { guard: "leavesOthersBehind", target: ".ending", actions: ["rememberEnd", "sayReturned"] },
-          { target: "#sandbox.idle.reset", actions: "sayResult" },
+          { target: "#sandbox.idle.reset", actions: ["rememberLeaving", "sayResult"] },
         ],
       },
       after: {

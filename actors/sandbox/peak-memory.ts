@@ -17,6 +17,13 @@ export class PeakMemory {
     if (Date.now() - this.#sampledMs > SAMPLE_MS) void this.sample(enclosure);
   }
 
+  /** Of a process that has ended. Gives, where it was killed for its memory, how many MiB of that are taken still. */
+  async last(enclosure: Enclosure | undefined, { outOfMemory }: { readonly outOfMemory: boolean }): Promise<number> {
+    await this.sample(enclosure);
+    const keptBytes = outOfMemory ? await enclosure?.keptBytes().catch(() => 0) : 0;
+    return Math.ceil((keptBytes ?? 0) / MIB);
+  }
+
   async sample(enclosure: Enclosure | undefined): Promise<void> {
     this.#sampledMs = Date.now();
     const stats = await enclosure?.stats().catch(() => undefined);

@@ -196,6 +196,19 @@ describe("an invocation", () => {
     expect(sandbox.state).toBe("idle.reset");
   });
 
+  test("that fills /tmp until it is killed for its memory costs the sandbox, as /tmp would be kept", () => {
+    const full = (keptMiB: number) => ({ ...exited, exit: { ...exited.exit, keptMiB } });
+    expect(busy().when(full(spec().memoryMiB / 2)).state).toBe("idle.reset");
+    const sandbox = busy().when(full(spec().memoryMiB / 2 + 1));
+    expect(sandbox.said).toMatchObject([
+      { type: "finished", sandbox: { leaving: expect.stringContaining("/tmp") } },
+      { type: "reported", state: "dead" },
+    ]);
+    expect([sandbox.isOver, idle().when(full(spec().memoryMiB)).isOver]).toEqual([true, true]);
+    const killedByOthers = { ...exited.exit, outOfMemory: false, keptMiB: spec().memoryMiB };
+    expect(busy().when({ ...exited, exit: killedByOthers }).state).toBe("idle.reset");
+  });
+
   test("after a reset boots again inside its own time, and is cold", () => {
     const sandbox = busy().when(exited).when(invoke("q2"));
     expect(sandbox.state).toBe("busy.init.booting");
