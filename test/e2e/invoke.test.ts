@@ -109,6 +109,7 @@ describe("a function that works", () => {
       invokedFunctionArn: "arn:aws:lambda:us-east-1:000000000000:function:about",
       memoryLimitInMB: "128",
       logGroupName: "/aws/lambda/about",
+      logStreamName: expect.stringMatching(/^\d{4}\/\d\d\/\d\d\/\[\$LATEST\][0-9a-f]{32}$/),
       env: "Hi",
     });
   });
