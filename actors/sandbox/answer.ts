@@ -2,7 +2,7 @@
 import { MAX_PAYLOAD_BYTES } from "../../subjects/invoke.ts";
 import type { RuntimeFrame } from "./frames.ts";
 import type { NotMade, ProcessEnd, Usage } from "./outcome.ts";
-import { initError, notMade, responseTooLarge } from "./policy.ts";
+import { initError, notMade, type ProcessExit, responseTooLarge } from "./policy.ts";
 import type { RuntimeInit } from "./runtime-init.ts";
 import type { Begun, Booted } from "./sandbox.ts";
 
@@ -30,6 +30,11 @@ export function answerOf(frame: AnswerFrame, us: number, usage: Usage): ProcessE
       ? { errorType: frame.errorType, payload: payload.toString("utf8") }
       : responseTooLarge(MAX_PAYLOAD_BYTES);
   return { type: "process.failed", requestId, error, us, usage };
+}
+
+/** `us` is monotonic. */
+export function exitedOf({ code, signal, outOfMemory, keptMiB = 0 }: ProcessExit, us: number, usage: Usage) {
+  return { type: "process.exited", exit: { code, signal, outOfMemory, keptMiB }, us, usage } as const;
 }
 
 /** Of what a driver, or whoever fetches code and runtime, could not do. */

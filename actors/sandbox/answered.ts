@@ -2,7 +2,8 @@
 import { and, not } from "xstate";
 
 export const answered = [
-  { guard: "isItsOwnAndLingers", target: "settling", actions: ["rememberReturned", "sayReturned"] },
+  { guard: and(["isItsOwnAndLingers", "wantsTail"]), target: "settling", actions: "rememberEnd" },
+  { guard: "isItsOwnAndLingers", target: "settling", actions: ["rememberEnd", "sayReturned"] },
   { guard: "isItsOwn", target: "#sandbox.idle.ready", actions: "sayResult" },
 ] as const;
 

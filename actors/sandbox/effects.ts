@@ -7,7 +7,7 @@
 import { fromCallback } from "xstate";
 import type { FunctionSpec } from "../../subjects/function.ts";
 import type { Call } from "../../subjects/worker.ts";
-import { answerOf, bootedOf, notMadeOf } from "./answer.ts";
+import { answerOf, bootedOf, exitedOf, notMadeOf } from "./answer.ts";
 import { type BytecodeOfLife, beginWithBytecode } from "./bytecode.ts";
 import { lacksHost, watchForCallers } from "./callers.ts";
 import { type Booted, BootFailed, type Enclosure } from "./drivers/driver.ts";
@@ -17,7 +17,7 @@ import { FunctionLog } from "./function-log.ts";
 import { goneSoon, takeLeave } from "./leave-taking.ts";
 import { type ProcessCommand, type SandboxEvent, type SandboxInput, sandboxMachine } from "./machine.ts";
 import { PeakMemory } from "./peak-memory.ts";
-import { BootTimedOut } from "./policy.ts";
+import { BootTimedOut, type OwnExit } from "./policy.ts";
 import { ResponseStreams, unwantedChunk } from "./response-stream.ts";
 import type { RuntimeInit, ShutdownReason } from "./runtime-init.ts";
 import type { Begun } from "./sandbox.ts";
@@ -63,7 +63,7 @@ class SandboxProcess {
   /** What a boot waits for, in words for the worker's log. */
   #awaited = "";
   /** How the function's own process ended, when a host process inside reports it before it ends itself. */
-  #ownExit: { code: number | null; signal: string | null } | undefined;
+  #ownExit: OwnExit | undefined;
   #tap: Tap | undefined;
   readonly streams: ResponseStreams;
   #bootedUs = 0;
@@ -124,8 +124,7 @@ class SandboxProcess {
       this.#bootedUs = us;
       this.#tell(bootedOf(begun, init, { us, fromStem: stem !== undefined, lingers: this.#lingers }));
     } catch (error) {
-      if (turn !== this.#turn) return;
-      this.#notMade(error);
+      if (turn === this.#turn) this.#notMade(error);
     }
   }
 
@@ -174,6 +173,7 @@ class SandboxProcess {
   }
 
   kill(reason: ShutdownReason): Promise<void> {
+    this.#tell({ type: "process.killed", us: this.#world.us(), usage: this.#usage() });
     const booted = this.#booted;
     this.#booted = undefined;
     this.streams.drop();
@@ -181,7 +181,7 @@ class SandboxProcess {
     const killed = this.#lingers && booted !== undefined ? takeLeave(booted, reason) : Promise.resolve(booted?.kill());
     this.#turn += 1;
     this.#lastLife = Promise.all([killed, this.#booting]);
-    return killed.then(() => this.#tell({ type: "process.gone", us: this.#world.us() }));
+    return killed.then(() => this.#tell({ type: "process.gone" }));
   }
 
   /** It is heard no more from now on, and gone when there is time for that. */
@@ -221,17 +221,18 @@ class SandboxProcess {
     booted.channel.on("error", () => {});
     const lastWord = this.#log.follow(booted);
     void booted.exited.then(async (exit) => {
-      if (this.streams.isUnderWay && this.#booted === booted) await readToItsEnd(booted.channel);
+      if (this.#booted !== booted) return;
+      if (this.streams.isUnderWay) await readToItsEnd(booted.channel);
+      const keptMiB = await this.#peak.last(this.#enclosure, exit);
       if (this.#booted !== booted) return;
       this.#booted = undefined;
       // It stood, as far as could be told, and its program was never reached: what it was to be shown may be gone.
       if (!exit.started && exit.code !== null && this.#begun !== undefined)
         return this.#notMade(new BootFailed(lastWord() || "it ended before its program began"));
-      const { code, signal } = this.#ownExit ?? exit;
+      const own = this.#ownExit ?? exit;
       this.#ownExit = undefined;
-      this.#bytecode?.over({ failed: signal !== null });
-      const how = { exit: { code, signal, outOfMemory: exit.outOfMemory }, us: this.#world.us(), usage: this.#usage() };
-      this.#tell({ type: "process.exited", ...how });
+      this.#bytecode?.over({ failed: own.signal !== null });
+      this.#tell(exitedOf({ ...exit, ...own, keptMiB }, this.#world.us(), this.#usage()));
     });
     booted.channel.write(encodeInit(init));
     const isInit = () => this.#booted === booted && this.#begun !== undefined;
@@ -257,18 +258,17 @@ class SandboxProcess {
       case "ready":
         this.#bytecode?.ready();
         this.#begun = undefined;
-        this.#peak.sample(this.#enclosure);
+        void this.#peak.sample(this.#enclosure);
         this.#lingers = frame.lingers === true;
         return this.#tell({ type: "process.ready", initUs: Math.round(us - this.#bootedUs), lingers: this.#lingers });
       case "settled":
         return this.#tell({ type: "process.settled", us });
-      case "initError":
-        return this.#tell(answerOf(frame, us, this.#usage()));
       case "chunk":
         return this.streams.add(frame) ? undefined : this.#unreadable(unwantedChunk, booted);
+      case "initError":
       case "response":
       case "error":
-        this.streams.end(frame.requestId);
+        if (frame.type !== "initError") this.streams.end(frame.requestId);
         return this.#tell(answerOf(frame, us, this.#usage()));
       case "log":
         return this.#log.add(frame.text, frame.level);
@@ -282,14 +282,13 @@ class SandboxProcess {
   }
 
   /** The function's own process has ended, and its extensions are being told by their host. */
-  #leftOthersBehind(booted: Booted, exit: { code: number | null; signal: string | null }, us: number): void {
+  #leftOthersBehind(booted: Booted, exit: OwnExit, us: number): void {
     this.#booted = undefined;
     this.#ownExit = undefined;
     const gone = goneSoon(booted);
     this.#lastLife = gone;
-    const how = { exit: { ...exit, outOfMemory: false }, us, usage: this.#usage() };
-    this.#tell({ type: "process.exited", ...how, lingers: true });
-    void gone.then(() => this.#tell({ type: "process.gone", us: this.#world.us() }));
+    this.#tell({ ...exitedOf({ ...exit, outOfMemory: false }, us, this.#usage()), lingers: true });
+    void gone.then(() => this.#tell({ type: "process.gone" }));
   }
 
   #usage() {

@@ -163,7 +163,7 @@ function reported({ spec }: SandboxContext, { bootsAgain }: Job, outcome: Outcom
     initUs,
     memoryMiB: spec.memoryMiB,
     billedMs: Math.ceil((time.durationUs + initUs) / 1000),
-    memoryUsedMiB: outcome.kind === "timeout" ? 0 : outcome.usage.peakMemoryMiB,
+    memoryUsedMiB: outcome.usage.peakMemoryMiB,
   };
 }
 

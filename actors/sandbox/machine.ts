@@ -7,15 +7,17 @@
  *   idle.ready        takes one invocation
  *   idle.frozen       nobody needed it for a moment: nothing in it runs, and it takes one invocation all the same
  *   idle.reset        a timeout, a crash or an init that failed or took too long cost it its process; /tmp is kept, and the
- *                     next invocation boots it again and runs init inside its own time (Lambda's suppressed init)
+ *                     next invocation boots it again and runs init inside its own time (Lambda's suppressed init); one that
+ *                     was killed for its memory while /tmp takes most of it is dead instead
  *   busy.init.…       as the above, inside an invocation's time
  *   busy.running
- *   busy.settling     the caller has its answer, or listens no more; the runtime and its extensions aren't done yet
- *   busy.ending       the caller has its answer, the extensions are told that their process goes, and it goes
+ *   busy.settling     the caller has its answer, or listens no more; the runtime and its extensions aren't done yet. Who asked
+ *                     for the end of the log waits for them: only then is the report of the invocation known
+ *   busy.ending       its process goes: the caller has its answer at once, the extensions are told and have their time
  *   dead              gone for good
  * Hears  sandbox.invoke · sandbox.stop · reader.took · reader.lost (of a streamed response) — from outside
  *        process.booted · process.ready · process.initFailed · process.responded · process.failed · process.settled
- *        process.streamed · process.exited · process.gone · reader.awaited
+ *        process.streamed · process.exited · process.killed (at once, with what it knew) · process.gone · reader.awaited
  *        process.notMade (its host's fault: nothing of the function ran, and another host may do it)
  * Says   initBegan · initEnded · started · streamed (a piece of the response) · awaited (its reader) · returned (the answer,
  *        where it comes earlier than the end) · finished (one per invocation that is run) · refused (one that isn't)
@@ -29,7 +31,7 @@ import type { Call } from "../../subjects/worker.ts";
 import { answered, answeredLate } from "./answered.ts";
 import { initEndOf, type Outcome, outcomeOf } from "./outcome.ts";
 import type { ShutdownReason } from "./runtime-init.ts";
-import { began, type Report, refused, refusedUnmade, reported, told } from "./said.ts";
+import { began, leavingOf, type Report, refused, refusedUnmade, reported, told } from "./said.ts";
 import {
   BLANK,
   type Job,
@@ -59,8 +61,8 @@ const reportSlow = { type: "report", params: { state: "failed", reason: TOO_SLOW
 /** An init tells when it begins and how it ends. */
 const starting = { entry: "sayInitBegan", exit: ["rememberInitEnd", "sayInitEnded"] } as const;
 
-const outcomeNow = ({ returned, job, spec }: SandboxContext, event: { type: string }): Outcome =>
-  outcomeOf(event, returned, job?.call.requestId ?? "", spec.timeoutMs);
+const outcomeNow = ({ ended, job, spec }: SandboxContext, event: { type: string }): Outcome =>
+  outcomeOf(event, ended, job?.call.requestId ?? "", spec.timeoutMs);
 
 export const sandboxMachine = setup({
   types: {
@@ -82,12 +84,11 @@ export const sandboxMachine = setup({
     isWantedPiece: ({ context: { job }, event }) => isWanted(job?.call, event),
     hasRoom: ({ context: { streamed }, event }) => hasRoom(streamed, event),
     isAtOnce: ({ event }) => event.type === "sandbox.stop" && event.atOnce === true,
-    isFirst: ({ context }) => context.invocations === 0,
     mayFreeze: ({ context }) => context.limits.freezeMs !== undefined,
     mustLeave: ({ context }) => context.leaving !== "",
     lingers: ({ context }) => context.lingers,
-    hasReturned: ({ context }) => context.returned !== null,
     isItsOwnAndLingers: and(["isItsOwn", "lingers"]),
+    wantsTail: ({ context }) => context.job?.call.tail === true,
     leavesOthersBehind: ({ event }) => event.type === "process.exited" && event.lingers === true,
   },
   actions: {
@@ -107,11 +108,11 @@ export const sandboxMachine = setup({
       payload: context.payload ?? new Uint8Array(),
       deadlineAt: (context.job?.startedAt ?? 0) + context.spec.timeoutMs,
     })),
-    takeJob: assign(({ context, event }, params: Pick<Job, "cold" | "bootsAgain">) =>
+    takeJob: assign(({ context, event }, params: Pick<Job, "bootsAgain">) =>
       event.type === "sandbox.invoke" ? withJob(context, event, params) : {},
     ),
     dropPayload: assign({ payload: null }),
-    dropJob: assign({ job: null, payload: null, returned: null }),
+    dropJob: assign({ job: null, payload: null, ended: null, isTold: false }),
     rememberBoot: assign(({ event }) => {
       if (event.type !== "process.booted") return {};
       const { type: _, us: bootedUs, at: bootedAt, fromStem = false, lingers = false, ...rest } = event;
@@ -120,7 +121,7 @@ export const sandboxMachine = setup({
     rememberInit: assign(({ context, event }) =>
       event.type === "process.ready" ? { initUs: event.initUs, lingers: event.lingers ?? context.lingers } : {},
     ),
-    rememberLeaving: assign({ leaving: ({ event }) => (event.type === "sandbox.stop" ? event.reason : "") }),
+    rememberLeaving: assign({ leaving: ({ context, event }) => leavingOf(context, event) }),
     rememberInitEnd: assign({
       initEnd: ({ context: { job, bootedUs, limits, spec }, event }) =>
         initEndOf(
@@ -140,8 +141,12 @@ export const sandboxMachine = setup({
       return { type: "streamed" as const, sandbox: context, job: context.job as Job, ...pieceOf(event) };
     }),
     sayAwaited: emit(({ context }) => ({ type: "awaited" as const, sandbox: context, job: context.job as Job })),
-    rememberReturned: assign({ returned: ({ context, event }) => outcomeNow(context, event) }),
-    sayReturned: emit(({ context }) => told("returned", context, context.returned as Outcome)),
+    rememberEnd: assign({ ended: ({ context, event }) => outcomeNow(context, event) }),
+    sayReturned: enqueueActions(({ context, enqueue }) => {
+      if (context.isTold) return;
+      enqueue.emit(told("returned", context, context.ended as Outcome));
+      enqueue.assign({ isTold: true });
+    }),
     sayResult: emit(({ context, event }) => told("finished", context, outcomeNow(context, event))),
     refuse: emit(({ context, event }, params: { why: string }) => refused(context, event, params.why)),
     refuseUnmade: emit(({ context, event }) => refusedUnmade(context, event)),
@@ -200,19 +205,12 @@ export const sandboxMachine = setup({
       entry: "dropJob",
       always: { guard: "mustLeave", target: "dead", actions: report("dead", "replaced") },
       on: {
-        "sandbox.invoke": [
-          {
-            guard: "isFirst",
-            target: "#sandbox.busy.running",
-            actions: [{ type: "takeJob", params: { cold: true, bootsAgain: false } }, "sayStarted"],
-          },
-          {
-            target: "#sandbox.busy.running",
-            actions: [{ type: "takeJob", params: { cold: false, bootsAgain: false } }, "sayStarted"],
-          },
-        ],
+        "sandbox.invoke": {
+          target: "#sandbox.busy.running",
+          actions: [{ type: "takeJob", params: { bootsAgain: false } }, "sayStarted"],
+        },
         "sandbox.stop": { target: "dead", actions: report("dead", "stopped") },
-        "process.exited": ".reset",
+        "process.exited": { target: ".reset", actions: "rememberLeaving" },
       },
       after: { idleLimit: { target: "dead", actions: report("dead", "idle for too long") } },
       states: {
@@ -222,7 +220,7 @@ export const sandboxMachine = setup({
           on: {
             "sandbox.invoke": {
               target: "#sandbox.busy",
-              actions: [{ type: "takeJob", params: { cold: true, bootsAgain: true } }, "boot"],
+              actions: [{ type: "takeJob", params: { bootsAgain: true } }, "boot"],
             },
           },
         },
@@ -239,17 +237,12 @@ export const sandboxMachine = setup({
         ],
         "process.initFailed": { target: "#sandbox.idle.reset", actions: ["sayResult", killFailed] },
         "process.exited": [
-          { guard: "leavesOthersBehind", target: ".ending", actions: ["rememberReturned", "sayReturned"] },
-          { target: "#sandbox.idle.reset", actions: "sayResult" },
+          { guard: "leavesOthersBehind", target: ".ending", actions: ["rememberEnd", "sayReturned"] },
+          { target: "#sandbox.idle.reset", actions: ["rememberLeaving", "sayResult"] },
         ],
       },
       after: {
-        timeout: [
-          { guard: stateIn({ busy: "ending" }) },
-          { guard: "hasReturned", target: ".ending", actions: killLate },
-          { guard: "lingers", target: ".ending", actions: ["rememberReturned", "sayReturned", killLate] },
-          { target: "#sandbox.idle.reset", actions: ["sayResult", killLate] },
-        ],
+        timeout: [{ guard: stateIn({ busy: "ending" }) }, { target: ".ending", actions: ["rememberEnd", killLate] }],
       },
       states: {
         init: {
@@ -279,14 +272,14 @@ export const sandboxMachine = setup({
             "process.responded": answeredLate,
             "process.failed": answeredLate,
             "process.settled": { target: "#sandbox.idle.ready", actions: "sayResult" },
-            "process.exited": [
-              { guard: "leavesOthersBehind", target: "ending" },
-              { target: "#sandbox.idle.reset", actions: "sayResult" },
-            ],
           },
         },
         ending: {
           on: {
+            "process.killed": [
+              { guard: "lingers", actions: ["rememberEnd", "sayReturned"] },
+              { target: "#sandbox.idle.reset", actions: "sayResult" },
+            ],
             "process.exited": { target: "#sandbox.idle.reset", actions: "sayResult" },
             "process.gone": { target: "#sandbox.idle.reset", actions: "sayResult" },
           },

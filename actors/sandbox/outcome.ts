@@ -34,6 +34,13 @@ export type ProcessEnd =
   | { type: "process.failed"; requestId: string; error: RuntimeError; us: number; usage: Usage }
   | { type: "process.exited"; exit: ProcessExit; us: number; usage: Usage; lingers?: true };
 
+/** It has heard that it is to be killed: what it said until then is told now, however long its going takes. */
+export interface ProcessKilled {
+  readonly type: "process.killed";
+  readonly us: number;
+  readonly usage: Usage;
+}
+
 /**
  * Its host could not make the process, or boot it again: the platform's fault, which the function has no part in. Nothing of
  * the function has run.
@@ -43,38 +50,37 @@ export interface NotMade {
   readonly fault: HostFault;
 }
 
-export type Outcome =
-  | { readonly kind: "ok"; readonly payload: Uint8Array; readonly us: number; readonly usage: Usage }
-  | { readonly kind: "error"; readonly error: RuntimeError; readonly us: number; readonly usage: Usage }
-  /** Its worker had been given up: the function has no part in that. `error` is for its log. */
-  | { readonly kind: "lost"; readonly error: RuntimeError; readonly us: number; readonly usage: Usage }
-  | { readonly kind: "timeout"; readonly error: RuntimeError };
+export type Outcome = { readonly us: number; readonly usage: Usage } & (
+  | { readonly kind: "ok"; readonly payload: Uint8Array }
+  /** Of one that is `lost` the worker had been given up: the function has no part in that. `error` is for its log. */
+  | { readonly kind: "error" | "timeout" | "lost"; readonly error: RuntimeError }
+);
 
 /**
- * Of whatever event ended it: one that the process has no part in means that its time is over. Where the caller has been
- * told, the event only says when all of it was over.
+ * Of whatever event ended it: one that the process has no part in means that its time is over. Where it has `ended` already,
+ * the event says when all of it was over, and what it used if nobody could say so before.
  */
 export function outcomeOf(
-  event: ProcessEnd | ProcessStreamed | ReaderEvent | { type: string; us?: number; usage?: Usage },
-  returned: Outcome | null,
+  event: ProcessEnd | ProcessKilled | ProcessStreamed | ReaderEvent | { type: string; us?: number; usage?: Usage },
+  ended: Outcome | null,
   requestId: string,
   timeoutMs: number,
 ): Outcome {
-  if (returned !== null && returned.kind !== "timeout") {
-    const usage = ("usage" in event && returned.usage === UNMEASURED && event.usage) || returned.usage;
-    return { ...returned, us: ("us" in event && event.us) || returned.us, usage };
-  }
-  if (returned !== null) return returned;
   const us = ("us" in event && event.us) || 0;
+  if (ended !== null) {
+    const usage = ("usage" in event && ended.usage === UNMEASURED && event.usage) || ended.usage;
+    return { ...ended, us: us || ended.us, usage };
+  }
   if (event.type === "reader.lost") return { kind: "error", error: readerLost(requestId), us, usage: UNMEASURED };
   if (event.type === "sandbox.stop") return { kind: "lost", error: abandoned(requestId), us, usage: UNMEASURED };
-  return isProcessEnd(event) ? endOf(event, requestId) : { kind: "timeout", error: timedOut(requestId, timeoutMs) };
+  if (isProcessEnd(event)) return endOf(event, requestId);
+  return { kind: "timeout", error: timedOut(requestId, timeoutMs), us, usage: UNMEASURED };
 }
 
 const UNMEASURED: Usage = { peakMemoryMiB: 0, tail: undefined };
 
 const isProcessEnd = (event: { type: string }): event is ProcessEnd | ProcessStreamed =>
-  event.type.startsWith("process.") && event.type !== "process.notMade";
+  event.type.startsWith("process.") && event.type !== "process.notMade" && event.type !== "process.killed";
 
 function endOf(event: ProcessEnd | ProcessStreamed, requestId: string): Outcome {
   switch (event.type) {

@@ -6,12 +6,24 @@ export interface RuntimeError {
   readonly payload: string;
 }
 
-/** How a process ended: one of code and signal is null. */
-export interface ProcessExit {
+/** How a function's own process ended: one of code and signal is null. */
+export interface OwnExit {
   readonly code: number | null;
   readonly signal: string | null;
-  readonly outOfMemory: boolean;
 }
+
+export interface ProcessExit extends OwnExit {
+  readonly outOfMemory: boolean;
+  /** Where it was killed for its memory: what of that /tmp takes, and goes on taking. */
+  readonly keptMiB?: number;
+}
+
+/**
+ * Killed for its memory, more than half of which /tmp keeps: a reset would leave the next lives too little, and each would be
+ * killed as this one was. The sandbox goes instead, and its /tmp with it.
+ */
+export const isSpent = ({ outOfMemory, keptMiB = 0 }: ProcessExit, memoryMiB: number): boolean =>
+  outOfMemory && keptMiB > memoryMiB / 2;
 
 const SIGNAL_NAMES: Readonly<Record<string, string>> = {
   SIGKILL: "killed",

@@ -1,8 +1,8 @@
 /** What a sandbox says of an invocation and of itself, as values. */
 import type { Call } from "../../subjects/worker.ts";
 import { errorOf, faultOf, type Outcome } from "./outcome.ts";
-import type { HostFault } from "./policy.ts";
-import type { Job, SandboxContext } from "./sandbox.ts";
+import { type HostFault, isSpent } from "./policy.ts";
+import type { Job, SandboxContext, SandboxEvent } from "./sandbox.ts";
 
 export interface Report {
   readonly state: "idle" | "failed" | "dead";
@@ -29,6 +29,13 @@ export const refusedUnmade = (sandbox: SandboxContext, event: { readonly type: s
     why: faultOf(event)?.name ?? "",
     alive: false,
   }) as const;
+
+/** Why it has to go when it is idle, as of an event; empty when it may stay. */
+export function leavingOf({ leaving, spec }: SandboxContext, event: SandboxEvent): string {
+  if (event.type === "sandbox.stop") return event.reason;
+  if (event.type === "process.exited" && isSpent(event.exit, spec.memoryMiB)) return "its memory is full of its /tmp";
+  return leaving;
+}
 
 /** A failure is told with the function's error, or with its host's fault. */
 export const reported = (sandbox: SandboxContext, event: { readonly type: string }, report: Report) =>

@@ -2,7 +2,7 @@
 import type { FunctionSpec } from "../../subjects/function.ts";
 import type { Sent } from "../../subjects/response-stream.ts";
 import type { Call } from "../../subjects/worker.ts";
-import type { InitEnd, NotMade, Outcome, ProcessEnd } from "./outcome.ts";
+import type { InitEnd, NotMade, Outcome, ProcessEnd, ProcessKilled } from "./outcome.ts";
 import type { HostFault, RuntimeError } from "./policy.ts";
 import type { ShutdownReason } from "./runtime-init.ts";
 import { NOTHING_STREAMED, type ProcessStreamed, type ReaderAwaited, type ReaderEvent } from "./streamed.ts";
@@ -63,8 +63,9 @@ export interface SandboxContext extends SandboxInput {
   readonly leaving: string;
   /** Its process has extensions: they are at work after the answer, and are told before it ends. */
   readonly lingers: boolean;
-  /** What the caller has been told, while the invocation isn't over yet. */
-  readonly returned: Outcome | null;
+  /** How the running invocation ended, while it isn't over yet; `isTold`: its caller knows. */
+  readonly ended: Outcome | null;
+  readonly isTold: boolean;
   /** What the running invocation's caller has got of a streamed response. */
   readonly streamed: Sent;
 }
@@ -83,7 +84,8 @@ export const BLANK: Omit<SandboxContext, keyof SandboxInput> = {
   job: null,
   leaving: "",
   lingers: false,
-  returned: null,
+  ended: null,
+  isTold: false,
   streamed: NOTHING_STREAMED,
 };
 
@@ -91,10 +93,10 @@ export const BLANK: Omit<SandboxContext, keyof SandboxInput> = {
 export const withJob = (
   { invocations }: SandboxContext,
   { call, payload, us, at }: Extract<SandboxEvent, { type: "sandbox.invoke" }>,
-  how: Pick<Job, "cold" | "bootsAgain">,
+  { bootsAgain }: Pick<Job, "bootsAgain">,
 ) => ({
-  job: { call, startedUs: us, startedAt: at, ...how },
-  ...(how.bootsAgain ? { createUs: 0, initUs: 0, initEnd: null } : {}),
+  job: { call, startedUs: us, startedAt: at, cold: bootsAgain || invocations === 0, bootsAgain },
+  ...(bootsAgain ? { createUs: 0, initUs: 0, initEnd: null } : {}),
   payload,
   streamed: NOTHING_STREAMED,
   invocations: invocations + 1,
@@ -111,7 +113,8 @@ export type SandboxEvent =
   | ReaderAwaited
   | ReaderEvent
   | { type: "process.settled"; us: number }
-  | { type: "process.gone"; us: number }
+  | ProcessKilled
+  | { type: "process.gone" }
   | NotMade
   | ProcessEnd;
 

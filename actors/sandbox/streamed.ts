@@ -48,8 +48,7 @@ export function pieceOf(event: object): Pick<ProcessStreamed, "contentType" | "p
 /** What may come of a piece. What goes on streaming beyond the limit has to be ended. */
 const pieceHeard = [
   { guard: and(["isWantedPiece", "hasRoom"]), actions: ["sayStreamed", "countStreamed"] },
-  { guard: and(["isWantedPiece", "lingers"]), target: "ending", actions: ["rememberReturned", "sayReturned", kill] },
-  { guard: "isWantedPiece", target: "#sandbox.idle.reset", actions: ["sayResult", kill] },
+  { guard: "isWantedPiece", target: "ending", actions: ["rememberEnd", kill] },
 ] as const;
 
 /** While the invocation runs. Who reads no more is told so, should he listen still; the function goes on to its end. */
@@ -60,7 +59,7 @@ export const streamHeard = {
   "reader.lost": {
     guard: "isItsOwn",
     target: "settling",
-    actions: ["rememberReturned", "sayReturned", "tellOfReader"],
+    actions: ["rememberEnd", "sayReturned", "tellOfReader"],
   },
 } as const;
 

@@ -107,7 +107,7 @@ function finishedSaid(sandbox: SandboxContext, job: Job, outcome: Outcome): read
       alive: sandbox.leaving === "",
     }),
   };
-  const answer = sandbox.returned === null ? returnedSaid(sandbox, job, outcome) : [];
+  const answer = sandbox.isTold ? [] : returnedSaid(sandbox, job, outcome);
   const lines = closingLines(sandbox, job, outcome, time).map((line) => logSaid(sandbox, line));
   return [finished, ...answer, ...lines];
 }
@@ -154,7 +154,8 @@ const takenAt = ({ workerId, sandboxId }: SandboxContext, { call: { acknowledges
   acknowledges && ((bytes: number) => Taken.subject({ workerId, sandboxId, requestId, bytes: String(bytes) }));
 
 function spentOn(sandbox: SandboxContext, job: Job, outcome: Outcome): Spent {
-  const tookUs = outcome.kind === "timeout" ? sandbox.spec.timeoutMs * 1000 : outcome.us - job.startedUs;
+  const limitUs = sandbox.spec.timeoutMs * 1000;
+  const tookUs = outcome.kind === "timeout" ? limitUs : Math.min(limitUs, outcome.us - job.startedUs);
   return spent(sandbox, job, Math.max(0, Math.round(tookUs)));
 }
 
@@ -168,7 +169,7 @@ function replyHeaders(sandbox: SandboxContext, job: Job, outcome: Outcome, time:
   };
   if (outcome.kind !== "ok") headers[H.FUNCTION_ERROR] = "Unhandled";
   if (job.call.tail) {
-    const written = outcome.kind === "timeout" ? undefined : outcome.usage.tail;
+    const written = outcome.usage.tail;
     const asText = (lines: readonly string[]) => lines.map((line) => `${line}\n`).join("");
     const init = `${written?.init ?? ""}${asText(job.bootsAgain ? initClosingLines(sandbox) : [])}`;
     const [before, after] = [openingLines(sandbox, job), closingLines(sandbox, job, outcome, time)];

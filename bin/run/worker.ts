@@ -12,7 +12,7 @@ import {
   WrongArchitecture,
   withLibraries,
 } from "../../actors/sandbox/runtimes/catalogue.ts";
-import { lambdaEnvironment } from "../../actors/sandbox/runtimes/environment.ts";
+import { lambdaEnvironment, logStreamName } from "../../actors/sandbox/runtimes/environment.ts";
 import { asksForFreshProcess, bringsExtensions, isWrapped } from "../../actors/sandbox/runtimes/hosting.ts";
 import { RememberedRuntimes, stillThere } from "../../actors/sandbox/runtimes/remembered.ts";
 import { StemCells } from "../../actors/sandbox/stem-cells/pool.ts";
@@ -177,7 +177,6 @@ function furnishing(
       });
       const bytecode = store && bytecodeFor(store, spec, runtime);
       const logLevel = spec.applicationLogLevel === undefined ? {} : { logLevel: spec.applicationLogLevel };
-      const day = new Date().toISOString().slice(0, 10).replaceAll("-", "/");
       const isRuntimeThere = stillThere(runtime);
       mounts.unshift(...runtime.mounts);
       const seen = (init: RuntimeInit) => (ownRoot ? init : seenOnHost(init, mounts));
@@ -201,7 +200,7 @@ function furnishing(
             variables: spec.environment,
             logFormat: spec.logFormat,
             ...logLevel,
-            logStreamName: `${day}/[${spec.version}]${sandboxId}`,
+            logStreamName: logStreamName(new Date(), spec.version, sandboxId),
           }),
           handler: spec.handler,
           runtime: spec.runtime,

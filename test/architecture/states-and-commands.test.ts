@@ -109,6 +109,7 @@ const sandbox: Row<typeof sandboxMachine, unknown> = {
     "process.failed": "fact",
     "process.settled": "fact",
     "process.exited": "fact",
+    "process.killed": "fact",
     "process.gone": "fact",
   },
   commands: [invoke("q1"), { type: "sandbox.stop", reason: "test" }],

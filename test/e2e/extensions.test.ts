@@ -1,5 +1,5 @@
 /** Extensions from layers in real sandboxes: beside a runtime of ours and a bootstrap, to the end of their sandbox. */
-import type { Msg, NatsConnection } from "nats";
+import { headers, type Msg, type NatsConnection } from "nats";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { Log, linesIn } from "../../subjects/logs.ts";
 import { api, configure, deploy, type FunctionPlan } from "../support/functions.ts";
@@ -107,6 +107,21 @@ describe("an extension of a layer", () => {
     await line("held", /^watcher released/);
     await line("held", /^REPORT/);
     expect((await invoke("held")).json()).toMatchObject({ calls: 2 });
+  });
+
+  test("takes its time of the invocation's, as the report says, which is the same in the end of the log", async () => {
+    await watched({ name: "reported", timeout: 20, environment: { HOLDS: "yes" } });
+    const asked = headers();
+    asked.set("X-Amz-Log-Type", "Tail");
+    const payload = JSON.stringify({ releaseLater: true });
+    const reply = await nats.request("mayfly.invoke.reported", payload, { timeout: 60_000, headers: asked });
+    await line("reported", /^REPORT/);
+    const tail = Buffer.from(reply.headers?.get("X-Amz-Log-Result") ?? "", "base64")
+      .toString()
+      .split("\n");
+    const report = tail.find((each) => each.startsWith("REPORT"));
+    expect(linesOf("reported")).toContain(report);
+    expect(Number(/Duration: (\S+) ms/.exec(report ?? "")?.[1])).toBeGreaterThan(1000);
   });
 
   test("is told of a timeout; /tmp is kept and memory is lost", async () => {

@@ -19,6 +19,12 @@ const FILES = {
     export const sleeps = () => new Promise((resolve) => setTimeout(resolve, 60_000));
     export const waitsForNothing = () => new Promise(() => {});
     export const exits = async () => { console.log("last words"); process.exit(7); };
+    export const speaksAndSleeps = () => { console.log("last words"); return sleeps(); };
+    export const killsItself = async () => { console.log("last words"); process.kill(process.pid, "SIGKILL"); };
+    export const fillsItsMemory = async () => {
+      console.log("last words");
+      for (const kept = []; ; ) kept.push(Buffer.alloc(8 << 20, 1));
+    };
     export const exitsWell = async () => process.exit(0);
     export const large = async () => "x".repeat(6_300_000);
     export const echo = async (event) => event;
@@ -42,6 +48,9 @@ beforeAll(async () => {
     of("waits-for-nothing", "index.waitsForNothing"),
     of("exits", "index.exits"),
     of("exits-well", "index.exitsWell"),
+    of("speaks-and-sleeps", "index.speaksAndSleeps", 1),
+    of("kills-itself", "index.killsItself"),
+    of("fills-its-memory", "index.fillsItsMemory"),
     of("large", "index.large"),
     of("echo", "index.echo"),
     of("callback", "index.callback"),
@@ -100,6 +109,7 @@ describe("a function that works", () => {
       invokedFunctionArn: "arn:aws:lambda:us-east-1:000000000000:function:about",
       memoryLimitInMB: "128",
       logGroupName: "/aws/lambda/about",
+      logStreamName: expect.stringMatching(/^\d{4}\/\d\d\/\d\d\/\[\$LATEST\][0-9a-f]{32}$/),
       env: "Hi",
     });
   });
@@ -115,10 +125,16 @@ describe("a function that works", () => {
     );
   });
 
-  test("the end of its log comes back also when it ended itself", async () => {
-    const reply = await invoke("exits", "{}", { "X-Amz-Log-Type": "Tail" });
+  test.each([
+    { what: "it ended itself", fn: "exits", status: "Status: error\tError Type: Runtime.ExitError" },
+    { what: "it killed itself", fn: "kills-itself", status: "Status: error\tError Type: Runtime.ExitError" },
+    { what: "it took too much", fn: "fills-its-memory", status: "Status: error\tError Type: Runtime.OutOfMemory" },
+    { what: "it took too long", fn: "speaks-and-sleeps", status: "Status: timeout" },
+  ])("the end of its log comes back also when $what", async ({ fn, status }) => {
+    const reply = await invoke(fn, "{}", { "X-Amz-Log-Type": "Tail" });
     const log = Buffer.from(header(reply, "X-Amz-Log-Result") ?? "", "base64").toString();
-    expect(log).toMatch(/^START .*\n.*last words\n(.*\n)*END .*\nREPORT .*Status: error/);
+    expect(log).toMatch(/^START .*\n.*last words\n(.*\n)*END .*\nREPORT .*\tMax Memory Used: \d+ MB/);
+    expect(log).toContain(status);
   });
 
   test("a client context reaches the handler", async () => {

@@ -79,7 +79,7 @@ test("a Node.js function's log is JSON when it is told to be, from the levels it
   const failed = parsed(tailOf(await invoke("told", { fail: true }))) as Array<{ message?: { errorType: string } }>;
   expect(failed.at(-1)).toMatchObject({
     type: "platform.report",
-    record: { status: "error", errorType: "RangeError" },
+    record: { status: "error", errorType: "Runtime.Unknown" },
   });
   expect(failed.find(({ message }) => message !== undefined)?.message).toMatchObject({
     errorType: "RangeError",

@@ -26,7 +26,7 @@ const failed = (errorType: string): Outcome => ({
   us: 1500,
   usage,
 });
-const timeout: Outcome = { kind: "timeout", error: { errorType: "Sandbox.Timedout", payload: "{}" } };
+const timeout: Outcome = { kind: "timeout", error: { errorType: "Sandbox.Timedout", payload: "{}" }, us: 1500, usage };
 
 const JSON_LOGS = { logFormat: "JSON", applicationLogLevel: "INFO", systemLogLevel: "INFO" } as const;
 const events = (lines: readonly string[]) => lines.map((line) => JSON.parse(line) as { type: string; record: object });

@@ -27,7 +27,8 @@ const happening = fc.oneof(
     arbitrary: fc.boolean().map((lingers): SandboxEvent => ({ type: "process.ready", initUs: 1, lingers })),
   },
   { weight: 2, arbitrary: fc.constant<SandboxEvent>({ type: "process.settled", us: 2 }) },
-  { weight: 2, arbitrary: fc.constant<SandboxEvent>({ type: "process.gone", us: 2 }) },
+  { weight: 2, arbitrary: fc.constant<SandboxEvent>({ type: "process.gone" }) },
+  { weight: 1, arbitrary: fc.constant<SandboxEvent>({ type: "process.killed", us: 2, usage }) },
   { weight: 1, arbitrary: fc.constant<SandboxEvent>({ type: "process.notMade", fault: { name: "E", text: "E" } }) },
   { weight: 1, arbitrary: fc.constant<SandboxEvent>({ type: "process.initFailed", error, us: 1, usage }) },
   {
@@ -93,14 +94,14 @@ test("it runs one invocation at a time, and each is answered exactly once", () =
       // Time alone ends what still runs.
       if (!sandbox.isOver) sandbox.after(3000);
       // Where there are extensions, their time is the process's affair.
-      if (!sandbox.isOver) sandbox.when({ type: "process.gone", us: 3 });
+      if (!sandbox.isOver) sandbox.when({ type: "process.gone" });
 
       const answers = new Map<string, number>();
       const callers = new Map<string, number>();
       let running: string | undefined;
       for (const said of sandbox.saidSoFar) {
         if (!("job" in said || "call" in said)) continue;
-        if (said.type === "returned" || (said.type === "finished" && said.sandbox.returned === null)) {
+        if (said.type === "returned" || (said.type === "finished" && !said.sandbox.isTold)) {
           const { requestId } = said.job.call;
           callers.set(requestId, (callers.get(requestId) ?? 0) + 1);
         }

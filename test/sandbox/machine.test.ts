@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { call, givenSandbox, spec } from "../support/machines.ts";
+import { call, givenSandbox, killed, spec } from "../support/machines.ts";
 
 const invoke = (requestId: string, us = 0) =>
   ({ type: "sandbox.invoke", call: call(requestId), payload: new TextEncoder().encode("{}"), us, at: 1000 }) as const;
@@ -175,7 +175,14 @@ describe("an invocation", () => {
   test("that takes too long is answered in Lambda's words, and costs the process", () => {
     const sandbox = busy().after(spec().timeoutMs);
     expect(sandbox.said).toMatchObject([
-      { type: "finished", outcome: { kind: "timeout", error: { payload: /Task timed out after 3\.00 seconds/ } } },
+      {
+        type: "finished",
+        outcome: {
+          kind: "timeout",
+          error: { payload: /Task timed out after 3\.00 seconds/ },
+          usage: killed.usage,
+        },
+      },
     ]);
     expect(sandbox.told).toEqual([{ type: "kill", reason: "timeout" }]);
     expect(sandbox.state).toBe("idle.reset");
@@ -187,6 +194,19 @@ describe("an invocation", () => {
       { type: "finished", outcome: { kind: "error", error: { errorType: "Runtime.OutOfMemory" } } },
     ]);
     expect(sandbox.state).toBe("idle.reset");
+  });
+
+  test("that fills /tmp until it is killed for its memory costs the sandbox, as /tmp would be kept", () => {
+    const full = (keptMiB: number) => ({ ...exited, exit: { ...exited.exit, keptMiB } });
+    expect(busy().when(full(spec().memoryMiB / 2)).state).toBe("idle.reset");
+    const sandbox = busy().when(full(spec().memoryMiB / 2 + 1));
+    expect(sandbox.said).toMatchObject([
+      { type: "finished", sandbox: { leaving: expect.stringContaining("/tmp") } },
+      { type: "reported", state: "dead" },
+    ]);
+    expect([sandbox.isOver, idle().when(full(spec().memoryMiB)).isOver]).toEqual([true, true]);
+    const killedByOthers = { ...exited.exit, outOfMemory: false, keptMiB: spec().memoryMiB };
+    expect(busy().when({ ...exited, exit: killedByOthers }).state).toBe("idle.reset");
   });
 
   test("after a reset boots again inside its own time, and is cold", () => {
@@ -266,7 +286,7 @@ describe("an end", () => {
 describe("extensions", () => {
   const lingering = () => givenSandbox().when({ ...booted, lingers: true }, { ...ready, lingers: true });
   const settled = { type: "process.settled", us: 9 } as const;
-  const gone = { type: "process.gone", us: 9 } as const;
+  const gone = { type: "process.gone" } as const;
 
   test("let the caller have its answer at once, and keep the sandbox busy until they are done", () => {
     const sandbox = lingering().when(invoke("q1"), responded("q1"));
@@ -274,6 +294,24 @@ describe("extensions", () => {
     expect(sandbox.when(invoke("q2")).said).toMatchObject([{ type: "refused", why: /SandboxBusy/ }]);
     expect(sandbox.when(settled).said).toMatchObject([{ type: "finished", outcome: { kind: "ok", us: 9 } }]);
     expect(sandbox.state).toBe("idle.ready");
+  });
+
+  test("let a caller wait who asked for the end of the log, as the report of it says how long they took", () => {
+    const sandbox = lingering().when({ ...invoke("q1"), call: { ...call("q1"), tail: true } }, responded("q1"));
+    expect([sandbox.state, sandbox.said.map(({ type }) => type)]).toEqual(["busy.settling", ["started"]]);
+    expect(sandbox.when(settled).said).toMatchObject([
+      { type: "finished", outcome: { kind: "ok", us: 9 }, sandbox: { isTold: false } },
+    ]);
+  });
+
+  test("that work too long don't keep that caller from his answer", () => {
+    const sandbox = lingering().when({ ...invoke("q1"), call: { ...call("q1"), tail: true } }, responded("q1"));
+    expect(sandbox.after(spec().timeoutMs).said).toMatchObject([
+      { type: "returned", outcome: { kind: "ok", us: killed.us } },
+    ]);
+    expect(sandbox.when(gone).said).toMatchObject([
+      { type: "finished", outcome: { kind: "ok", us: killed.us }, sandbox: { isTold: true } },
+    ]);
   });
 
   test("that work too long cost the process, and the answer stays what it was", () => {
@@ -286,9 +324,10 @@ describe("extensions", () => {
 
   test("are told of a timeout, of which the caller has heard by then", () => {
     const sandbox = lingering().when(invoke("q1")).after(spec().timeoutMs);
-    expect(sandbox.said.at(-1)).toMatchObject({ type: "returned", outcome: { kind: "timeout" } });
+    const outcome = { kind: "timeout", usage: killed.usage };
+    expect(sandbox.said.at(-1)).toMatchObject({ type: "returned", outcome });
     expect(sandbox.told.at(-1)).toEqual({ type: "kill", reason: "timeout" });
-    expect(sandbox.when(gone).said).toMatchObject([{ type: "finished", outcome: { kind: "timeout" } }]);
+    expect(sandbox.when(gone).said).toMatchObject([{ type: "finished", outcome }]);
   });
 
   test("are told of a crash, of which the caller has heard by then", () => {

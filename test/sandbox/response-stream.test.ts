@@ -10,7 +10,7 @@ import type { ProcessStreamed, ReaderAwaited, ReaderEvent } from "../../actors/s
 import { readToItsEnd, Tap } from "../../actors/sandbox/tap.ts";
 import { sandboxWiring } from "../../actors/sandbox/wiring.ts";
 import { MAX_CHUNK_BYTES, MAX_STREAM_BYTES, WINDOW_BYTES } from "../../subjects/response-stream.ts";
-import { call, givenSandbox } from "../support/machines.ts";
+import { call, givenSandbox, killed } from "../support/machines.ts";
 
 const usage = { peakMemoryMiB: 1, tail: undefined };
 const booted = { type: "process.booted", createUs: 7, us: 0, at: 0, runtimeVersion: "" } as const;
@@ -67,7 +67,7 @@ describe("the sandbox", () => {
     const lingering = givenSandbox().when({ ...booted, lingers: true }, { ...ready, lingers: true }, invoke("q1"));
     lingering.when(piece("q1", MAX_STREAM_BYTES + 1));
     expect([lingering.state, kinds(lingering.said).at(-1)]).toEqual(["busy.ending", "returned"]);
-    expect(kinds(lingering.when({ type: "process.gone", us: 9 }).said).at(-1)).toBe("finished");
+    expect(kinds(lingering.when({ type: "process.gone" }).said).at(-1)).toBe("finished");
   });
 
   test("passes on to its process how far the reader of the running invocation has come", () => {
@@ -101,8 +101,11 @@ describe("the sandbox", () => {
 
   test("ends a function whose reader is lost by its time all the same", () => {
     const sandbox = streaming().when(lost("q1")).after(3000);
-    expect([sandbox.state, sandbox.told.at(-1)]).toEqual(["busy.ending", { type: "kill", reason: "timeout" }]);
-    expect(kinds(sandbox.when({ type: "process.gone", us: 9 }).said)).toEqual(["finished"]);
+    expect([sandbox.state, kinds(sandbox.said)]).toEqual(["idle.reset", ["finished"]]);
+    expect(sandbox.told.at(-1)).toEqual({ type: "kill", reason: "timeout" });
+    expect(sandbox.said).toMatchObject([
+      { outcome: { error: { errorType: "Sandbox.ReaderLost" }, usage: killed.usage } },
+    ]);
   });
 
   test("asks for its reader while he is waited for, and not once he is known to be lost", () => {

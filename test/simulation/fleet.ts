@@ -185,7 +185,10 @@ export class Fleet {
         if (running.delete(sandboxId)) witness.ended(sandboxId);
       };
       receive((command) => {
-        if (command.type === "kill") return end();
+        if (command.type === "kill") {
+          end();
+          return sendBack({ type: "process.killed", us: Date.now() * 1000, usage });
+        }
         if (command.type === "boot") {
           return later(20, () => {
             if (random() < 0.03)

@@ -66,12 +66,20 @@ export const beat = (change: Partial<Heartbeat> = {}): Heartbeat => ({
   ...change,
 });
 
+/** What a process answers that is to be killed. */
+export const killed = { type: "process.killed", us: 7, usage: { peakMemoryMiB: 3, tail: undefined } } as const;
+
 export const givenSandbox = (change: Partial<SandboxInput> = {}) =>
   given<typeof sandboxMachine, ProcessCommand>(
     (record) =>
       sandboxMachine.provide({
         actors: {
-          process: fromCallback<ProcessCommand, SandboxInput, SandboxEvent>(({ receive }) => receive(record)),
+          process: fromCallback<ProcessCommand, SandboxInput, SandboxEvent>(({ receive, sendBack }) =>
+            receive((command) => {
+              record(command);
+              if (command.type === "kill") sendBack(killed);
+            }),
+          ),
         },
       }),
     {

@@ -120,6 +120,8 @@ export interface Enclosure {
   boot(): Promise<Booted>;
   /** Memory now, and the most since the last boot began, of all its processes. Zeros where nothing measures it. */
   stats(): Promise<{ memoryBytes: number; peakMemoryBytes: number }>;
+  /** Between two lives, what of its memory /tmp takes: the next one has so much less. Zero where nothing measures it. */
+  keptBytes(): Promise<number>;
   /** Changes the processor share from now on, e.g. more of it while initialising. Does nothing where cpu is unlimited. */
   setCpus(cpus: number): Promise<void>;
   /**

@@ -46,6 +46,10 @@ export class KeptEnclosure implements Enclosure {
     return { memoryBytes: currentBytes, peakMemoryBytes: peakBytes };
   }
 
+  keptBytes(): Promise<number> {
+    return this.#kept.cgroup.sharedBytes();
+  }
+
   setCpus(cpus: number): Promise<void> {
     return this.#kept.cgroup.setCpus(cpus);
   }

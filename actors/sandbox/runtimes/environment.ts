@@ -26,6 +26,12 @@ export interface FunctionEnvironment {
   };
 }
 
+/** Lambda's form, a day, the version and 32 hex digits: here those are the sandbox's id, byte by byte, after zeros. */
+export function logStreamName(from: Date, version: string, sandboxId: string): string {
+  const day = from.toISOString().slice(0, 10).replaceAll("-", "/");
+  return `${day}/[${version}]${Buffer.from(sandboxId).toString("hex").padStart(32, "0").slice(-32)}`;
+}
+
 /** Names an owner can't set, because the platform's value always wins. */
 export const reservedNames: ReadonlySet<string> = new Set([
   "_HANDLER",

@@ -21,6 +21,7 @@ export interface Life {
   readonly stderr: string;
   readonly exit: Exit;
   readonly peakMemoryBytes: number;
+  readonly keptBytes: number;
 }
 
 /** What the worker does: requests by name, with their arguments and answers. */
@@ -88,7 +89,8 @@ const handlers: { [name in keyof Requests]: (...args: Parameters<Requests[name]>
           text(booted.stderr),
           booted.exited,
         ]);
-        lives.push({ said, stdout, stderr, exit, peakMemoryBytes: (await enclosure.stats()).peakMemoryBytes });
+        const { peakMemoryBytes } = await enclosure.stats();
+        lives.push({ said, stdout, stderr, exit, peakMemoryBytes, keptBytes: await enclosure.keptBytes() });
       }
     } finally {
       await enclosure.destroy();

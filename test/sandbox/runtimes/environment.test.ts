@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { lambdaEnvironment, refusedNames } from "../../../actors/sandbox/runtimes/environment.ts";
+import { lambdaEnvironment, logStreamName, refusedNames } from "../../../actors/sandbox/runtimes/environment.ts";
 
 const fn = {
   functionName: "greet",
@@ -47,6 +47,24 @@ describe("a function's environment", () => {
     expect(environment._HANDLER).toBe("index.handler");
     expect(environment).not.toHaveProperty("1bad");
     expect(refusedNames(variables)).toEqual(["AWS_REGION", "_HANDLER", "1bad"]);
+  });
+
+  test("has a log stream of Lambda's form, whose end is its sandbox's id", () => {
+    const [, digits = ""] =
+      /^2026\/11\/23\/\[7\]([0-9a-f]{32})$/.exec(
+        logStreamName(new Date("2026-11-23T23:59:59Z"), "7", "588ba7911-12"),
+      ) ?? [];
+    expect(Buffer.from(digits, "hex").toString().replaceAll("\0", "")).toBe("588ba7911-12");
+    const long = (n: number) => logStreamName(new Date(0), "$LATEST", `588ba791zz-${1_000_000 + n}`);
+    expect(long(1)).toMatch(/^1970\/01\/01\/\[\$LATEST\][0-9a-f]{32}$/);
+    expect(long(1)).not.toBe(long(2));
+  });
+
+  test("promises no X-Ray daemon where there is none, and no complaint about that", () => {
+    const environment = lambdaEnvironment(fn);
+    expect(environment.AWS_XRAY_CONTEXT_MISSING).toBe("LOG_ERROR");
+    // The SDK then sends to the loopback, where nobody listens: to an address without a route it complains of every segment.
+    expect(environment).not.toHaveProperty("AWS_XRAY_DAEMON_ADDRESS");
   });
 
   test("has no execution environment for custom runtimes, and Python's path for Python", () => {

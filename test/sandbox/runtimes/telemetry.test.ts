@@ -191,6 +191,56 @@ describe("the telemetry of a life", () => {
       "platform.report",
     ]);
   });
+
+  const logs = (version: string) => subscriber("HTTP", "/2020-08-15/logs", version, ["platform"]);
+  const lastOf = (booted: Booted, count: number) =>
+    telemetryOf(booted)
+      .slice(-count)
+      .map(({ type, record }) => [type, record]);
+
+  test("tells who uses the Logs API of a runtime that crashed, and of one that ran out of time", async () => {
+    const ends = [
+      { event: { exit: 3 }, reason: null, status: "failure", fault: "Status: error\tErrorType: Runtime.ExitError" },
+      { event: { hang: true, print: "begun" }, reason: "timeout", status: "timeout", fault: "Status: timeout" },
+    ] as const;
+    for (const { event, reason, status, fault } of ends) {
+      await using booted = await boot(host, { bootstrap: echoing, "extensions/watcher": logs("2021-03-18") });
+      await booted.init();
+      const said = booted.invoke(event);
+      if (reason !== null) {
+        await booted.printedLike(/begun/);
+        booted.shutDown(reason);
+      }
+      await said;
+      await booted.printedLike(/told .+platform\.fault/);
+      expect(lastOf(booted, 4)).toMatchObject([
+        ["platform.runtimeDone", { requestId: "request-1", status }],
+        ["platform.end", { requestId: "request-1" }],
+        ["platform.report", { requestId: "request-1" }],
+        ["platform.fault", `RequestId: request-1 ${fault}`],
+      ]);
+    }
+  });
+
+  test("has a function's own error as a failure of its invocation in the Logs API, and no fault", async () => {
+    await using booted = await boot(host, { ...throwing, "extensions/watcher": logs("2021-03-18") });
+    await booted.init({ client: nodeBootstrap });
+    await booted.invoke({});
+    await booted.printedLike(/told .+platform\.report/);
+    expect(lastOf(booted, 3)).toMatchObject([
+      ["platform.runtimeDone", { status: "failure" }],
+      ["platform.end", {}],
+      ["platform.report", {}],
+    ]);
+  });
+
+  test.each(["", "2020-08-15"])("has no end of the runtime for a Logs API of version '%s'", async (version) => {
+    await using booted = await boot(host, { bootstrap: echoing, "extensions/watcher": logs(version) });
+    await booted.init();
+    await booted.invoke({});
+    await booted.printedLike(/told .+platform\.report/);
+    expect(lastOf(booted, 3).map(([type]) => type)).toEqual(["platform.start", "platform.end", "platform.report"]);
+  });
 });
 
 test("what a bootstrap printed before it answered comes before its answer", async () => {
@@ -237,6 +287,7 @@ describe("a subscription", () => {
       expect(JSON.parse(refused.body).errorMessage).toMatch(what);
     }
     expect(refusal(await put(api, id, "no JSON")).errorType).toBe("ValidationError");
+    expect(refusal(await put(api, id, "no JSON", "/2020-08-15/logs")).errorType).toBe("Logs.ValidationError");
     expect(await put(api, id, good)).toMatchObject({ status: 200, body: "OK" });
   });
 

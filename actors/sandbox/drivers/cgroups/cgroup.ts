@@ -33,6 +33,8 @@ export interface Cgroup {
   /** How many of its processes the kernel has ever killed for want of memory. */
   oomKills(): Promise<number>;
   memory(): Promise<{ currentBytes: number; peakBytes: number }>;
+  /** Of its memory, what files in memory and shared memory take: with nothing running in it, what outlives processes. */
+  sharedBytes(): Promise<number>;
   /** Begins a new peak, where the kernel lets one. */
   resetPeak(): Promise<void>;
   /** Removes the group, killing what is still in it. */
@@ -70,6 +72,7 @@ const nothing: Cgroup = {
   setCpus: async () => {},
   oomKills: async () => 0,
   memory: async () => ({ currentBytes: 0, peakBytes: 0 }),
+  sharedBytes: async () => 0,
   resetPeak: async () => {},
   remove: async () => {},
 };

@@ -120,6 +120,10 @@ class V1Cgroup implements Cgroup {
     };
   }
 
+  async sharedBytes(): Promise<number> {
+    return this.#folders.memory ? readKey(this.#folders.memory, "memory.stat", "shmem") : 0;
+  }
+
   async resetPeak(): Promise<void> {
     if (this.#folders.memory) await put(this.#folders.memory, "memory.max_usage_in_bytes", 0);
   }

@@ -142,6 +142,10 @@ class V2Cgroup implements Cgroup {
     return { currentBytes, peakBytes: (await readNumber(this.#folder, "memory.peak")) || currentBytes };
   }
 
+  sharedBytes(): Promise<number> {
+    return readKey(this.#folder, "memory.stat", "shmem");
+  }
+
   async resetPeak(): Promise<void> {
     // A reset here holds only for the descriptor that made it (Linux 6.12): the peak stays that of all lives.
   }

@@ -117,6 +117,7 @@ class Reports {
     else if (run.errorType?.startsWith("Extension.")) run.status = "failure";
     this.runtimeDone();
     this.report();
+    this.#fault(run.header.requestId, this.#status(run));
   }
 
   #cutInitShort(reason) {
@@ -124,6 +125,13 @@ class Reports {
     if (reason === "timeout") this.#initFailure = { status: "timeout" };
     this.#runtimeInitEnded(this.#initFailure ?? statusOf("Runtime.Unknown"));
     this.#reportInit(this.#initFailure ?? this.#initEnd);
+    if (this.#init.requestId) this.#fault(this.#init.requestId, this.#initFailure ?? this.#initEnd);
+  }
+
+  /** Of the sandbox, not of the function's own code: a text, with a request's id in it. */
+  #fault(requestId, { status, errorType }) {
+    const how = status === "timeout" ? "timeout" : `error\tErrorType: ${errorType}`;
+    this.#tell("fault", `RequestId: ${requestId} Status: ${how}`);
   }
 
   #runtimeInitEnded(end) {

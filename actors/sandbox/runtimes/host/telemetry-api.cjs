@@ -12,13 +12,15 @@ const apis = {
     name: "Telemetry",
     subscribed: "platform.telemetrySubscription",
     versions: ["2022-07-01", "2022-12-13", "2025-01-29"],
-    shape: (event) => [event],
+    invalid: "ValidationError",
+    shapeFor: () => telemetryEvent,
   },
   "/2020-08-15/logs": {
     name: "Logs",
     subscribed: "platform.logsSubscription",
     versions: ["2020-08-15", "2021-03-18", undefined],
-    shape: logsEvent,
+    invalid: "Logs.ValidationError",
+    shapeFor: (version) => (version === "2021-03-18" ? logsEvent : firstLogsEvent),
   },
 };
 const limits = {
@@ -85,10 +87,10 @@ class TelemetryApi {
     }
     const { bytes } = await readBody(request);
     const wanted = read(bytes, api);
-    if (typeof wanted === "string") return refuse(response, 400, "ValidationError", wanted);
-    const { types, destination, buffering } = wanted;
+    if (typeof wanted === "string") return refuse(response, 400, api.invalid, wanted);
+    const { types, destination, buffering, version } = wanted;
     const delivery = new TelemetryDelivery(destination, buffering);
-    const subscription = { types, delivery, shape: api.shape };
+    const subscription = { types, delivery, shape: api.shapeFor(version) };
     for (const [kind, event] of this.#earlier) send(subscription, kind, event);
     this.#subscriptions.set(`${extension.id} ${api.name}`, subscription);
     response.writeHead(200, { "Content-Type": "text/plain" });
@@ -107,12 +109,16 @@ function send({ types, delivery, shape }, kind, event) {
   if (types.includes(kind)) for (const each of shape(event)) delivery.add(each);
 }
 
+/** An event as the Telemetry API tells it: what a fault is told with, it says in the report. */
+const telemetryEvent = (event) => (event.type === "platform.fault" ? [] : [event]);
+
 /** An event as the Logs API tells it: nothing of what came after it, and an end of its own before the report. */
 function logsEvent(event) {
   const { time, type, record } = event;
-  const { requestId } = record;
+  const { requestId, status } = record;
   if (type === "platform.start") return [{ time, type, record: { requestId, version: record.version } }];
-  if (type === "platform.runtimeDone") return [{ time, type, record: { requestId, status: record.status } }];
+  if (type === "platform.runtimeDone")
+    return [{ time, type, record: { requestId, status: status === "error" ? "failure" : status } }];
   if (type === "platform.report") {
     return [
       { time, type: "platform.end", record: { requestId } },
@@ -121,6 +127,9 @@ function logsEvent(event) {
   }
   return /^platform\.(init|telemetry)/.test(type) ? [] : [event];
 }
+
+/** As its first version did: that the runtime is done came with the second. */
+const firstLogsEvent = (event) => (event.type === "platform.runtimeDone" ? [] : logsEvent(event));
 
 /** A subscription as it is asked for, with defaults; in words, what is wrong with it. */
 function read(bytes, { versions }) {
@@ -143,7 +152,7 @@ function read(bytes, { versions }) {
     if (!Number.isInteger(size) || size < least || size > most) return `${name} must be from ${least} to ${most}`;
     sizes[name] = size;
   }
-  return { types: [...new Set(types)], destination: where, buffering: sizes };
+  return { types: [...new Set(types)], destination: where, buffering: sizes, version: schemaVersion };
 }
 
 /** Only ports of this sandbox can be named. */
