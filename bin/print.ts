@@ -26,6 +26,23 @@ export function fields(pairs: ReadonlyArray<readonly [string, string | undefined
   return given.map(([name, value]) => `${dim(name.padEnd(width))}  ${value}`).join("\n");
 }
 
+const ESCAPE = "\x1b";
+const COLOUR = `${ESCAPE}\\[[0-9;]*m`;
+const CONTROLS = new RegExp(`${COLOUR}|[\\p{Cc}\\p{Bidi_Control}]`, "gu");
+
+/**
+ * What a function wrote. On a terminal its colours stay, and any other control character is shown instead of obeyed: no
+ * function's line erases another, turns it round or renames the window. Elsewhere it goes on as it is.
+ */
+export function harmless(text: string, stream: Pick<NodeJS.WriteStream, "isTTY"> = process.stdout): string {
+  if (!stream.isTTY) return text;
+  const shown = text.replace(CONTROLS, (found) => {
+    if (found === "\n" || found === "\t" || found.length > 1) return found;
+    return `\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  });
+  return shown.includes(ESCAPE) ? `${shown}${ESCAPE}[0m` : shown;
+}
+
 const UNITS = ["B", "KiB", "MiB", "GiB"];
 
 export function bytesText(bytes: number): string {

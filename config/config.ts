@@ -23,6 +23,9 @@ const list = (standard: string) =>
     );
 
 const SANDBOXES = ["auto", "bubblewrap", "oci", "oci:crun", "oci:runc", "oci:runsc", "process"] as const;
+type Sandbox = (typeof SANDBOXES)[number] | `oci:/${string}`;
+const isSandbox = (text: unknown): text is Sandbox =>
+  typeof text === "string" && (SANDBOXES.some((each) => each === text) || /^oci:\/\S+$/.test(text));
 
 /** Of the host's memory, what all its workers together may promise to sandboxes. */
 const SHARE_FOR_SANDBOXES = 0.8;
@@ -70,7 +73,12 @@ const Environment = z.object({
   MAYFLY_ASYNC_BACKOFF_MAX: ms(ASYNC_BACKOFF_MS.max),
   MAYFLY_ASYNC_ACK_WAIT: z.coerce.number().int().min(1000).default(30_000),
   MAYFLY_REPLICAS: z.coerce.number().int().min(1).max(5).default(1),
-  MAYFLY_SANDBOX: z.enum(SANDBOXES).default("auto"),
+  MAYFLY_SANDBOX: z
+    .custom<Sandbox>(
+      isSandbox,
+      `must be one of ${SANDBOXES.join(", ")}, or the path of an OCI runtime, as in oci:/usr/bin/crun`,
+    )
+    .default("auto"),
   MAYFLY_EGRESS: z.enum(["auto", "slirp4netns", "off"]).default("auto"),
   MAYFLY_EGRESS_PRIVATE: list("").pipe(
     z.array(z.string().refine(isPrivate, "must be private networks, as in 10.1.0.0/16")),
@@ -119,7 +127,7 @@ export type Config = Readonly<{
   }>;
   replicas: number;
   /** How sandboxes are made: "auto" and "oci" choose among those that isolate, "process" doesn't isolate. */
-  sandbox: (typeof SANDBOXES)[number];
+  sandbox: Sandbox;
   egress: Readonly<{
     /** How functions that are to have a network get it; `off`: none does. */
     way: "auto" | "slirp4netns" | "off";

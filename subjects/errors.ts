@@ -37,6 +37,10 @@ export type Refusal = z.infer<typeof Refusal>;
 export const refusal = (name: ErrorName, message: string, reason?: string): Refusal =>
   reason === undefined ? { name, message } : { name, message, reason };
 
+/** How an invocation ends whose worker was given up: nobody waits to see how it would have ended. */
+export const workerLost = (workerId = ""): Refusal =>
+  refusal("ServiceException", `worker ${workerId} was lost while it ran the function`);
+
 /** Thrown where a request is refused by name: the bus answers with the refusal it carries. */
 export class Refused extends Error {
   override readonly name = "Refused";

@@ -22,6 +22,15 @@ export type Placed = z.infer<typeof Placed>;
 /** A worker is lost: its sandboxes are gone with it. */
 export const WorkerLost = json("mayfly.placement.lost", z.object({ workerId: Token }));
 
-/** What LEASES keeps for each leased worker. */
-export const Lease = z.object({ workerId: Token, zone: Token, leasedAt: z.number(), endsAt: z.number() });
+/**
+ * What LEASES keeps for each leased worker, and for one that was given up and hasn't been told so yet: `silentSince` is when it
+ * was last heard, `endsAt` how long it is remembered then.
+ */
+export const Lease = z.object({
+  workerId: Token,
+  zone: Token,
+  leasedAt: z.number(),
+  endsAt: z.number(),
+  silentSince: z.number().exactOptional(),
+});
 export type Lease = z.infer<typeof Lease>;

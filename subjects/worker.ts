@@ -17,10 +17,11 @@ export const CreateSandbox = json(
 export const LeaseWorker = json("mayfly.worker.{workerId}.lease", z.object({ endsAt: z.number() }));
 
 /**
- * Request from placement: you were silent and have been given up, so what ran on you was told as lost. Reply `{}`, once that is
- * being ended and what else there is of sandboxes has been said (`Hosted`).
+ * Request from placement: you were silent since then (epoch ms) and have been given up, so what ran on you was told as lost.
+ * Reply `{}`, once that is being ended and what else there is of sandboxes has been said (`Hosted`). What began after it was
+ * said of one silence isn't ended when the same is said again.
  */
-export const GivenUp = json("mayfly.worker.{workerId}.given-up", z.object({}));
+export const GivenUp = json("mayfly.worker.{workerId}.given-up", z.object({ silentSince: z.number() }));
 
 /** Stop a sandbox: at once when idle, when done if busy, or in the middle of it where nobody waits for that any more. */
 export const StopSandbox = json(
@@ -58,8 +59,11 @@ export const Finished = json(
   "mayfly.frontend.{frontendId}.finished.{requestId}",
   z.object({
     sandboxId: Token,
-    /** `ok` and `function-error` were answered to the caller; `refused` was not run and the front end asks elsewhere. */
-    outcome: z.enum(["ok", "function-error", "refused"]),
+    /**
+     * `ok`, `function-error`, and `lost` as a fault of the platform, were answered to the caller; `refused` was not run and
+     * the front end asks elsewhere.
+     */
+    outcome: z.enum(["ok", "function-error", "lost", "refused"]),
     errorType: z.string().optional(),
     cold: z.boolean(),
     createUs: z.number(),

@@ -17,7 +17,7 @@
  * Promise: every request is answered before its deadline, with a result or a named error.
  */
 import { and, assign, emit, setup } from "xstate";
-import { type Refusal, refusal } from "../../subjects/errors.ts";
+import { type Refusal, refusal, workerLost } from "../../subjects/errors.ts";
 import { type FunctionSpec, poolId } from "../../subjects/function.ts";
 import { EVENT_TYPE, EXECUTED_VERSION, FUNCTION_ERROR, REQUEST_ID, START } from "../../subjects/headers.ts";
 import { INVOKE_COMPLETE } from "../../subjects/response-stream.ts";
@@ -100,7 +100,9 @@ export const invocationMachine = setup({
     isKnown: ({ context }) => context.spec !== undefined,
     isEvent: ({ context }) => context.event !== undefined,
     isDryRun: ({ context }) => context.dryRun,
-    hasRun: ({ event }) => event.type === "worker.finished" && event.result.outcome !== "refused",
+    hasRun: ({ event }) =>
+      event.type === "worker.finished" && (event.result.outcome === "ok" || event.result.outcome === "function-error"),
+    wasLost: ({ event }) => event.type === "worker.finished" && event.result.outcome === "lost",
     mayTryAgain: ({ context }) => context.attempts < MAX_REFUSED_ATTEMPTS,
     runsThere: ({ context, event }) => event.type === "worker.lost" && event.workerId === context.sandbox?.workerId,
   },
@@ -121,7 +123,7 @@ export const invocationMachine = setup({
     sayAnswered: emit(({ context: { replyTo, result } }) => ({
       type: "answered" as const,
       to: replyTo,
-      ...(result?.outcome === "function-error" ? { error: `${result.errorType ?? "Unhandled"}` } : {}),
+      ...(result?.outcome === "ok" ? {} : { error: `${result?.errorType ?? "Unhandled"}` }),
     })),
     sayAccepted: emit(({ context }) => ({
       type: "reply" as const,
@@ -154,12 +156,7 @@ export const invocationMachine = setup({
     refuseSilent: emit(({ context }) =>
       refuse(context, refusal("ServiceException", `worker ${context.sandbox?.workerId} did not answer in time`)),
     ),
-    refuseLost: emit(({ context }) =>
-      refuse(
-        context,
-        refusal("ServiceException", `worker ${context.sandbox?.workerId} was lost while it ran the function`),
-      ),
-    ),
+    refuseLost: emit(({ context }) => refuse(context, workerLost(context.sandbox?.workerId))),
     refuseRefused: emit(({ context }) =>
       refuse(context, refusal("ServiceException", `${context.attempts} sandboxes refused the invocation`)),
     ),
@@ -227,6 +224,7 @@ export const invocationMachine = setup({
       on: {
         "worker.finished": [
           { guard: "hasRun", target: "done", actions: ["keepResult", "finish", "sayAnswered"] },
+          { guard: "wasLost", target: "refused", actions: ["keepResult", "finish", "sayAnswered"] },
           { guard: "mayTryAgain", target: "reserving", actions: ["keepResult", "finish"] },
           { target: "refused", actions: ["abandon", "refuseRefused"] },
         ],

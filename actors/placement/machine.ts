@@ -3,12 +3,13 @@
  *
  * States, two questions side by side while it is `known`
  *   lease.offered · leasing · leased · draining      health.well · suspect
- *   lost.silent     it was silent for two beats, and its sandboxes were told as lost; remembered as long as a lease lasts
+ *   lost.silent     it was silent for two beats, and its sandboxes were told as lost; remembered as long as a lease lasts, also
+ *                   by the placement that is started next
  *   lost.telling    it is heard again, and being told of that
  *   gone            it left
  * Hears  worker.beat · worker.place · lease.accepted · lease.refused · worker.told · worker.notTold
  * Says   askLease · drain · lost · givenUp · reply / refuse
- * Does   keepLease, dropLease (effects.ts)
+ * Does   keepLease · keepLoss · dropLease (effects.ts)
  *
  * Promises: a place request is answered with this worker or refused; a worker whose lease ends drains without losing a call;
  * one that was given up takes nothing before it knows, and has said what is still on it.
@@ -19,7 +20,10 @@ import type { Heartbeat } from "../../subjects/worker.ts";
 
 export interface LeaseInput {
   readonly workerId: string;
-  readonly beat: Heartbeat;
+  /** The latest; none of one that an earlier placement gave up, before it is heard again. */
+  readonly beat: Heartbeat | undefined;
+  /** When it was last heard, or, of one that was given up, since when it was silent then. Epoch milliseconds. */
+  readonly heardAt: number;
   readonly beatMs: number;
   /** The lease that a worker gets which is already on one: placement was restarted, and gives it a new term. */
   readonly leaseMs: number;
@@ -53,7 +57,8 @@ export type LeaseEmitted =
   | { type: "refuse"; to: string | undefined; refusal: Refusal }
   | { type: "askLease"; workerId: string; endsAt: number }
   | { type: "drain"; workerId: string; reason: string }
-  | { type: "lost" | "givenUp"; workerId: string };
+  | { type: "lost"; workerId: string }
+  | { type: "givenUp"; workerId: string; silentSince: number };
 
 /** A beat may be late by half its interval before it counts as missed. */
 const PATIENCE = 1.5;
@@ -75,22 +80,29 @@ export const leaseMachine = setup({
   guards: {
     isLeaving: ({ event }) => event.type === "worker.beat" && event.beat.state === "gone",
     isDraining: ({ event }) => event.type === "worker.beat" && event.beat.state === "draining",
-    alreadyDraining: ({ context }) => context.beat.state === "draining",
+    alreadyDraining: ({ context }) => context.beat?.state === "draining",
     lostItsLease: ({ event }) => event.type === "worker.beat" && event.beat.state === "joining",
-    alreadyReady: ({ context }) => context.beat.state === "ready",
+    alreadyReady: ({ context }) => context.beat?.state === "ready",
+    wasGivenUp: ({ context }) => context.beat === undefined,
   },
   actions: {
     keepLease: () => {
       throw new Error("keepLease is given by effects.ts");
     },
+    keepLoss: () => {
+      throw new Error("keepLoss is given by effects.ts");
+    },
     dropLease: () => {
       throw new Error("dropLease is given by effects.ts");
     },
-    remember: assign(({ context, event }) =>
-      event.type === "worker.beat" ? { beat: event.beat, promisedMiB: 0 } : { promisedMiB: context.promisedMiB },
+    remember: assign(({ event }) =>
+      event.type === "worker.beat" ? { beat: event.beat, promisedMiB: 0, heardAt: event.at } : {},
     ),
-    /** A worker that is still on a lease has a new one, as after a restart of placement. */
-    renew: assign(({ context, event }) => (event.type === "worker.beat" ? { leasedAt: event.at } : context)),
+    /** Heard while it is lost. One that is still on a lease has a new one, as after a restart of placement. */
+    renew: assign(({ event }) =>
+      event.type === "worker.beat" ? { beat: event.beat, promisedMiB: 0, leasedAt: event.at } : {},
+    ),
+    recover: assign({ heardAt: ({ context }) => context.leasedAt }),
     promise: assign(({ context, event }) =>
       event.type === "worker.place" ? { promisedMiB: context.promisedMiB + event.memoryMiB } : {},
     ),
@@ -131,14 +143,19 @@ export const leaseMachine = setup({
       workerId: context.workerId,
       reason: "its lease has ended",
     })),
-    tellGivenUp: emit(({ context }) => ({ type: "givenUp" as const, workerId: context.workerId })),
+    tellGivenUp: emit(({ context: { workerId, heardAt } }) => ({
+      type: "givenUp" as const,
+      workerId,
+      silentSince: heardAt,
+    })),
     sayLost: emit(({ context }) => ({ type: "lost" as const, workerId: context.workerId })),
   },
 }).createMachine({
   id: "lease",
   context: ({ input }) => ({ ...input, promisedMiB: 0, waiting: [] }),
-  initial: "known",
+  initial: "found",
   states: {
+    found: { always: [{ guard: "wasGivenUp", target: "lost" }, { target: "known" }] },
     known: {
       type: "parallel",
       states: {
@@ -184,7 +201,7 @@ export const leaseMachine = setup({
             },
             suspect: {
               on: { "worker.beat": [LEFT, { target: "well", actions: "remember" }] },
-              after: { missedBeat: { target: "#lease.lost", actions: ["sayLost", "dropLease"] } },
+              after: { missedBeat: { target: "#lease.lost", actions: ["sayLost", "keepLoss"] } },
             },
           },
         },
@@ -194,21 +211,21 @@ export const leaseMachine = setup({
       entry: "refuseWaiting",
       initial: "silent",
       on: { "worker.place": { actions: "refuse" } },
-      after: { leaseEnd: "gone" },
+      after: { leaseEnd: { target: "gone", actions: "dropLease" } },
       states: {
         silent: {
           on: {
             "worker.beat": [
-              { guard: "isLeaving", target: "#lease.gone" },
-              { target: "telling", actions: ["remember", "renew"] },
+              { guard: "isLeaving", target: "#lease.gone", actions: "dropLease" },
+              { target: "telling", actions: "renew" },
             ],
           },
         },
         telling: {
           entry: "tellGivenUp",
           on: {
-            "worker.beat": [{ guard: "isLeaving", target: "#lease.gone" }, { actions: ["remember", "renew"] }],
-            "worker.told": "#lease.known",
+            "worker.beat": [{ guard: "isLeaving", target: "#lease.gone", actions: "dropLease" }, { actions: "renew" }],
+            "worker.told": { target: "#lease.known", actions: ["recover", "dropLease"] },
             "worker.notTold": "silent",
           },
         },

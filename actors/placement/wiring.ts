@@ -44,7 +44,7 @@ export function placementWiring(
       drain: ({ workerId, reason }) => say(DrainWorker, { workerId }, { reason }),
       givenUp: {
         timeoutMs: LEASE_ANSWER_MS,
-        request: ({ workerId }) => say(GivenUp, { workerId }, {}),
+        request: ({ workerId, silentSince }) => say(GivenUp, { workerId }, { silentSince }),
         answered: () => ({ type: "worker.told" }),
         failed: () => ({ type: "worker.notTold" }),
       },

@@ -3,8 +3,17 @@ import { MAX_PAYLOAD_BYTES } from "../../subjects/invoke.ts";
 import type { RuntimeFrame } from "./frames.ts";
 import type { NotMade, ProcessEnd, Usage } from "./outcome.ts";
 import { initError, notMade, responseTooLarge } from "./policy.ts";
+import type { RuntimeInit } from "./runtime-init.ts";
+import type { Begun, Booted } from "./sandbox.ts";
 
 export type AnswerFrame = Extract<RuntimeFrame, { type: "initError" | "response" | "error" }>;
+
+/** `us` is monotonic; of what only the driver knows. */
+export function bootedOf(begun: Begun, init: RuntimeInit, how: Pick<Booted, "us" | "fromStem" | "lingers">): Booted {
+  const createUs = Math.round(how.us - begun.startedUs);
+  const runtimeVersion = init.runtimeVersion ?? init.runtime;
+  return { type: "process.booted", createUs, at: Date.now(), runtimeVersion, ...how };
+}
 
 /** `us` is monotonic. */
 export function answerOf(frame: AnswerFrame, us: number, usage: Usage): ProcessEnd {

@@ -1,13 +1,13 @@
 /**
  * A sandbox's process: made by a driver, spoken to in frames. Everything of a sandbox that touches the world is in here.
  *
- * One callback actor lives as long as the sandbox. It hears boot, deliver, freeze, thaw and kill; it tells the machine what
- * the process said. When it ends, the enclosure is destroyed with everything in it.
+ * One callback actor lives as long as the sandbox: it does what the machine tells the process, and tells what that says. When
+ * it ends, the enclosure is destroyed with everything in it.
  */
 import { fromCallback } from "xstate";
 import type { FunctionSpec } from "../../subjects/function.ts";
 import type { Call } from "../../subjects/worker.ts";
-import { answerOf, notMadeOf } from "./answer.ts";
+import { answerOf, bootedOf, notMadeOf } from "./answer.ts";
 import { type BytecodeOfLife, beginWithBytecode } from "./bytecode.ts";
 import { lacksHost, watchForCallers } from "./callers.ts";
 import { type Booted, BootFailed, type Enclosure } from "./drivers/driver.ts";
@@ -17,6 +17,7 @@ import { FunctionLog } from "./function-log.ts";
 import { goneSoon, takeLeave } from "./leave-taking.ts";
 import { type ProcessCommand, type SandboxEvent, type SandboxInput, sandboxMachine } from "./machine.ts";
 import { PeakMemory } from "./peak-memory.ts";
+import { BootTimedOut } from "./policy.ts";
 import { ResponseStreams, unwantedChunk } from "./response-stream.ts";
 import type { RuntimeInit, ShutdownReason } from "./runtime-init.ts";
 import type { Begun } from "./sandbox.ts";
@@ -31,6 +32,7 @@ const processLogic = (world: SandboxWorld) =>
     const process = new SandboxProcess(world, input, sendBack);
     receive((command) => {
       if (command.type === "boot") process.boot(command.spec, command.call);
+      else if (command.type === "giveUp") process.giveUp();
       else if (command.type === "deliver") process.deliver(command.call, command.payload, command.deadlineAt);
       else if (command.type === "freeze") process.freeze();
       else if (command.type === "thaw") process.thaw();
@@ -58,6 +60,8 @@ class SandboxProcess {
   /** Counts boots and kills: a boot that is no longer the latest was killed while it was under way. */
   #turn = 0;
   #booting: Promise<void> = Promise.resolve();
+  /** What a boot waits for, in words for the worker's log. */
+  #awaited = "";
   /** How the function's own process ended, when a host process inside reports it before it ends itself. */
   #ownExit: { code: number | null; signal: string | null } | undefined;
   #tap: Tap | undefined;
@@ -89,18 +93,22 @@ class SandboxProcess {
   }
 
   async #boot(begun: Begun): Promise<void> {
-    const { spec, call, turn, startedUs } = begun;
+    const { spec, call, turn } = begun;
     try {
+      this.#awaited = "its code and runtime";
       await this.#lastLife;
+      if (this.#furnishing?.isThere?.() === false) throw new BootFailed("its code was removed");
       this.#furnishing ??= await this.#world.furnish(spec, this.#sandbox.sandboxId, this.#wantsHost);
       if (this.#destroyed) return await this.destroy();
       const kept = this.#furnishing.bytecode?.read();
       const place = enclosureFor(this.#sandbox.sandboxId, spec, this.#furnishing);
       // A network is made for one that needs it, not kept for one that may.
+      this.#awaited = "its place";
       const isSought = this.#enclosure === undefined && place.egress === undefined;
       const stem = isSought ? await this.#world.stems?.take(place) : undefined;
       this.#enclosure ??= stem?.enclosure ?? (await this.#world.driver.create(place));
       if (this.#destroyed) return await this.destroy();
+      this.#awaited = "its process to begin there";
       const booted = stem?.booted ?? (await this.#enclosure.boot());
       const bytecode = await kept;
       if (this.#destroyed) return await this.destroy();
@@ -114,19 +122,15 @@ class SandboxProcess {
       const us = this.#world.us();
       if (begun.isSecond) return;
       this.#bootedUs = us;
-      this.#tell({
-        type: "process.booted",
-        createUs: Math.round(us - startedUs),
-        us,
-        at: Date.now(),
-        runtimeVersion: init.runtimeVersion ?? init.runtime,
-        fromStem: stem !== undefined,
-        lingers: this.#lingers,
-      });
+      this.#tell(bootedOf(begun, init, { us, fromStem: stem !== undefined, lingers: this.#lingers }));
     } catch (error) {
       if (turn !== this.#turn) return;
       this.#notMade(error);
     }
+  }
+
+  giveUp(): void {
+    this.#world.hostFailed(this.#sandbox, new BootTimedOut(`it waited for ${this.#awaited}`));
   }
 
   #notMade(cause: unknown): void {
@@ -274,7 +278,6 @@ class SandboxProcess {
         this.#ownExit = { code: frame.code, signal: frame.signal };
         // Whether a kill was for its memory is known at the end only.
         if (this.#lingers && frame.signal !== "SIGKILL") this.#leftOthersBehind(booted, this.#ownExit, us);
-        return;
     }
   }
 

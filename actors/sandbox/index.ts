@@ -44,8 +44,8 @@ export class Sandboxes {
         ...world,
         log: (sandbox, line) => component.network.publish(logSaid(sandbox, line)),
         sent: () => component.network.flush(),
-        hostFailed: ({ sandboxId, spec: { acct, fn } }, cause) =>
-          component.log.error({ sandboxId, acct, fn, err: cause }, "the host could not make a sandbox"),
+        hostFailed: ({ sandboxId, isolation: driver, spec: { acct, fn } }, cause) =>
+          component.log.error({ sandboxId, acct, fn, driver, err: cause }, "the host could not make a sandbox"),
         leftBehind: ({ sandboxId }, error) =>
           component.log.error({ sandboxId, err: error }, "not all of it is stopped or removed"),
         ending: (gone) => {

@@ -5,9 +5,12 @@ import type { InitEnd, Outcome } from "./outcome.ts";
 
 const ms = (us: number): string => (us / 1000).toFixed(2);
 const MIB = 1024 * 1024;
-const PLATFORM_ERROR = /^(Runtime|Function|Extension)\.[A-Z][a-zA-Z]+$/;
-/** What a function calls its error makes no other field or line. */
-const oneField = (text: string): string => text.replace(/[\t\r\n]+/g, " ");
+const PLATFORM_ERROR = /^(Runtime|Function|Extension|Sandbox)\.[A-Z][a-zA-Z]+$/;
+/** A type that a function made up is none of Lambda's; the caller gets the error as it is. */
+const toldType = (errorType: string): string => {
+  if (PLATFORM_ERROR.test(errorType)) return errorType;
+  return errorType.startsWith("Function.") ? "Function.Unknown" : "Runtime.Unknown";
+};
 /** For JSON: milliseconds to the microsecond. */
 const msNumber = (us: number): number => Math.round(us) / 1000;
 
@@ -55,10 +58,9 @@ const initKind = (job: Job | null) => ({
   phase: job === null ? ("init" as const) : ("invoke" as const),
 });
 
-/** A type that a function made up is none of Lambda's; the caller gets the error as it is. */
 function initStatus(end: InitEnd): { status: string; errorType?: string } {
   if (end.status !== "error") return { status: end.status };
-  return { status: end.status, errorType: PLATFORM_ERROR.test(end.errorType) ? end.errorType : "Runtime.Unknown" };
+  return { status: end.status, errorType: toldType(end.errorType) };
 }
 
 /** What is written when an invocation begins. */
@@ -149,7 +151,8 @@ function reportLine(sandbox: SandboxContext, job: Job, outcome: Outcome, time: S
   if (memoryUsedMiB > 0) fields.push(`Max Memory Used: ${memoryUsedMiB} MB`);
   if (initUs > 0) fields.push(`Init Duration: ${ms(initUs)} ms`);
   if (outcome.kind === "timeout") fields.push("Status: timeout");
-  if (outcome.kind === "error") fields.push("Status: error", `Error Type: ${oneField(outcome.error.errorType)}`);
+  if (outcome.kind === "error" || outcome.kind === "lost")
+    fields.push("Status: error", `Error Type: ${toldType(outcome.error.errorType)}`);
   return `${fields.join("\t")}\t`;
 }
 
@@ -170,7 +173,7 @@ const PROCESS_FAILURES: ReadonlySet<string> = new Set(["Runtime.ExitError", "Run
 function statusOf(outcome: Outcome): { status: string; errorType?: string } {
   if (outcome.kind === "ok") return { status: "success" };
   if (outcome.kind === "timeout") return { status: "timeout" };
-  const { errorType } = outcome.error;
+  const errorType = toldType(outcome.error.errorType);
   return { status: PROCESS_FAILURES.has(errorType) ? "failure" : "error", errorType };
 }
 

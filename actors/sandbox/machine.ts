@@ -20,7 +20,7 @@
  * Says   initBegan · initEnded · started · streamed (a piece of the response) · awaited (its reader) · returned (the answer,
  *        where it comes earlier than the end) · finished (one per invocation that is run) · refused (one that isn't)
  *        reported (usable, failed, dead)
- * Tells its process  boot · deliver · freeze · thaw · kill · what it heard of the reader (and the end of the machine destroys it)
+ * Tells its process  boot · giveUp (its boot takes too long) · deliver · freeze · thaw · kill · what it heard of the reader (and the end of the machine destroys it)
  *
  * Promise: at most one invocation at a time. Whoever invokes a sandbox that is not idle is told so (`refused`).
  */
@@ -96,6 +96,7 @@ export const sandboxMachine = setup({
       spec: context.spec,
       call: context.job?.call ?? null,
     })),
+    giveUp: sendTo("process", { type: "giveUp" }),
     freeze: sendTo("process", { type: "freeze" }),
     thaw: sendTo("process", { type: "thaw" }),
     kill: sendTo("process", (_, reason: ShutdownReason) => ({ type: "kill" as const, reason })),
@@ -171,7 +172,7 @@ export const sandboxMachine = setup({
             "process.exited": { target: "#sandbox.dead", actions: report("failed", "its process ended at once") },
           },
           after: {
-            bootLimit: { target: "#sandbox.dead", actions: reportSlow },
+            bootLimit: { target: "#sandbox.dead", actions: ["giveUp", reportSlow] },
           },
         },
         starting: {

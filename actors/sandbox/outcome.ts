@@ -46,6 +46,8 @@ export interface NotMade {
 export type Outcome =
   | { readonly kind: "ok"; readonly payload: Uint8Array; readonly us: number; readonly usage: Usage }
   | { readonly kind: "error"; readonly error: RuntimeError; readonly us: number; readonly usage: Usage }
+  /** Its worker had been given up: the function has no part in that. `error` is for its log. */
+  | { readonly kind: "lost"; readonly error: RuntimeError; readonly us: number; readonly usage: Usage }
   | { readonly kind: "timeout"; readonly error: RuntimeError };
 
 /**
@@ -63,10 +65,9 @@ export function outcomeOf(
     return { ...returned, us: ("us" in event && event.us) || returned.us, usage };
   }
   if (returned !== null) return returned;
-  if (event.type === "reader.lost" || event.type === "sandbox.stop") {
-    const error = event.type === "reader.lost" ? readerLost(requestId) : abandoned(requestId);
-    return { kind: "error", error, us: ("us" in event && event.us) || 0, usage: UNMEASURED };
-  }
+  const us = ("us" in event && event.us) || 0;
+  if (event.type === "reader.lost") return { kind: "error", error: readerLost(requestId), us, usage: UNMEASURED };
+  if (event.type === "sandbox.stop") return { kind: "lost", error: abandoned(requestId), us, usage: UNMEASURED };
   return isProcessEnd(event) ? endOf(event, requestId) : { kind: "timeout", error: timedOut(requestId, timeoutMs) };
 }
 

@@ -79,6 +79,11 @@ export interface HostFault {
   readonly text: string;
 }
 
+/** Its boot has taken so long that nobody waits for it any more; the message says what it was at. */
+export class BootTimedOut extends Error {
+  override readonly name = "BootTimedOut";
+}
+
 /** What is wrong with the function itself, whichever host it comes to: its package, or where it wants to go. */
 const OF_THE_FUNCTION: ReadonlySet<string> = new Set(["CodeMissing", "CodeCorrupt", "CodeUnsafe", "EgressForbidden"]);
 

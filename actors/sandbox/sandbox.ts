@@ -146,6 +146,7 @@ export type SandboxEmitted =
 /** What the machine tells its process, see effects.ts. `boot` names the call inside whose time it boots, if there is one. */
 export type ProcessCommand =
   | { type: "boot"; spec: FunctionSpec; call: Call | null }
+  | { type: "giveUp" }
   | { type: "deliver"; call: Call; payload: Uint8Array; deadlineAt: number }
   | { type: "freeze" }
   | { type: "thaw" }

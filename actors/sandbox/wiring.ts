@@ -1,10 +1,12 @@
 /** A sandbox's relation to the network: who invokes and stops it, and where its answers, reports and log lines go. */
+import { workerLost } from "../../subjects/errors.ts";
 import * as H from "../../subjects/headers.ts";
 import { Log } from "../../subjects/logs.ts";
-import { awaited, chunks, completion, type Sent, Taken } from "../../subjects/response-stream.ts";
+import { awaited, chunks, completion, INVOKE_COMPLETE, type Sent, Taken } from "../../subjects/response-stream.ts";
 import { Call, Finished, InvokeSandbox, SandboxReport, StopSandbox } from "../../subjects/worker.ts";
 import { Grant } from "../../subjects/worker-manager.ts";
 import type { Message, Said } from "../bus/port.ts";
+import { refusalSaid } from "../bus/replies.ts";
 import { hear, hearRaw, say, type Wiring } from "../bus/wiring.ts";
 import { closingLines, initClosingLines, initOpeningLines, openingLines, receipt, type Spent, spent } from "./lines.ts";
 import { TAIL_BYTES } from "./log-tail.ts";
@@ -96,7 +98,7 @@ function finishedSaid(sandbox: SandboxContext, job: Job, outcome: Outcome): read
     ...(failed ? { error: outcome.error.errorType } : {}),
     ...say(Finished, job.call, {
       sandboxId: sandbox.sandboxId,
-      outcome: failed ? "function-error" : "ok",
+      outcome: outcome.kind === "lost" ? "lost" : failed ? "function-error" : "ok",
       ...(failed ? { errorType: outcome.error.errorType } : {}),
       cold: job.cold,
       createUs: time.createUs,
@@ -113,6 +115,7 @@ function finishedSaid(sandbox: SandboxContext, job: Job, outcome: Outcome): read
 /** To the caller. */
 function returnedSaid(sandbox: SandboxContext, job: Job, outcome: Outcome): readonly Said[] {
   if (job.call.replyTo === undefined) return [];
+  if (outcome.kind === "lost") return [lostSaid(job.call, job.call.replyTo, sandbox.workerId)];
   const time = spentOn(sandbox, job, outcome);
   const payload = outcome.kind === "ok" ? outcome.payload : outcome.error.payload;
   const headers = replyHeaders(sandbox, job, outcome, time);
@@ -122,6 +125,12 @@ function returnedSaid(sandbox: SandboxContext, job: Job, outcome: Outcome): read
   const last = outcome.kind === "ok" ? chunksSaid(job, { payload: outcome.payload, contentType: "" }, streamed) : [];
   Object.assign(headers, completion(streamed.messages + last.length));
   return [...last, { ...answer, payload: outcome.kind === "ok" ? "" : payload }];
+}
+
+/** As a front end says it that has heard of the loss. */
+function lostSaid({ requestId, streams }: Call, replyTo: string, workerId: string): Said {
+  const end = streams ? { [H.EVENT_TYPE]: INVOKE_COMPLETE } : {};
+  return refusalSaid(replyTo, workerLost(workerId), { [H.REQUEST_ID]: requestId, ...end });
 }
 
 /** A piece of the response, after what has been sent of it. */

@@ -20,6 +20,8 @@ export interface Furnishing {
   readonly overheadMiB: number;
   /** It has extensions of the function's layers. A function may also bring some of its own, which its host tells then. */
   readonly lingers?: boolean;
+  /** Whether the code is still where a further life would find it; without it, it is. */
+  readonly isThere?: () => boolean;
   /** Where the runtime is one that begins with it and hands it over, and it may be kept. */
   readonly bytecode?: KeptBytecode;
   /** The code isn't needed any more. */

@@ -9,6 +9,9 @@ export interface Interpreter {
   readonly file: string;
 }
 
+/** How a runtime puts it together: another number where that changes. */
+const FORM = 2;
+
 type Version = Pick<
   FunctionSpec,
   "acct" | "fn" | "version" | "codeSha256" | "layerSha256s" | "runtime" | "architecture"
@@ -17,6 +20,6 @@ type Version = Pick<
 /** 64 hexadecimal digits. Whatever differs in anything named here has another. */
 export function bytecodeName(of: Version, { version, file }: Interpreter): string {
   const { acct, fn, codeSha256, layerSha256s, runtime, architecture } = of;
-  const parts = [acct, fn, of.version, codeSha256, layerSha256s, runtime, architecture, version, file];
+  const parts = [FORM, acct, fn, of.version, codeSha256, layerSha256s, runtime, architecture, version, file];
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
 }

@@ -136,6 +136,8 @@ export class BytecodeStore {
     checksum.writeUInt32BE(crc32(bytes), 0);
     const whole = Buffer.concat([checksum, bytes]);
     try {
+      // Somebody may have removed it.
+      await mkdir(this.#options.folder, { recursive: true, mode: 0o700 });
       await writeFile(draft, whole, { flag: "wx", mode: 0o600 });
       await rename(draft, this.#path(name));
     } catch (error) {

@@ -8,9 +8,10 @@
  *   it outlives the process; what was unpacked before the machine last booted is not trusted, because nothing here waits
  *   for the disk
  *   it keeps to `maxBytes`, least recently used first, but never removes what is in use
+ *   what somebody else has removed is fetched and unpacked again
  */
 import { createHash, randomUUID } from "node:crypto";
-import { renameSync } from "node:fs";
+import { existsSync, renameSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import type { CodeStore } from "../bus/storage.ts";
@@ -34,6 +35,8 @@ export interface CodeCacheOptions {
 export interface CodeInUse extends Disposable {
   /** Absolute path of what was unpacked. */
   readonly folder: string;
+  /** Whether it is still there, and not removed and made anew. */
+  isThere(): boolean;
 }
 
 /** Fills an empty folder. */
@@ -96,6 +99,7 @@ export class CodeCache {
     let released = false;
     return {
       folder: used.folder,
+      isThere: () => this.#isThere(name, used),
       [Symbol.dispose]() {
         if (!released) used.users -= 1;
         released = true;
@@ -110,12 +114,17 @@ export class CodeCache {
 
   async #pinned(name: string, root: string, fill: Fill): Promise<Kept> {
     for (;;) {
-      const kept = this.#kept.get(name) ?? (await this.#made(name, root, fill));
+      const known = this.#kept.get(name);
+      const kept = known && this.#isThere(name, known) ? known : await this.#made(name, root, fill);
       // Somebody else's eviction may have come between its arrival and this turn.
       if (this.#kept.get(name) !== kept) continue;
       kept.users += 1;
       return kept;
     }
+  }
+
+  #isThere(name: string, kept: Kept): boolean {
+    return this.#kept.get(name) === kept && existsSync(kept.folder);
   }
 
   #made(name: string, root: string, fill: Fill): Promise<Kept> {
@@ -126,6 +135,7 @@ export class CodeCache {
 
   /** Under its name only once it is whole: what a crash leaves is a draft. */
   async #make(name: string, root: string, fill: Fill): Promise<Kept> {
+    if (!existsSync(root)) await mkdir(root, { recursive: true, mode: 0o700 });
     const draft = await mkdtemp(join(root, DRAFT));
     try {
       const content = join(draft, "content");
@@ -170,7 +180,12 @@ export class CodeCache {
       this.#kept.delete(sha256);
       // In the same turn, so that whoever wants it again finds the name free; and at once, so that nobody finds half.
       const gone = join(root, `${DRAFT}${randomUUID()}`);
-      renameSync(folder, gone);
+      try {
+        renameSync(folder, gone);
+      } catch {
+        // Somebody else has removed it.
+        continue;
+      }
       // What can't be removed now is when the cache is next opened.
       this.#background.add(rm(gone, { recursive: true, force: true }));
     }

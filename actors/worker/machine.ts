@@ -11,7 +11,8 @@
  * Does   host: makes the sandbox (effects.ts)
  *
  * Promises: the memory of its sandboxes never exceeds its capacity, but for those just being evicted. What ran while it was
- * given up is ended when it hears of that: it was told as lost, and something else may run in its place.
+ * given up is ended when it hears of that: it was told as lost, and something else may run in its place. Hearing it twice ends
+ * nothing that began in between.
  */
 import { assign, emit, enqueueActions, setup } from "xstate";
 import { type Refusal, refusal } from "../../subjects/errors.ts";
@@ -29,6 +30,8 @@ export interface WorkerContext extends WorkerInput {
   /** MemorySize of each sandbox it hosts, being made and being stopped included. */
   readonly sandboxes: Readonly<Record<string, number>>;
   readonly leaseEndsAt: number;
+  /** The silence for which it was last told that it had been given up; epoch milliseconds, 0 before that. */
+  readonly silentSince: number;
 }
 
 export type WorkerEvent =
@@ -47,7 +50,7 @@ export type WorkerEvent =
   | { type: "worker.drain"; reason: string }
   | { type: "worker.recount" }
   /** `busy`: the sandboxes in which something runs. */
-  | { type: "worker.givenUp"; replyTo: string | undefined; busy: readonly string[] }
+  | { type: "worker.givenUp"; replyTo: string | undefined; silentSince: number; busy: readonly string[] }
   | { type: "sandbox.reported"; sandboxId: string; state: "idle" | "failed" | "dead" };
 
 export type WorkerEmitted =
@@ -69,6 +72,7 @@ export const workerMachine = setup({
     isKnown: ({ context, event }) =>
       event.type === "worker.create" && Object.hasOwn(context.sandboxes, event.sandboxId),
     hasRoom: ({ context, event }) => event.type === "worker.create" && roomFor(context, event) !== undefined,
+    hasHeardOfIt: ({ context, event }) => event.type === "worker.givenUp" && event.silentSince === context.silentSince,
     isEmpty: ({ context }) => Object.keys(context.sandboxes).length === 0,
     isGone: ({ event }) => event.type === "sandbox.reported" && event.state !== "idle",
   },
@@ -99,6 +103,7 @@ export const workerMachine = setup({
         enqueue.emit({ type: "stop", worker: context, sandboxId, reason: "its worker was given up", atOnce: true });
       }
     }),
+    rememberSilence: assign(({ event }) => (event.type === "worker.givenUp" ? { silentSince: event.silentSince } : {})),
     remember: assign({
       sandboxes: ({ context, event }) =>
         event.type === "worker.create"
@@ -121,12 +126,15 @@ export const workerMachine = setup({
   },
 }).createMachine({
   id: "worker",
-  context: ({ input }) => ({ ...input, sandboxes: {}, leaseEndsAt: 0 }),
+  context: ({ input }) => ({ ...input, sandboxes: {}, leaseEndsAt: 0, silentSince: 0 }),
   initial: "joining",
   on: {
     "sandbox.reported": { guard: "isGone", actions: "forget" },
     "worker.recount": { actions: "sayHosted" },
-    "worker.givenUp": { actions: ["endBusy", "sayHosted", "accept"] },
+    "worker.givenUp": [
+      { guard: "hasHeardOfIt", actions: ["sayHosted", "accept"] },
+      { actions: ["endBusy", "rememberSilence", "sayHosted", "accept"] },
+    ],
     "worker.create": { actions: "refuseWithoutLease" },
     "worker.lease": { actions: "refuseLease" },
   },

@@ -51,7 +51,12 @@ export function workerWiring(facts: WorkerFacts, sandboxes: HostedSandboxes): Wi
       hear(GivenUp, {
         at,
         endpoint: "given-up",
-        toEvent: (_, { replyTo }) => ({ type: "worker.givenUp", busy: sandboxes.busy(), replyTo }),
+        toEvent: ({ silentSince }, { replyTo }) => ({
+          type: "worker.givenUp",
+          silentSince,
+          busy: sandboxes.busy(),
+          replyTo,
+        }),
       }),
       hear(Recount, { toEvent: () => ({ type: "worker.recount" }) }),
     ],

@@ -6,7 +6,7 @@ import { enqueueEvent } from "../async-invocation.ts";
 import { EXIT, Misused } from "../failure.ts";
 import { invokeFunction } from "../invocation.ts";
 import { parsedOr } from "../payload.ts";
-import { remark, say, sayJson } from "../print.ts";
+import { harmless, remark, say, sayJson } from "../print.ts";
 import { receiptText } from "../receipt.ts";
 import { openSession } from "../session.ts";
 import { streamFunction } from "../streamed-invocation.ts";
@@ -62,20 +62,25 @@ async function invokeAction(target: string, given: string | undefined, flags: Fl
   const { payload, receipt } = flags.stream
     ? await streamFunction(session, call, written)
     : await invokeFunction(session, call);
-  if (flags.stream && payload.length > 0) remark(new TextDecoder().decode(payload));
+  if (flags.stream && payload.length > 0) remark(harmless(new TextDecoder().decode(payload), process.stderr));
   if (flags.json) {
     sayJson({ payload: parsedOr(new TextDecoder().decode(payload)), ...receipt });
   } else {
-    if (!flags.stream) process.stdout.write(payload);
+    if (!flags.stream) await written(payload);
     if (!flags.stream && process.stdout.isTTY && payload.at(-1) !== NEWLINE) process.stdout.write("\n");
-    if (receipt.log !== undefined) remark(receipt.log.trimEnd());
+    if (receipt.log !== undefined) remark(harmless(receipt.log.trimEnd(), process.stderr));
     if (!flags.quiet) remark(receiptText(receipt));
   }
   if (receipt.functionError !== undefined) process.exitCode = EXIT.failed;
 }
 
-const written = (piece: Uint8Array): Promise<void> =>
-  new Promise((resolve, reject) => process.stdout.write(piece, (error) => (error ? reject(error) : resolve())));
+const asText = new TextDecoder();
+
+/** A file gets the function's own bytes. */
+function written(piece: Uint8Array): Promise<void> {
+  const out = process.stdout.isTTY ? harmless(asText.decode(piece, { stream: true })) : piece;
+  return new Promise((resolve, reject) => process.stdout.write(out, (error) => (error ? reject(error) : resolve())));
+}
 
 const NEWLINE = 10;
 

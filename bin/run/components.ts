@@ -51,7 +51,7 @@ export const COMPONENTS = {
   },
   placement: async (process) => {
     const component = process.component("placement", "which worker gets the next sandbox");
-    startPlacement({
+    await startPlacement({
       component,
       leases: process.storage.leases,
       beatMs: process.config.heartbeatMs,

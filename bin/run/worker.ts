@@ -183,8 +183,8 @@ function furnishing(
     try {
       const code = inUse.use(await cache.use(spec.codeSha256));
       const mounts = [{ from: code.folder, to: "/var/task" }];
-      const layers =
-        spec.layerSha256s.length === 0 ? undefined : inUse.use(await cache.useLayers(spec.layerSha256s)).folder;
+      const layerSet = spec.layerSha256s.length === 0 ? undefined : inUse.use(await cache.useLayers(spec.layerSha256s));
+      const layers = layerSet?.folder;
       if (layers !== undefined) mounts.push({ from: layers, to: "/opt" });
       // It costs a program more, so only those pay whose layers have libraries.
       const hasLibraries = layers !== undefined && existsSync(join(layers, "lib"));
@@ -207,6 +207,7 @@ function furnishing(
         mounts,
         overheadMiB: runtime.overheadMiB,
         lingers,
+        isThere: () => code.isThere() && layerSet?.isThere() !== false,
         ...(bytecode === undefined ? {} : { bytecode }),
         release: () => inUse.dispose(),
         init: seen({

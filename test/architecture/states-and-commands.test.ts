@@ -159,7 +159,7 @@ const worker: Row<typeof workerMachine, string> = {
     create("s2", 4096),
     { type: "worker.drain", reason: "test" },
     { type: "worker.recount" },
-    { type: "worker.givenUp", replyTo: "asker", busy: ["s1"] },
+    { type: "worker.givenUp", replyTo: "asker", silentSince: 1, busy: ["s1"] },
   ],
   answer: ({ saidSoFar }) => replied(saidSoFar),
 };

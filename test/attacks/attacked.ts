@@ -61,10 +61,8 @@ export interface Attacked extends AsyncDisposable {
 let made = 0;
 
 /**
- * Which attacks run under which driver. What the driver decides (files, memory, network, ways out) is tried under each that
- * isolates here. What the worker decides (frames, the Runtime API, packages) and what the kernel's groups decide (each
- * driver's limits are part of its contract) is tried under the default alone. Under "process" nothing is tried: it
- * promises no isolation, so every attack would succeed.
+ * Attacks run under each driver that isolates here. Only those on what workers keep for later (bytecode) are tried under
+ * the default alone. Under "process" nothing is tried: it promises no isolation, so every attack would succeed.
  */
 export const underEachDriver = describeUnless(noIsolation).each(isolating);
 

@@ -62,7 +62,8 @@ describeUnless(noIsolation)("a function that abuses its bytecode", () => {
     "index.js": `${SEE}\n${before}\nconst large = require("./large.js");\n${after}\nexports.handler = async () => given;\n`,
     "large.js": large("exports.answer = () => 42;"),
   });
-  const deployed = (files: Readonly<Record<string, string>>) => attacked.node("", { files });
+  const deployed = (files: Readonly<Record<string, string>>, handler = "index.handler") =>
+    attacked.node("", { files, handler });
 
   test("what nobody asked for isn't kept, however large or often it comes", async () => {
     const before = await kept();
@@ -143,5 +144,69 @@ describeUnless(noIsolation)("a function that abuses its bytecode", () => {
     };
     for (const count of [1, 2]) await expect.poll(crashes, { timeout: 20_000, interval: 100 }).toBe(count);
     for (let n = 0; n < 4; n++) expect(await crashes()).toBe(2);
+  });
+
+  /** An ES module whose first statement says whether its modules begin with bytecode; `words` are the attacker's. */
+  const ofModules = (words: string) =>
+    deployed(
+      {
+        "main.mjs": `import { given } from "./first.mjs"; import fs from "node:fs"; import Module from "node:module"; import { crc32 } from "node:zlib";
+        ${words} export const handler = async () => given; ${large("")}`,
+        "first.mjs": `import { getCompileCacheDir } from "node:module"; export const given = getCompileCacheDir() !== undefined;`,
+      },
+      "main.handler",
+    );
+  /** Words that do something to each file of bytecode, when it is about to be handed over. */
+  const altering = (act: string) => `
+    const flush = Module.flushCompileCache;
+    Module.flushCompileCache = () => {
+      if (given) return flush();
+      console.log("asked");
+      flush();
+      const folder = Module.getCompileCacheDir();
+      for (const name of fs.readdirSync(folder)) { const path = folder + "/" + name; ${act} }
+    };`;
+
+  test.each([
+    ["noise", "fs.writeFileSync(path, Buffer.alloc(5000, 0x5a));"],
+    ["a checksum of something else", "const all = fs.readFileSync(path); all[16] ^= 1; fs.writeFileSync(path, all);"],
+    ["as much as a frame holds", "fs.writeFileSync(path, Buffer.alloc(6_200_000, 1));"],
+  ])("%s handed over as its modules' bytecode is kept for nobody but itself, and refused there", async (_, act) => {
+    const [fn, honest] = [await ofModules(altering(act)), await ofModules("")];
+    expect((await attacked.invoke(fn)).value).toBe(false);
+    await isGivenSome(fn);
+    expect((await attacked.invoke(honest)).value, "the same modules of another function").toBe(false);
+  });
+
+  test("what V8 takes for bytecode, and crashes with, is its own function's loss, which is served all the same", async () => {
+    const forged = "all.fill(0x41, 60); all.writeUInt32LE(crc32(all.subarray(20)), 16);";
+    const fn = await ofModules(altering(`const all = fs.readFileSync(path); ${forged} fs.writeFileSync(path, all);`));
+    const asked = async () => {
+      expect((await again(fn)).value).toBe(false);
+      return (await attacked.logUntil(fn, /^REPORT/)).filter((line) => line.includes("asked")).length;
+    };
+    await expect.poll(asked, { timeout: 20_000, interval: 100 }).toBe(2);
+    for (let n = 0; n < 4; n++) expect(await asked()).toBe(2);
+  });
+
+  test.each([
+    ["a link", "fs.rmSync(path); fs.symlinkSync('/proc/self/' + './'.repeat(1000) + 'exe', path);"],
+    ["a folder", "fs.rmSync(path); fs.mkdirSync(path); fs.chmodSync(path, 0);"],
+    ["more than a frame holds", "fs.writeFileSync(path, Buffer.alloc(50_000_000, 1));"],
+    ["what has another name", "fs.renameSync(path, folder + '/0123456x');"],
+    ["nothing", "fs.rmSync(folder, { recursive: true }); throw new Error('no');"],
+  ])("%s in the place of its modules' bytecode isn't kept, and its next call is served", async (_, act) => {
+    const fn = await ofModules(altering(act));
+    expect((await attacked.invoke(fn)).value).toBe(false);
+    await attacked.logUntil(fn, /asked/);
+    expect((await attacked.invoke(fn)).value, "its next call").toBe(false);
+    expect((await again(fn)).value, "its next sandbox").toBe(false);
+  });
+
+  test("modules that never end being stored lose their own time, are served all the same, and asked no third time", async () => {
+    const fn = await ofModules(altering("for (;;);"));
+    for (let n = 0; n < 4; n++) expect((await again(fn)).value).toBe(false);
+    const log = await attacked.logUntil(fn, /asked/);
+    expect(log.filter((line) => line.includes("asked"))).toHaveLength(2);
   });
 });

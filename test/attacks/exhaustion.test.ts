@@ -1,17 +1,18 @@
 /** Attacks that want everything: processes, memory, disk, descriptors, processors, the log, the worker's attention. */
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { noIsolation } from "../sandbox/drivers/hosted.ts";
 import { configure } from "../support/functions.ts";
-import { describeUnless, testUnless } from "../support/unless.ts";
-import { type Attacked, noPython, startAttacked } from "./attacked.ts";
+import { testUnless } from "../support/unless.ts";
+import { type Attacked, noPython, startAttacked, underEachDriver } from "./attacked.ts";
 
 /** Without them a bomb would hit this machine: then none is thrown. */
 let limited = false;
 
-describeUnless(noIsolation)("a function that wants everything", () => {
+underEachDriver("under %s, a function that wants everything", (driver) => {
+  /** Its kernel is a part of the sandbox: what makes that fail ends the sandbox, and its words for it are its own. */
+  const isGvisor = driver === "oci:runsc";
   let attacked: Attacked;
   beforeAll(async () => {
-    attacked = await startAttacked();
+    attacked = await startAttacked({ MAYFLY_SANDBOX: driver });
     limited = /memory cgroup, pids cgroup, cpu cgroup/.test(attacked.system.output());
   });
   afterAll(() => attacked?.[Symbol.asyncDispose]());
@@ -42,10 +43,12 @@ while True:
         time.sleep(0.05)`;
       const left = () => attacked.processes("fork-bomb-of-the-attack");
       const thrown = await attacked.python(bomb, { timeout: 2, memory: 1024 });
-      expect((await underWay(thrown)).error?.errorType).toBe("Sandbox.Timedout");
+      const ends = isGvisor ? ["Sandbox.Timedout", "Runtime.ExitError", "Runtime.OutOfMemory"] : ["Sandbox.Timedout"];
+      expect(ends).toContain((await underWay(thrown)).error?.errorType);
       await expect.poll(async () => (await left()).length, { timeout: 10_000 }).toBe(0);
       const counted = await attacked.python(bomb, { timeout: 25, memory: 1024 });
-      const { value } = await attacked.invoke(counted, { tell: true });
+      const { value, error } = await attacked.invoke(counted, { tell: true });
+      if (isGvisor && error !== undefined) return expect(ends).toContain(error.errorType);
       const [made, why] = value as [number, string];
       expect(made).toBeLessThanOrEqual(1024);
       expect(why).toBe("Resource temporarily unavailable");
@@ -70,7 +73,8 @@ return [made, why]`,
       { memory: 512 },
     );
     const [made, why] = (await underWay(fn)).value as [number, string];
-    expect(made).toBeLessThanOrEqual(1024);
+    // gVisor counts the processes of the user alone, to which none of its own belong.
+    expect(made).toBeLessThanOrEqual(isGvisor ? 1028 : 1024);
     expect(why).toBe("can't start new thread");
   });
 
@@ -144,12 +148,13 @@ return 'hoarded'`,
       let files = 0;
       try { for (;;) { fs.writeFileSync("/tmp/" + files, ""); files += 1; } } catch (error) { var filesEnd = error.code; }
       return { full, filesEnd, MiB: written >> 20, bounded: files < 600 * 256 };`,
-      { memory: 1024, timeout: 30 },
+      { memory: 1024, timeout: 55 },
     );
     await configure(await attacked.system.connect("platform"), fn, { EphemeralStorage: { Size: 512 } });
     const { value } = await underWay(fn);
     expect(value).toEqual({ full: "ENOSPC", filesEnd: "ENOSPC", MiB: 512, bounded: true });
-  });
+    // gVisor takes a while to make so many files.
+  }, 90_000);
 
   test("disk: /tmp in a function of little memory ends with that memory, and with its own process", async ({
     skip,
@@ -174,7 +179,10 @@ return 'hoarded'`,
       const fill = (path) => { let n = 0; try { const fd = fs.openSync(path, "w"); for (;;) n += fs.writeSync(fd, block); } catch (error) { return [error.code, n >> 20]; } };
       return ["/dev/shm/fill", "/dev/fill", "/fill", "/var/task/fill", "/var/fill", "/proc/fill", "/etc/fill"].map(fill);`);
     const { value } = await underWay(fn);
-    expect(value).toEqual([["ENOSPC", 16], ...Array(4).fill(["EROFS", 0]), ["ENOENT", 0], ["EROFS", 0]]);
+    const refused = isGvisor
+      ? Array(6).fill(["EACCES", 0])
+      : [...Array(4).fill(["EROFS", 0]), ["ENOENT", 0], ["EROFS", 0]];
+    expect(value).toEqual([["ENOSPC", 16], ...refused]);
   });
 
   test("descriptors: a hoarder is stopped at 1024 a process", async () => {
@@ -206,7 +214,9 @@ return [attempt(act) for act in (
     oom, group('memory/memory.limit_in_bytes'), group('memory.max'), group('cgroup.procs'))]`);
     const { value, error } = await attacked.invoke(fn);
     expect(error).toBeUndefined();
-    expect(value).not.toContain("done");
+    // gVisor notes a priority and who is to be ended first, and heeds neither.
+    const heeded = (value as string[]).filter((_, index) => !(isGvisor && [3, 5].includes(index)));
+    expect(heeded).not.toContain("done");
   });
 
   test("processors: one that spins is stopped at its time-out, while others are served", async () => {

@@ -1,8 +1,6 @@
 /** Attacks on the Runtime API by a runtime of the function's own: another's, out of turn, malformed, endless. */
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { noIsolation } from "../sandbox/drivers/hosted.ts";
-import { describeUnless } from "../support/unless.ts";
-import { type Attacked, startAttacked } from "./attacked.ts";
+import { type Attacked, startAttacked, underEachDriver } from "./attacked.ts";
 
 /** A client that does as it is told by the event; what it saw is its answer. */
 const CLIENT = `
@@ -74,11 +72,11 @@ const attacks = {
 })();
 `;
 
-describeUnless(noIsolation)("a runtime that abuses the Runtime API", () => {
+underEachDriver("under %s, a runtime that abuses the Runtime API", (driver) => {
   let attacked: Attacked;
   let fn: string;
   beforeAll(async () => {
-    attacked = await startAttacked();
+    attacked = await startAttacked({ MAYFLY_SANDBOX: driver });
     fn = await attacked.bootstrap(CLIENT, { timeout: 2 });
   });
   afterAll(() => attacked?.[Symbol.asyncDispose]());

@@ -5,9 +5,7 @@
 import { readFile } from "node:fs/promises";
 import { createInbox, headers, type Msg } from "nats";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { noIsolation } from "../sandbox/drivers/hosted.ts";
-import { describeUnless } from "../support/unless.ts";
-import { type Attacked, startAttacked } from "./attacked.ts";
+import { type Attacked, startAttacked, underEachDriver } from "./attacked.ts";
 
 const MIB = 1024 * 1024;
 
@@ -25,10 +23,10 @@ const flood = (each: string) => `
     }
   }`;
 
-describeUnless(noIsolation)("a function that streams without end", () => {
+underEachDriver("under %s, a function that streams without end", (driver) => {
   let attacked: Attacked;
   beforeAll(async () => {
-    attacked = await startAttacked();
+    attacked = await startAttacked({ MAYFLY_SANDBOX: driver });
   });
   afterAll(() => attacked?.[Symbol.asyncDispose]());
 

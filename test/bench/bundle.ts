@@ -1,18 +1,26 @@
-/** A function of real size: what a bundler makes of some libraries, one CommonJS file of 1.5 MB. */
+/** A function of real size: what a bundler makes of some libraries, one file of 1.5 MB. */
 import { readFileSync } from "node:fs";
 import { createRequire, isBuiltin } from "node:module";
 
 /** Packages of Mayfly's own, so that nothing has to be fetched; with fast-check they come to that size. */
 const LIBRARIES = ["xstate", "nats", "@nats-io/jetstream", "pino", "commander", "croner", "yauzl", "fast-check"];
 
-/** `index.js`: the libraries are loaded and used during init, and a little by its handler. */
-export function bundle(): string {
+/** The libraries are loaded and used during init, and a little by its handler. As a bundler makes them in either format. */
+export function bundles(): { readonly commonJs: string; readonly esModule: string } {
+  const loaded = libraries();
+  return {
+    commonJs: `${loaded}module.exports = load("entry");\n`,
+    esModule: `import { createRequire } from "node:module";\nconst require = createRequire(import.meta.url);\n${loaded}export const { handler } = load("entry");\n`,
+  };
+}
+
+function libraries(): string {
   const parts = new Map<string, string>();
   const entry = LIBRARIES.map((name) => `exports[${JSON.stringify(name)}] = require(${JSON.stringify(name)});`).join(
     "\n",
   );
   add("entry", `${entry}\n${USE}`, createRequire(import.meta.url), parts);
-  return `const parts = {\n${[...parts.values()].join(",\n")}\n};\nconst loaded = {};\n${LOAD}\nmodule.exports = load("entry");\n`;
+  return `const parts = {\n${[...parts.values()].join(",\n")}\n};\nconst loaded = {};\n${LOAD}\n`;
 }
 
 const USE = `

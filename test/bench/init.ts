@@ -6,7 +6,7 @@ import type { NatsConnection } from "nats";
 import { RECEIPT, START } from "../../subjects/headers.ts";
 import { configure, deploy } from "../support/functions.ts";
 import { type RunningSystem, startMayfly } from "../support/system.ts";
-import { bundle } from "./bundle.ts";
+import { bundles } from "./bundle.ts";
 import { firstByte } from "./cold.ts";
 import { median, ms, times } from "./figures.ts";
 
@@ -18,47 +18,59 @@ const say = (text: string) => process.stdout.write(`${text}\n`);
 interface Place {
   readonly system: RunningSystem;
   readonly nats: NatsConnection;
+}
+
+interface Times {
   readonly initsMs: number[];
   readonly answersMs: number[];
 }
 
-async function placeWith(env: Readonly<Record<string, string>>, file: string): Promise<Place> {
+const { commonJs, esModule } = bundles();
+const FORMATS = [
+  { name: "CommonJS", fn: "common", files: { "index.js": commonJs } },
+  { name: "an ES module", fn: "module", files: { "index.mjs": esModule } },
+];
+
+async function placeWith(env: Readonly<Record<string, string>>): Promise<Place> {
   const system = await startMayfly({ env: { MAYFLY_ZONES: "a", ...env } });
   const nats = await system.connect("platform");
-  await deploy(nats, { name: "bundle", files: { "index.js": file }, memory: 512, timeout: 30 });
-  return { system, nats, initsMs: [], answersMs: [] };
+  for (const { fn: name, files } of FORMATS) await deploy(nats, { name, files, memory: 512, timeout: 30 });
+  return { system, nats };
 }
 
 let revision = 0;
-async function sample({ nats, initsMs, answersMs }: Place, counts: boolean): Promise<void> {
-  await configure(nats, "bundle", { Environment: { Variables: { REVISION: String(revision++) } } });
+async function sample({ nats }: Place, fn: string, into: Times | undefined): Promise<void> {
+  await configure(nats, fn, { Environment: { Variables: { REVISION: String(revision++) } } });
   const began = performance.now();
-  const reply = await nats.request("mayfly.invoke.bundle", "{}", { timeout: 30_000 });
+  const reply = await nats.request(`mayfly.invoke.${fn}`, "{}", { timeout: 30_000 });
   const tookMs = performance.now() - began;
   const init = /init=(\d+)/.exec(reply.headers?.get(RECEIPT) ?? "");
   if (reply.headers?.get(START) !== "cold" || init === null) throw new Error(`not cold: ${reply.string()}`);
-  if (!counts) return;
-  initsMs.push(Number(init[1]) / 1000);
-  answersMs.push(tookMs);
+  into?.initsMs.push(Number(init[1]) / 1000);
+  into?.answersMs.push(tookMs);
 }
 
-const file = bundle();
 const bares: number[] = [];
-const [kept, plain] = [await placeWith({}, file), await placeWith({ MAYFLY_BYTECODE: "0" }, file)];
+const noTimes = (): Times => ({ initsMs: [], answersMs: [] });
+const taken = FORMATS.map((format) => ({ ...format, kept: noTimes(), plain: noTimes() }));
+const [keeping, plain] = [await placeWith({}), await placeWith({ MAYFLY_BYTECODE: "0" })];
 try {
   for (let round = 0; round < SETTLING + SAMPLES; round++) {
     bares.push(await firstByte([process.execPath, "-e", "process.stdout.write('x')"]));
-    for (const each of [kept, plain]) await sample(each, round >= SETTLING);
+    const counts = round >= SETTLING;
+    for (const of of taken) {
+      await sample(keeping, of.fn, counts ? of.kept : undefined);
+      await sample(plain, of.fn, counts ? of.plain : undefined);
+    }
   }
 } finally {
-  for (const { system } of [kept, plain]) await system[Symbol.asyncDispose]();
+  for (const { system } of [keeping, plain]) await system[Symbol.asyncDispose]();
 }
-const [keptMs, plainMs] = [median(kept.initsMs), median(plain.initsMs)];
-const [answeredMs, plainAnsweredMs] = [median(kept.answersMs), median(plain.answersMs)];
-say(
-  `init of a bundle of ${(file.length / 1e6).toFixed(1)} MB: with kept bytecode ${times(keptMs / plainMs)} without ` +
-    `(${ms(keptMs)}, ${ms(plainMs)}; bare start ${ms(median(bares))})`,
-);
-say(
-  `its first answer, from the request on: ${times(answeredMs / plainAnsweredMs)} (${ms(answeredMs)}, ${ms(plainAnsweredMs)})`,
-);
+const ratio = (kept: readonly number[], without: readonly number[]): string =>
+  `${times(median(kept) / median(without))} without (${ms(median(kept))}, ${ms(median(without))})`;
+const size = (commonJs.length / 1e6).toFixed(1);
+for (const { name, kept, plain } of taken) {
+  say(`init of a bundle of ${size} MB, ${name}: with kept bytecode ${ratio(kept.initsMs, plain.initsMs)}`);
+  say(`its first answer, from the request on: ${ratio(kept.answersMs, plain.answersMs)}`);
+}
+say(`a bare start of Node.js meanwhile: ${ms(median(bares))}`);

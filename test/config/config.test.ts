@@ -1,4 +1,4 @@
-/** What the machine's owner permits, as he writes it. */
+/** What the machine's owner says of sandboxes and their networks, as he writes it. */
 import { describe, expect, it } from "vitest";
 import { ConfigError, readConfig } from "../../config/config.ts";
 
@@ -16,6 +16,21 @@ describe("functions' networks", () => {
     (MAYFLY_EGRESS_PRIVATE) => {
       expect(() => readConfig({ MAYFLY_EGRESS_PRIVATE })).toThrow(ConfigError);
       expect(() => readConfig({ MAYFLY_EGRESS_PRIVATE })).toThrow(/MAYFLY_EGRESS_PRIVATE: .*private networks/);
+    },
+  );
+});
+
+describe("how sandboxes are made", () => {
+  it.each(["auto", "oci:runsc", "oci:/opt/bin/runtime", "process"])("may be %s", (MAYFLY_SANDBOX) => {
+    expect(readConfig({ MAYFLY_SANDBOX }).sandbox).toBe(MAYFLY_SANDBOX);
+  });
+
+  it.each(["docker", "oci:kata", "oci:", "oci:bin/runtime", "/usr/bin/crun", "BUBBLEWRAP"])(
+    "can't be %s",
+    (MAYFLY_SANDBOX) => {
+      expect(() => readConfig({ MAYFLY_SANDBOX })).toThrow(
+        /MAYFLY_SANDBOX: must be one of auto, .*oci:\/usr\/bin\/crun/,
+      );
     },
   );
 });

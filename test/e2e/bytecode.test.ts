@@ -5,7 +5,7 @@ import type { Msg, NatsConnection } from "nats";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { RECEIPT, START } from "../../subjects/headers.ts";
 import { noIsolation } from "../sandbox/drivers/hosted.ts";
-import { GIVEN, large } from "../sandbox/runtimes/large-module.ts";
+import { COMPILED, GIVEN, large, largeModule } from "../sandbox/runtimes/large-module.ts";
 import { api, configure, deploy, settled } from "../support/functions.ts";
 import { type RunningSystem, startMayfly } from "../support/system.ts";
 import { describeUnless, testUnless } from "../support/unless.ts";
@@ -13,27 +13,41 @@ import { zipOf } from "../support/zip.ts";
 
 /** What there is to notice for a function, besides what V8 was given. */
 const LOOK = `
-const { execFileSync } = require("node:child_process");
-const { readdirSync } = require("node:fs");
-const { handler } = require("./given.js");
 const found = readdirSync("/tmp").length;
-exports.handler = async () => ({
-  ...(await handler()),
+const look = () => ({
   env: Object.keys(process.env).sort().join(),
   child: execFileSync(process.execPath, ["-p", "Object.keys(process.env).sort() + require('module').prototype._compile.name"]).toString(),
   tmp: [found, readdirSync("/tmp").length],
   argv: process.execArgv,
 });
 `;
-const filesOf = (answer: number) => ({
-  "index.js": GIVEN,
-  "given.js": GIVEN,
-  "look.js": LOOK,
-  "large.js": large(`exports.answer = () => ${answer};`),
-});
-
-const compiled = { "large.js": "nothing" };
-const taken = { "large.js": "taken" };
+/** Both answer `{answer, given}`, and what `LOOK` sees. */
+const COMMON_JS = {
+  format: "CommonJS",
+  files: (answer: number) => ({
+    "index.js": `const { execFileSync } = require("node:child_process"); const { readdirSync } = require("node:fs"); ${LOOK}
+      const { handler } = require("./given.js"); exports.handler = async () => ({ ...(await handler()), ...look() });`,
+    "given.js": GIVEN,
+    "large.js": large(`exports.answer = () => ${answer};`),
+  }),
+  compiled: { "large.js": "nothing" },
+  taken: { "large.js": "taken" },
+  /** Node itself compiles: no script is seen to be made. */
+  none: {},
+};
+const ES_MODULES = {
+  format: "ES modules",
+  files: (answer: number) => ({
+    "index.mjs": `import { execFileSync } from "node:child_process"; import { readdirSync } from "node:fs"; import { answer, given } from "./large.mjs"; ${LOOK}
+      export const handler = async () => ({ answer, given, ...look() });`,
+    "compiled.mjs": COMPILED,
+    "large.mjs": largeModule(`export const answer = ${answer};`),
+  }),
+  compiled: "nothing",
+  taken: "taken",
+  none: "nothing",
+};
+const FORMATS = [COMMON_JS, ES_MODULES];
 const isFromStem = (reply: Msg): boolean => reply.headers?.get(RECEIPT)?.includes("from=stem-cell") === true;
 
 interface Place {
@@ -66,13 +80,17 @@ async function started(env: Readonly<Record<string, string>>): Promise<Place> {
 test("a plain process begins with what the one before it compiled", async () => {
   const place = await started({ MAYFLY_SANDBOX: "process" });
   await using _ = place.system;
-  await deploy(place.nats, { name: "ada", files: filesOf(1), timeout: 20 });
-  expect((await place.invokeCold("ada")).json()).toEqual({ answer: 1, given: compiled });
-  await expect.poll(place.kept, { timeout: 10_000 }).toEqual([expect.stringMatching(/^[0-9a-f]{64}$/)]);
-  expect((await place.invokeCold("ada")).json()).toEqual({ answer: 1, given: taken });
+  for (const [index, { format, files, compiled, taken }] of FORMATS.entries()) {
+    const fn = `ada-${index}`;
+    await deploy(place.nats, { name: fn, files: files(1), timeout: 20 });
+    expect((await place.invokeCold(fn)).json(), format).toMatchObject({ answer: 1, given: compiled });
+    await expect.poll(place.kept, { timeout: 10_000 }).toHaveLength(index + 1);
+    expect(await place.kept()).toEqual(Array(index + 1).fill(expect.stringMatching(/^[0-9a-f]{64}$/)));
+    expect((await place.invokeCold(fn)).json(), format).toMatchObject({ answer: 1, given: taken });
+  }
 });
 
-describeUnless(noIsolation)("bytecode", () => {
+describeUnless(noIsolation).each(FORMATS)("bytecode of $format", ({ files, compiled, taken }) => {
   let place: Place;
   beforeAll(async () => {
     place = await started({});
@@ -80,8 +98,7 @@ describeUnless(noIsolation)("bytecode", () => {
   afterAll(() => place?.system[Symbol.asyncDispose]());
 
   test("is a function version's own: not even the same code of another function has it, and it isn't noticed", async () => {
-    const plan = { files: filesOf(1), handler: "look.handler", timeout: 20 };
-    for (const name of ["ada", "bob"]) await deploy(place.nats, { ...plan, name });
+    for (const name of ["ada", "bob"]) await deploy(place.nats, { name, files: files(1), timeout: 20 });
     const first = (await place.invokeCold("ada")).json();
     expect(first).toMatchObject({ answer: 1, given: compiled, tmp: [0, 0] });
     await expect.poll(place.kept, { timeout: 10_000 }).toHaveLength(1);
@@ -94,7 +111,7 @@ describeUnless(noIsolation)("bytecode", () => {
     if (!place.system.output().includes("can be booted beforehand")) skip("nothing can be placed in a running sandbox");
     const fromStem = async () => {
       const reply = await place.invokeCold("ada");
-      return isFromStem(reply) ? reply.json<{ given: object }>().given : undefined;
+      return isFromStem(reply) ? reply.json<{ given: unknown }>().given : undefined;
     };
     await expect.poll(fromStem, { timeout: 20_000 }).toEqual(taken);
   });
@@ -104,7 +121,7 @@ describeUnless(noIsolation)("bytecode", () => {
     expect(published.Version).toBe("1");
     const reply = await place.nats.request("mayfly.invoke.ada.1", "{}", { timeout: 30_000 });
     expect(reply.json()).toMatchObject({ given: compiled });
-    const ZipFile = (await zipOf(filesOf(2))).toString("base64");
+    const ZipFile = (await zipOf(files(2))).toString("base64");
     await api(place.nats, "UpdateFunctionCode", { FunctionName: "ada", ZipFile });
     await settled(place.nats, "ada");
     expect((await place.invokeCold("ada")).json()).toMatchObject({ answer: 2, given: compiled });
@@ -116,8 +133,11 @@ describeUnless(noIsolation)("bytecode", () => {
 testUnless(noIsolation)("none is made or given where that is switched off", async () => {
   const place = await started({ MAYFLY_BYTECODE: "0", MAYFLY_STEM_CELLS: "0" });
   await using _ = place.system;
-  await deploy(place.nats, { name: "ada", files: filesOf(1), timeout: 20 });
-  // Node itself compiles: no script is seen to be made.
-  for (let n = 0; n < 2; n++) expect((await place.invokeCold("ada")).json()).toEqual({ answer: 1, given: {} });
+  for (const { files, none } of FORMATS) {
+    await deploy(place.nats, { name: "ada", files: files(1), timeout: 20 });
+    for (let n = 0; n < 2; n++)
+      expect((await place.invokeCold("ada")).json()).toMatchObject({ answer: 1, given: none });
+    await api(place.nats, "DeleteFunction", { FunctionName: "ada" });
+  }
   expect(await place.kept()).toEqual([]);
 });

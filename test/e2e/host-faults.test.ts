@@ -91,6 +91,17 @@ test.each(ZONES)(
   30_000,
 );
 
+test("where somebody has removed what workers had unpacked, it is unpacked again, also for what runs already", async () => {
+  const { name } = await invokeNew("unpacked");
+  for (const zone of ZONES) await rm((await cacheIn(zone)) ?? "", { recursive: true });
+  const more = await Promise.all(Array.from({ length: 6 }, () => invoke(name, { ms: 500 })));
+  const fresh = await invokeNew("unpacked");
+  for (const reply of [...more, ...fresh.replies])
+    expect([reply.headers?.get(ERROR), reply.headers?.get(FUNCTION_ERROR), reply.string()]).toEqual(["", "", '"done"']);
+  const faults = (await workersSay()).split("\n").filter((line) => line.includes("could not make"));
+  expect(faults.filter((line) => line.includes('"fn":"unpacked'))).toEqual([]);
+});
+
 describe("where no host can make it", () => {
   test("who waits is told a fault of the service, by name, and not one of the function", async () => {
     await deploy(platform, { name: "nowhere", files: { ...FILES, "unique.txt": "nowhere" } });

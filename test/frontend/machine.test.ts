@@ -112,6 +112,15 @@ describe("an invocation", () => {
     ]);
   });
 
+  test("whose worker had been given up is over, and its caller was told so by the worker", () => {
+    const invocation = running().when(finished("lost", false));
+    expect([invocation.state, invocation.said]).toEqual([
+      "refused",
+      [{ type: "answered", to: "reply.q1", error: "Unhandled" }],
+    ]);
+    expect(invocation.told).toEqual(["finish"]);
+  });
+
   test("that was throttled is refused with the reason", () => {
     expect(givenInvocation().when({ type: "lease.refused", refusal: no }).said).toMatchObject([
       refused("TooManyRequestsException"),

@@ -84,7 +84,7 @@ describe("health", () => {
       { type: "lost", workerId: "w1" },
       { type: "refuse", to: "a" },
     ]);
-    expect(lease.told).toEqual(["dropLease"]);
+    expect(lease.told).toEqual(["keepLoss"]);
     expect(lease.state).toBe("lost.silent");
     expect(lease.when(place("b")).said).toMatchObject([{ type: "refuse", to: "b" }]);
   });
@@ -100,20 +100,21 @@ describe("a worker that was given up", () => {
       .after(MISSED_MS)
       .after(MISSED_MS);
   const told = { type: "worker.told" } as const;
+  const givenUp = (silentSince: number) => ({ type: "givenUp", workerId: "w1", silentSince });
 
   test("and is heard again is told, and takes nothing before it knows; then it is on lease for a new term", () => {
     const lease = lost().when(beats("ready"));
-    expect([lease.state, lease.said]).toEqual(["lost.telling", [{ type: "givenUp", workerId: "w1" }]]);
+    expect([lease.state, lease.said]).toEqual(["lost.telling", [givenUp(0)]]);
     expect(lease.when(beats("ready"), place("a")).said).toMatchObject([{ type: "refuse", to: "a" }]);
     expect(lease.when(told).state).toBe("known.lease.leased+health.well");
-    expect([lease.told, lease.snapshot.context.leasedAt]).toEqual([["keepLease"], 5000]);
+    expect([lease.told, lease.snapshot.context.leasedAt]).toEqual([["dropLease", "keepLease"], 5000]);
     expect(lease.when(place("b")).said).toMatchObject([{ type: "reply", to: "b" }]);
   });
 
-  test("is told at its next beat where it couldn't be", () => {
+  test("is told at its next beat where it couldn't be, of the same silence", () => {
     const lease = lost().when(beats("ready"), { type: "worker.notTold" });
     expect(lease.state).toBe("lost.silent");
-    expect(lease.when(beats("ready")).said).toEqual([{ type: "givenUp", workerId: "w1" }]);
+    expect(lease.when(beats("ready")).said).toEqual([givenUp(0)]);
   });
 
   test("and joins anew, or drains, is taken as that", () => {
@@ -122,13 +123,23 @@ describe("a worker that was given up", () => {
   });
 
   test("and leaves, or is silent for as long as a lease may last, is forgotten", () => {
-    expect(lost().when(beats("gone")).isOver).toBe(true);
+    for (const lease of [lost().when(beats("gone")), lost().after(LEASE_MS)])
+      expect([lease.isOver, lease.told]).toEqual([true, ["dropLease"]]);
     expect(lost().when(beats("ready"), beats("gone")).isOver).toBe(true);
-    expect(lost().after(LEASE_MS).isOver).toBe(true);
   });
 
-  test("and falls silent again is lost again", () => {
+  test("and falls silent again is lost again, and told of that silence then", () => {
     const lease = lost().when(beats("ready"), told).after(MISSED_MS).after(MISSED_MS);
     expect([lease.state, lease.said]).toEqual(["lost.silent", [{ type: "lost", workerId: "w1" }]]);
+    expect(lease.when(beats("ready")).said).toEqual([givenUp(5000)]);
+  });
+
+  test("by the placement before this one takes nothing either, is told when it is heard, or forgotten", () => {
+    const kept = () => givenLease({ beat: undefined, heardAt: 400 });
+    const lease = kept().when(place("a"));
+    expect([lease.state, lease.said]).toMatchObject(["lost.silent", [{ type: "refuse", to: "a" }]]);
+    expect(lease.when(beats("ready")).said).toEqual([givenUp(400)]);
+    expect(lease.when(told).state).toBe("known.lease.leased+health.well");
+    expect(kept().after(LEASE_MS).told).toEqual(["dropLease"]);
   });
 });

@@ -26,14 +26,14 @@ function sandboxOf(
   stems?: Pick<StemCells, "take">,
   release = () => {},
   makeWay = async () => {},
-  broken: { furnish?: Error; hostFailed?: (cause: unknown) => void } = {},
+  broken: { furnish?: Error | Promise<never>; hostFailed?: (cause: unknown) => void; isThere?: () => boolean } = {},
 ) {
   const logic = sandboxLogic({
     driver: driver as SandboxDriver,
     streamPace: streamPaceOf(2),
     ...(stems === undefined ? {} : { stems: stems as StemCells }),
     furnish: async (_spec, _id, wantsHost) => {
-      if (broken.furnish) throw broken.furnish;
+      if (broken.furnish) throw await broken.furnish;
       return {
         command: [],
         mounts: [],
@@ -49,6 +49,7 @@ function sandboxOf(
           logFormat: "Text",
         },
         overheadMiB: 0,
+        ...(broken.isThere === undefined ? {} : { isThere: broken.isThere }),
         release,
       };
     },
@@ -266,6 +267,54 @@ describe("a sandbox that can't be made", () => {
       expect(report).toMatchObject({ state: "failed", error: { errorType: name }, fault: undefined });
       expect(causes).toEqual([]);
     }
+  });
+
+  test("in a minute, is its host's fault too, and the worker's log has what it waited for", async () => {
+    const never = () => new Promise<never>(() => {});
+    const causes: unknown[] = [];
+    const hostFailed = (each: unknown) => void causes.push(each);
+    const given = async (driver: Pick<SandboxDriver, "create">, broken: { furnish?: Promise<never> } = {}) => {
+      const clock = new SimulatedClock();
+      const how = { ...broken, hostFailed };
+      const sandbox = sandboxOf(spec(), clock, driver, undefined, undefined, undefined, how);
+      await new Promise(setImmediate);
+      clock.increment(60_000);
+      expect(sandbox.getSnapshot().status).toBe("done");
+    };
+    await given({ create: never }, { furnish: never() });
+    await given({ create: never });
+    await given({ create: async () => enclosureThat(never) });
+    expect(causes.map(String)).toEqual([
+      "BootTimedOut: it waited for its code and runtime",
+      "BootTimedOut: it waited for its place",
+      "BootTimedOut: it waited for its process to begin there",
+    ]);
+  });
+
+  test("again because its code isn't there any more, is given up, and its call left to another", async () => {
+    let isThere = true;
+    const causes: unknown[] = [];
+    const driver = { create: async () => enclosureThat(async () => life()) };
+    const broken = { isThere: () => isThere, hostFailed: (each: unknown) => void causes.push(each) };
+    const clock = new SimulatedClock();
+    const sandbox = sandboxOf(spec(), clock, driver, undefined, undefined, undefined, broken);
+    const said: unknown[] = [];
+    sandbox.on("*", (each) => said.push(each));
+    const invoke = (requestId: string) =>
+      sandbox.send({ type: "sandbox.invoke", call: call(requestId), payload: new Uint8Array(), us: 0, at: 0 });
+    await vi.waitUntil(() => sandbox.getSnapshot().matches({ init: "starting" }));
+    clock.increment(1000);
+    invoke("q1");
+    await vi.waitUntil(() => sandbox.getSnapshot().matches({ busy: { init: "starting" } }));
+    clock.increment(spec().timeoutMs);
+    isThere = false;
+    invoke("q2");
+    await vi.waitUntil(() => sandbox.getSnapshot().status === "done");
+    expect(said.slice(-2)).toMatchObject([
+      { type: "refused", call: { requestId: "q2" } },
+      { type: "reported", state: "failed" },
+    ]);
+    expect(causes).toMatchObject([{ message: "its code was removed" }]);
   });
 
   test("whose program was never reached though it stood, is too; one whose program ended isn't", async () => {

@@ -68,7 +68,9 @@ describe("the platform's lines", () => {
   });
 
   it.each([
-    ["error", "TypeError", failed("TypeError")],
+    ["error", "Runtime.Unknown", failed("TypeError")],
+    ["error", "Function.Unknown", failed("Function.too bad")],
+    ["error", "Function.TooBad", failed("Function.TooBad")],
     ["failure", "Runtime.ExitError", failed("Runtime.ExitError")],
     ["timeout", undefined, timeout],
   ])("tell of an end by %s with %s", (status, errorType, outcome) => {

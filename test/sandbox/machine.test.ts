@@ -32,7 +32,7 @@ const busy = () => idle().when(invoke("q1"));
 describe("what runs when its worker had been given up", () => {
   const end = { type: "sandbox.stop", reason: "test", us: 9, atOnce: true } as const;
   const ended = [
-    { type: "finished", outcome: { kind: "error", error: { errorType: "Sandbox.Abandoned" }, us: 9 } },
+    { type: "finished", outcome: { kind: "lost", error: { errorType: "Sandbox.Abandoned" }, us: 9 } },
     { type: "reported", state: "dead" },
   ];
 
@@ -133,6 +133,7 @@ describe("init", () => {
 
   test("a process that can't be made in a minute is given up, and the sandbox reported as failed", () => {
     const sandbox = givenSandbox().after(60_000);
+    expect(sandbox.told).toEqual([{ type: "giveUp" }]);
     expect(sandbox.said).toMatchObject([{ type: "reported", state: "failed" }]);
     expect(sandbox.isOver).toBe(true);
   });

@@ -2,10 +2,12 @@
 import { describe, expect, test } from "vitest";
 import type { Said } from "../../actors/bus/port.ts";
 import type { Delivery } from "../../actors/bus/wiring.ts";
+import { outcomeOf } from "../../actors/sandbox/outcome.ts";
 import { BLANK } from "../../actors/sandbox/sandbox.ts";
 import { sandboxWiring } from "../../actors/sandbox/wiring.ts";
-import { CALL } from "../../subjects/headers.ts";
-import { InvokeSandbox } from "../../subjects/worker.ts";
+import { CALL, ERROR, ERROR_CODE, EVENT_TYPE, FUNCTION_ERROR, REQUEST_ID } from "../../subjects/headers.ts";
+import { INVOKE_COMPLETE } from "../../subjects/response-stream.ts";
+import { type Call, InvokeSandbox } from "../../subjects/worker.ts";
 import { call, spec } from "../support/machines.ts";
 
 const row = sandboxWiring("w1").hears.find(({ contract }) => contract.pattern === InvokeSandbox.pattern);
@@ -25,17 +27,46 @@ test.each([undefined, "no JSON", "null", "{}", JSON.stringify({ ...call("q1"), f
   },
 );
 
+const made = {
+  sandboxId: "s1",
+  workerId: "w1",
+  poolId: "p1",
+  spec: spec(),
+  isolation: "x",
+  limits: { initMs: 1, idleMs: 1 },
+  ...BLANK,
+};
+
+describe("a call whose worker had been given up", () => {
+  const { finished } = sandboxWiring("w1").says;
+  const said = (change: Partial<Call>) => {
+    const job = { call: { ...call("q1"), ...change }, startedUs: 0, startedAt: 0, cold: false, bootsAgain: false };
+    const outcome = outcomeOf({ type: "sandbox.stop", us: 5 }, null, "q1", 3000);
+    return (finished as (event: object) => readonly Said[])({ sandbox: { ...made, leaving: "r" }, job, outcome });
+  };
+  const lost = {
+    subject: "reply.q1",
+    headers: { [REQUEST_ID]: "q1", [ERROR_CODE]: "500", [ERROR]: expect.stringContaining("worker w1 was lost") },
+  };
+
+  test("ends as a fault of the platform, and no error of the function", () => {
+    const [toFrontend, toCaller, ...lines] = said({});
+    expect(JSON.parse(String(toFrontend?.payload))).toMatchObject({ outcome: "lost", alive: false });
+    expect(toCaller).toMatchObject(lost);
+    expect(toCaller?.headers).not.toHaveProperty(FUNCTION_ERROR);
+    expect(lines.map(({ payload }) => payload).join()).toContain("Error Type: Sandbox.Abandoned");
+  });
+
+  test("which is the end of a stream", () => {
+    expect(said({ streams: true })[1]).toMatchObject({
+      ...lost,
+      headers: { ...lost.headers, [EVENT_TYPE]: INVOKE_COMPLETE },
+    });
+  });
+});
+
 describe("a sandbox that is usable", () => {
   const { reported } = sandboxWiring("w1").says;
-  const made = {
-    sandboxId: "s1",
-    workerId: "w1",
-    poolId: "p1",
-    spec: spec(),
-    isolation: "x",
-    limits: { initMs: 1, idleMs: 1 },
-    ...BLANK,
-  };
   const said = (state: "idle" | "failed" | "dead", wantedBy?: string) =>
     [(reported as (event: object) => Said | readonly Said[])({ sandbox: { ...made, wantedBy }, state, reason: "r" })]
       .flat()

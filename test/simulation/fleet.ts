@@ -66,7 +66,7 @@ export class Fleet {
   placement(): Promise<Part> {
     const { random } = this.#options;
     return this.#part("placement", async (component) => {
-      startPlacement({ component, leases: this.#leases, beatMs: BEAT_MS, random });
+      await startPlacement({ component, leases: this.#leases, beatMs: BEAT_MS, random });
     });
   }
 

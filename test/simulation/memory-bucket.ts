@@ -25,7 +25,10 @@ export function memoryBucket(initial: Readonly<Record<string, unknown>> = {}): B
       return write(key, value);
     },
     put: async (key, value) => write(key, value),
-    delete: async (key) => void write(key, undefined),
+    delete: async (key, at) => {
+      if (at !== undefined && entries.get(key)?.revision !== at) throw new Conflict(key);
+      write(key, undefined);
+    },
     keys: async () => [...entries.keys()].sort(),
     watch: async (changed, upToDate) => {
       for (const each of entries.values()) changed(each);

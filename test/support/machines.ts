@@ -101,8 +101,14 @@ export const LEASE_MS = 6 * 3_600_000;
 export const givenLease = (change: Partial<LeaseInput> = {}) =>
   given<typeof leaseMachine, string>(
     (record) =>
-      leaseMachine.provide({ actions: { keepLease: () => record("keepLease"), dropLease: () => record("dropLease") } }),
-    { workerId: "w1", beat: beat(), beatMs: TICK_MS, leaseMs: LEASE_MS, leasedAt: 0, ...change },
+      leaseMachine.provide({
+        actions: {
+          keepLease: () => record("keepLease"),
+          keepLoss: () => record("keepLoss"),
+          dropLease: () => record("dropLease"),
+        },
+      }),
+    { workerId: "w1", beat: beat(), heardAt: 0, beatMs: TICK_MS, leaseMs: LEASE_MS, leasedAt: 0, ...change },
   );
 
 export const POOL_LIMITS = { starting: 4, silentTicks: 4, startTicks: 20, stuckTicks: 8, unfitTicks: 3 };

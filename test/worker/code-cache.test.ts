@@ -90,6 +90,32 @@ describe("a code cache", () => {
     expect(existsSync(before)).toBe(false);
   });
 
+  it("fetches again what somebody has removed, alone or with all the rest, and says that it isn't what it was", async () => {
+    const store = new Shelf();
+    const sha256 = store.add([{ name: "a", content: "a" }]);
+    const other = store.add([{ name: "b", content: "b" }]);
+    const cache = cacheOf(store);
+    for (const removed of [(await cache.folderOf(sha256)) ?? "", folder]) {
+      using before = await cache.use(sha256);
+      expect(before.isThere()).toBe(true);
+      await rm(removed, { recursive: true });
+      expect(before.isThere()).toBe(false);
+      const [place] = await Promise.all([cache.folderOf(sha256), cache.folderOf(sha256)]);
+      expect(await readFile(join(place, "a"), "utf8")).toBe("a");
+      expect(before.isThere()).toBe(false);
+    }
+    expect(store.fetches).toBe(3);
+    expect(await readFile(join(await cache.folderOf(other), "b"), "utf8")).toBe("b");
+  });
+
+  it("goes on where somebody has removed what is to go", async () => {
+    const store = new Shelf();
+    const [one, two] = ["a", "b"].map((name) => store.add([{ name, content: name }]));
+    const cache = cacheOf(store, 1);
+    await rm(await cache.folderOf(one ?? ""), { recursive: true });
+    expect(existsSync(await cache.folderOf(two ?? ""))).toBe(true);
+  });
+
   it("asks again after a failure", async () => {
     const store = new Shelf();
     const cache = cacheOf(store);

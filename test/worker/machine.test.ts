@@ -76,7 +76,7 @@ describe("draining", () => {
 });
 
 describe("that was given up and is heard again", () => {
-  const givenUp = { type: "worker.givenUp", replyTo: "asker", busy: ["s1"] } as const;
+  const givenUp = { type: "worker.givenUp", replyTo: "asker", silentSince: 7, busy: ["s1"] } as const;
 
   test("ends what runs on it, says what it hosts, and answers then; it stays on its lease", () => {
     const worker = ready().when(create("s1", 128), create("s2", 128)).when(givenUp);
@@ -87,6 +87,17 @@ describe("that was given up and is heard again", () => {
     ]);
     expect(worker.state).toBe("ready");
     expect(worker.when(create("s3", 128)).told).toEqual(["host s3"]);
+  });
+
+  test("ends nothing that began since, when it is told the same again; of another silence it is told anew", () => {
+    const worker = ready().when(create("s1", 128), create("s2", 128), givenUp);
+    const again = { ...givenUp, busy: ["s2"] };
+    expect(worker.when(again).said).toMatchObject([{ type: "hosted" }, { type: "reply", to: "asker" }]);
+    expect(worker.when({ ...again, silentSince: 8 }).said).toMatchObject([
+      { type: "stop", sandboxId: "s2" },
+      { type: "hosted" },
+      { type: "reply" },
+    ]);
   });
 
   test("does so also while it is leaving", () => {

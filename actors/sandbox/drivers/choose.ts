@@ -1,6 +1,6 @@
 /** Which driver a worker uses. */
 import { BubblewrapDriver, type BubblewrapOptions } from "./bubblewrap/bubblewrap.ts";
-import { type DriverName, type Isolation, IsolationUnavailable, type SandboxDriver } from "./driver.ts";
+import { type DriverName, type Isolation, IsolationUnavailable, type OciPath, type SandboxDriver } from "./driver.ts";
 import { OciDriver } from "./oci/oci.ts";
 import { ProcessDriver } from "./process/process.ts";
 
@@ -12,15 +12,21 @@ export interface DriverOptions extends BubblewrapOptions {
   readonly production?: boolean;
 }
 
-const drivers: Record<DriverName, (options: DriverOptions) => SandboxDriver> = {
-  bubblewrap: (options) => new BubblewrapDriver(options),
-  "oci:crun": (options) => new OciDriver("crun", options),
-  "oci:runc": (options) => new OciDriver("runc", options),
-  "oci:runsc": (options) => new OciDriver("runsc", options),
-  process: (options) => new ProcessDriver(options),
+const drivers = {
+  bubblewrap: (options: DriverOptions) => new BubblewrapDriver(options),
+  "oci:crun": (options: DriverOptions) => new OciDriver("crun", options),
+  "oci:runc": (options: DriverOptions) => new OciDriver("runc", options),
+  "oci:runsc": (options: DriverOptions) => new OciDriver("runsc", options),
+  process: (options: DriverOptions) => new ProcessDriver(options),
 };
 
-export const driverNames = Object.keys(drivers) as DriverName[];
+/** Those that have a name; an OCI runtime that is named by its path is another. */
+export const driverNames = Object.keys(drivers) as (keyof typeof drivers)[];
+
+const driverOf = (name: DriverName, options: DriverOptions): SandboxDriver =>
+  isKnown(name) ? drivers[name](options) : new OciDriver(name.slice("oci:".length) as OciPath, options);
+
+const isKnown = (name: DriverName): name is keyof typeof drivers => Object.hasOwn(drivers, name);
 
 /** Cheapest per sandbox first; each isolates, and "process", which doesn't, is in neither. */
 const oci: readonly DriverName[] = ["oci:crun", "oci:runc", "oci:runsc"];
@@ -40,7 +46,7 @@ export async function chooseDriver(
 ): Promise<{ driver: SandboxDriver; isolation: Isolation }> {
   const refusals: IsolationUnavailable[] = [];
   for (const name of namesOf(request)) {
-    const driver = drivers[name](options);
+    const driver = driverOf(name, options);
     try {
       return { driver, isolation: await driver.probe() };
     } catch (error) {

@@ -27,7 +27,9 @@ export async function examineHost(options: DriverOptions = {}, request: DriverRe
   const mounts = await mountsCheck();
   const chosen = await attempt(() => tryDriver(request, options));
   const drivers: Check[] = [];
-  for (const name of driverNames) drivers.push(await driverCheck(name, options, mounts.ok));
+  const named =
+    driverNames.some((name) => name === request) || request === "auto" || request === "oci" ? [] : [request];
+  for (const name of [...driverNames, ...named]) drivers.push(await driverCheck(name, options, mounts.ok));
   return [
     await namespacesCheck(),
     filterCheck(),

@@ -12,7 +12,9 @@ import type { Duplex, Readable } from "node:stream";
 import type { Egress } from "../../../subjects/egress.ts";
 
 /** A driver per way of isolating, and one for development that doesn't: "process" is never chosen but by its name. */
-export type DriverName = "bubblewrap" | "oci:crun" | "oci:runc" | "oci:runsc" | "process";
+export type DriverName = "bubblewrap" | "oci:crun" | "oci:runc" | "oci:runsc" | `oci:${OciPath}` | "process";
+/** An OCI runtime by where it is. */
+export type OciPath = `/${string}`;
 
 /** What keeps a sandbox apart from the host and from the next one, as it was found to work here. */
 export interface Isolation {

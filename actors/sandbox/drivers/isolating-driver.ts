@@ -81,12 +81,23 @@ export class IsolatingDriver<Place extends { readonly premises: Premises }, Made
     });
     try {
       const begin = await this.#maker.prepare(place, spec, reserved);
-      const { cgroup, places } = reserved;
+      const { cgroup, places, ownMounts } = reserved;
       const release = () => {
         this.#enclosures.delete(enclosure);
         return reserved.release();
       };
-      const enclosure = new KeptEnclosure(spec.id, { cgroup, places, begin, release });
+      const enclosure = new KeptEnclosure(spec.id, {
+        cgroup,
+        places,
+        async begin() {
+          await Promise.all(ownMounts.map((each) => each.show()));
+          return begin();
+        },
+        rest: () => {
+          for (const each of ownMounts) each.hide();
+        },
+        release,
+      });
       this.#enclosures.add(enclosure);
       return enclosure;
     } catch (error) {

@@ -46,8 +46,11 @@ export async function tryOut(
   }
 }
 
-/** Runs one more to its end, with a network. Returns why that can't be had, where it can't. */
-export async function tryNetwork(driver: SandboxDriver): Promise<EgressUnavailable | undefined> {
+/** As often as a sandbox may fail for another reason than its network. */
+const TRIES = 2;
+
+/** Runs one more to its end, with a network. Returns why that can't be had, where it can't: the worker holds to it. */
+export async function tryNetwork(driver: SandboxDriver, tries = TRIES): Promise<EgressUnavailable | undefined> {
   let enclosure: Enclosure | undefined;
   try {
     enclosure = await driver.create({
@@ -58,6 +61,7 @@ export async function tryNetwork(driver: SandboxDriver): Promise<EgressUnavailab
     return undefined;
   } catch (error) {
     if (error instanceof EgressUnavailable) return error;
+    if (tries > 1) return await tryNetwork(driver, tries - 1);
     const why = error instanceof Error ? error.message : String(error);
     return new EgressUnavailable(why, "This is unexpected: please report it.");
   } finally {

@@ -9,6 +9,8 @@ export interface Kept {
   readonly places: PlacesOfOne | undefined;
   /** Begins a life; rejects with `BootFailed`, leaving nothing. Never called while one lasts. */
   begin(): Promise<Booted>;
+  /** Its life goes on by itself, and isn't begun anew soon. */
+  rest(): void;
   /** Gives back all the driver reserved for it; called once, when no process is left. */
   release(): Promise<void>;
 }
@@ -50,6 +52,7 @@ export class KeptEnclosure implements Enclosure {
 
   freeze(): Promise<void> {
     this.#frozen = true;
+    this.#kept.rest();
     return this.#switch(() => this.#kept.cgroup.freeze());
   }
 

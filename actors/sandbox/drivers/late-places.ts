@@ -1,14 +1,15 @@
 /**
  * Folders that are empty inside a sandbox at first and are filled from outside while it runs.
  *
- * Each is a folder on the host below one shared mount, of which the sandbox's own view is a slave: what is mounted on the
+ * Each is a folder on the host below one shared mount a sandbox, of which its own view is a slave: what is mounted on the
  * host's side appears inside by itself. A mount takes its flags from what it shows at that moment, and a later change of
  * them would not reach the sandbox, so everything is shown from a read-only view.
  */
-import { chmod, mkdir, rm } from "node:fs/promises";
+import { chmod, mkdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Mount } from "./driver.ts";
-import { mountShared, mountThere, mountView, unmount } from "./private-mounts.ts";
+import { OwnMount } from "./own-mount.ts";
+import { isShown, mountShared, mountThere, mountView, unmount } from "./private-mounts.ts";
 
 export class LatePlaces {
   readonly #folder: string;
@@ -27,7 +28,7 @@ export class LatePlaces {
   static async open(folder: string): Promise<LatePlaces> {
     const places = new LatePlaces(folder);
     for (const each of [places.#folder, places.#viewsFolder]) await makeOpen(each);
-    await mountShared(places.#folder);
+    await (await places.make([])).close();
     return places;
   }
 
@@ -35,25 +36,30 @@ export class LatePlaces {
   async make(paths: readonly string[]): Promise<PlacesOfOne> {
     this.#made += 1;
     const folder = join(this.#folder, `${this.#made}`);
-    await makeOpen(folder);
     const hosts = new Map(paths.map((path, index) => [path, join(folder, `${index}`)]));
-    for (const host of hosts.values()) await makeOpen(host);
+    for (const each of [folder, ...hosts.values()]) await makeOpen(each);
+    await mountShared(folder);
     return new PlacesOfOne(folder, hosts, (from) => this.#shownAt(from));
   }
 
   /** Ends the views; the sandboxes' places are closed already. */
   async close(): Promise<void> {
     for (const shown of this.#shown.values()) await shown.then(unmount, () => {});
-    await unmount(this.#folder);
   }
 
-  /** Many versions lie in one folder, so a view of the folder serves them all. */
+  /** Many versions lie in one folder, so a view of the folder serves them all, until somebody removes that. */
   async #shownAt(from: string): Promise<string> {
     const folder = dirname(from);
-    const shown = this.#shown.get(folder) ?? this.#show(folder);
-    this.#shown.set(folder, shown);
-    shown.catch(() => this.#shown.delete(folder));
-    return join(await shown, basename(from));
+    const known = this.#shown.get(folder);
+    const view = await known;
+    if (view !== undefined && isShown(folder, view)) return join(view, basename(from));
+    if (this.#shown.get(folder) === known) {
+      const shown = this.#show(folder);
+      this.#shown.set(folder, shown);
+      shown.catch(() => this.#shown.delete(folder));
+      if (view !== undefined) await unmount(view);
+    }
+    return this.#shownAt(from);
   }
 
   async #show(folder: string): Promise<string> {
@@ -75,13 +81,13 @@ async function makeOpen(folder: string): Promise<void> {
 export class PlacesOfOne {
   /** To be mounted when the sandbox is made. */
   readonly mounts: readonly Mount[];
-  readonly #folder: string;
+  /** What they lie in. Once it is hidden, nothing more can be placed in the life that runs. */
+  readonly own: OwnMount;
   readonly #empty: Map<string, string>;
   readonly #shownAt: (from: string) => Promise<string>;
-  readonly #filled: string[] = [];
 
   constructor(folder: string, hosts: ReadonlyMap<string, string>, shownAt: (from: string) => Promise<string>) {
-    this.#folder = folder;
+    this.own = new OwnMount(folder);
     this.#empty = new Map(hosts);
     this.#shownAt = shownAt;
     this.mounts = [...hosts].map(([to, from]) => ({ from, to }));
@@ -93,11 +99,9 @@ export class PlacesOfOne {
     if (host === undefined) throw new Error(`${to} is no place that can be filled now`);
     this.#empty.delete(to);
     await mountThere(await this.#shownAt(from), host);
-    this.#filled.push(host);
   }
 
   async close(): Promise<void> {
-    for (const host of this.#filled.splice(0)) await unmount(host);
-    await rm(this.#folder, { recursive: true, force: true });
+    await this.own.end();
   }
 }

@@ -4,8 +4,9 @@
  * its own: taking down what another sandbox leaves can take the kernel longer than all of it.
  *
  * Each is made when it is first needed, in the worker's own mounts, and ends with the worker. It is a Perl where the host
- * has one (Debian's always do), because that can ask the kernel itself for the two steps that are on a start's
- * path or on every end's; a shell does all of it by starting the programs.
+ * has one (Debian's always do), because that can ask the kernel itself for the steps that are on a start's path or on every
+ * end's; a shell does all of it by starting the programs. And it can keep a mount by a descriptor, which is then in nobody's
+ * list: `hide`, `show` and `forget` are its own words, with the path.
  */
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { accessSync, constants } from "node:fs";
@@ -25,24 +26,57 @@ done
 `;
 
 /**
- * The same, but what is `mount -n --bind` and `umount -n` is a system call. 4096 is MS_BIND, 8 UMOUNT_NOFOLLOW. Each
- * word is copied to a plain string before: the kernel is handed its memory.
+ * The same, but what is `mount -n --bind`, `mount -n --make-shared` and `umount -n` is a system call. 4096 is MS_BIND,
+ * 1 << 20 MS_SHARED, 8 UMOUNT_NOFOLLOW. Each word is copied to a plain string before: the kernel is handed its memory.
+ *
+ * To hide is to take the mount with all below it off whoever receives what is mounted there (MS_REC | MS_PRIVATE, 0x44000), to
+ * take a copy of it that is nowhere (open_tree of OPEN_TREE_CLONE | AT_RECURSIVE | O_CLOEXEC, 0x88001), and to take it down
+ * (MNT_DETACH | UMOUNT_NOFOLLOW, 10). Shown, that copy is moved there (move_mount of MOVE_MOUNT_F_EMPTY_PATH, 4). Both are
+ * seen from AT_FDCWD, -100. To forget is to take down what is there, or that copy.
  */
 const perlScript = `
 use strict;
 my ($mount, $umount) = splice @ARGV, 0, 2;
+my ($open_tree, $move_mount) = (428, 429);
+my %hidden;
 $| = 1;
+sub change { my ($at, $flags) = @_; my ($none, $type) = ("none", ""); syscall($mount + 0, $none, $at, $type, $flags, $type) != -1 }
+sub hide {
+  my ($at) = @_;
+  change($at, 0x44000) or return 0;
+  my $copy = syscall($open_tree, -100, $at, 0x88001);
+  $copy != -1 && open(my $kept, "<&=", $copy) or return 0;
+  syscall($umount + 0, $at, 10) != -1 or return 0;
+  $hidden{$at} = $kept;
+  1;
+}
+sub show {
+  my ($at) = @_;
+  my $nowhere = "";
+  $hidden{$at} or do { $! = 2; return 0; };
+  syscall($move_mount, fileno $hidden{$at}, $nowhere, -100, $at, 4) != -1 or return 0;
+  delete $hidden{$at};
+  1;
+}
+sub answer { print $_[0] ? "0 \\n" : "32 $!\\n" }
 while (defined(my $count = <STDIN>)) {
   my @words = map { my $word = <STDIN>; chomp $word; $word } 1 .. $count;
   my $of = join " ", @words[0 .. ($words[0] eq "mount" ? 2 : 1)];
   if ($of eq "mount -n --bind" && @words == 5) {
     my ($from, $to, $type, $data) = ("$words[3]", "$words[4]", "none", "");
-    my $failed = syscall($mount + 0, $from, $to, $type, 4096, $data) == -1;
-    print $failed ? "32 $!\\n" : "0 \\n";
+    answer(syscall($mount + 0, $from, $to, $type, 4096, $data) != -1);
+  } elsif ($of eq "mount -n --make-shared" && @words == 4) {
+    answer(change("$words[3]", 1 << 20));
   } elsif ($of eq "umount -n" && @words == 3) {
     my $at = "$words[2]";
-    my $failed = syscall($umount + 0, $at, 8) == -1;
-    print $failed ? "32 $!\\n" : "0 \\n";
+    answer(syscall($umount + 0, $at, 8) != -1);
+  } elsif ($words[0] eq "hide" && @words == 2) {
+    answer(hide("$words[1]"));
+  } elsif ($words[0] eq "show" && @words == 2) {
+    answer(show("$words[1]"));
+  } elsif ($words[0] eq "forget" && @words == 2) {
+    my $at = "$words[1]";
+    answer(delete $hidden{$at} || syscall($umount + 0, $at, 10) != -1);
   } else {
     my $pid = open my $said, "-|";
     if (!defined $pid) { print "32 $!\\n"; next; }
@@ -73,6 +107,9 @@ function isExecutable(path: string): boolean {
     return false;
   }
 }
+
+/** Whether `hide` is understood; an older kernel refuses it all the same. */
+export const canHideMounts = program()[0] === PERL;
 
 type Shell = ChildProcessByStdio<Writable, Readable, null>;
 type Settle = (answer: string | Error) => void;

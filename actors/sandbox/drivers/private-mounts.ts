@@ -6,7 +6,7 @@
  * `privateMountsCommand()` before its command line. It replaces itself by the worker: same pid, same descriptors.
  */
 import { execFile } from "node:child_process";
-import { readlinkSync } from "node:fs";
+import { readlinkSync, statSync } from "node:fs";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { promisify } from "node:util";
 import { inMounts, inMountsAtOnce } from "./mounter.ts";
@@ -63,6 +63,15 @@ export async function mountView(from: string, path: string): Promise<void> {
   await inMounts("mount", "-n", "-o", "remount,bind,ro,nosuid,nodev", path);
 }
 
+/**
+ * Whether a view still shows what is at `from`, which may have been removed and made anew. As long as the view is there,
+ * nothing else on its file system is given that one's number.
+ */
+export function isShown(from: string, view: string): boolean {
+  const [is, shown] = [from, view].map((path) => statSync(path, { throwIfNoEntry: false }));
+  return is !== undefined && is.ino === shown?.ino && is.dev === shown.dev;
+}
+
 /** Shows `from`, flags and all, at `path` as well; whatever has a slave of the mount `path` lies in sees it too. */
 export async function mountThere(from: string, path: string): Promise<void> {
   await inMountsAtOnce("mount", "-n", "--bind", from, path);
@@ -70,9 +79,8 @@ export async function mountThere(from: string, path: string): Promise<void> {
 
 /** Makes the folder `path` a mount of its own, with which others can share what is mounted below it. */
 export async function mountShared(path: string): Promise<void> {
-  // By whom starts are waited for, so that it is there when the first of them comes.
-  await inMountsAtOnce("mount", "-n", "--bind", path, path);
-  await inMountsAtOnce("mount", "-n", "--make-shared", path);
+  await inMounts("mount", "-n", "--bind", path, path);
+  await inMounts("mount", "-n", "--make-shared", path);
 }
 
 /** Takes down the mount at `path` and removes the folder or file it was on. Done already counts as done. */

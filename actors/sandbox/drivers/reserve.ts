@@ -8,6 +8,7 @@ import type { EnclosureSpec, Mount } from "./driver.ts";
 import type { NetworkPlan } from "./egress/network.ts";
 import type { Tmp } from "./host-facts.ts";
 import type { PlacesOfOne } from "./late-places.ts";
+import type { OwnMount } from "./own-mount.ts";
 import type { Premises } from "./premises.ts";
 import { isReachableByAll } from "./staging.ts";
 
@@ -47,6 +48,8 @@ export interface Reserved<Made extends Berth = Berth> {
   /** Where these were made beforehand. */
   readonly berth: Made | undefined;
   readonly tmp: Tmp;
+  /** Mounted for it alone: to be shown when a life begins. */
+  readonly ownMounts: readonly OwnMount[];
   /** Undefined for one that is to have none. */
   readonly network: NetworkPlan | undefined;
   /** The spec's, its network's and the places for late ones, from paths the sandbox's users can walk to. */
@@ -77,15 +80,17 @@ export async function reserve<Made extends Berth>(
     const { egress = [] } = spec;
     const network = egress.length === 0 ? undefined : await ways.planNetwork(egress, uids[0]);
     const shown = [...spec.mounts, ...(network?.mounts ?? [])];
-    const [cgroup, tmp, places, reachable] = await all(
+    const [cgroup, ownTmp, places, reachable] = await all(
       makeCgroup(premises, spec, [ways.overhead, network?.overhead], berth?.cgroup, closings),
-      makeTmp(premises, spec.tmpMiB, closings),
+      takeTmp(premises, spec.tmpMiB, closings),
       makePlaces(premises, spec, closings),
       makeReachable(premises, shown, closings),
     );
     const mounts = [...reachable, ...(places?.mounts ?? [])];
+    const tmp = ownTmp ? { from: ownTmp.path } : { sizeMiB: spec.tmpMiB };
+    const ownMounts = [ownTmp, places?.own].filter((each) => each !== undefined);
     const onRelease = (closing: Closing) => void closings.push(closing);
-    return { uids, cgroup, berth, tmp, network, mounts, places, release, onRelease };
+    return { uids, cgroup, berth, tmp, ownMounts, network, mounts, places, release, onRelease };
   } catch (error) {
     await release();
     throw error;
@@ -128,11 +133,10 @@ async function makeCgroup(
   return cgroup;
 }
 
-async function makeTmp({ tmps }: Premises, sizeMiB: number, closings: Closing[]): Promise<Tmp> {
-  if (!tmps) return { sizeMiB };
-  const from = await tmps.take(sizeMiB);
-  closings.push(() => tmps.drop(from));
-  return { from };
+async function takeTmp({ tmps }: Premises, sizeMiB: number, closings: Closing[]): Promise<OwnMount | undefined> {
+  const tmp = await tmps?.take(sizeMiB);
+  if (tmp) closings.push(() => tmp.end());
+  return tmp;
 }
 
 async function makePlaces({ places }: Premises, spec: EnclosureSpec, closings: Closing[]) {
@@ -155,9 +159,9 @@ async function makeReachable(premises: Premises, mounts: readonly Mount[], closi
           `${from} is in a folder that other users can't walk through, and the worker has no private mounts`,
         );
       }
-      const shown = await staging.hold(from);
-      closings.push(() => staging.release(from));
-      return { from: shown, to };
+      const view = await staging.hold(from);
+      closings.push(() => view.release());
+      return { from: view.path, to };
     }),
   );
 }

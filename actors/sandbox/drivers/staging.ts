@@ -5,7 +5,7 @@
 import { realpathSync, statSync } from "node:fs";
 import { mkdir, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { mountView, unmount } from "./private-mounts.ts";
+import { isShown, mountView, unmount } from "./private-mounts.ts";
 
 /**
  * Whether a user who owns nothing can walk to `path` and read it; symbolic links are followed. Asked for each mount of a
@@ -18,6 +18,13 @@ export function isReachableByAll(path: string): boolean {
     if ((statSync(folder).mode & 0o001) === 0) return false;
     if (folder === "/") return true;
   }
+}
+
+export interface View {
+  /** Shows what is at the path it was made of. */
+  readonly path: string;
+  /** To be called once. */
+  release(): Promise<void>;
 }
 
 interface Staged {
@@ -42,27 +49,25 @@ export class Staging {
     this.#folder = folder;
   }
 
-  /** A path that shows what is at `from`, until `release(from)` was called as often as this. */
-  async hold(from: string): Promise<string> {
+  async hold(from: string): Promise<View> {
     const kept = this.#staged.get(from);
-    const isStale = kept?.users === 0 && !kept.isCurrent();
-    const staged = kept === undefined || isStale ? this.#stage(from) : kept;
+    const staged = kept?.isCurrent() ? kept : this.#stage(from);
     this.#staged.set(from, staged);
     staged.users += 1;
     try {
-      if (isStale) await kept.path.then(unmount);
-      return await staged.path;
+      if (kept !== undefined && kept !== staged && kept.users === 0) await kept.path.then(unmount);
+      return { path: await staged.path, release: () => this.#release(from, staged) };
     } catch (error) {
       if (this.#staged.get(from) === staged) this.#staged.delete(from);
       throw error;
     }
   }
 
-  async release(from: string): Promise<void> {
-    const staged = this.#staged.get(from);
-    if (!staged) return;
+  async #release(from: string, staged: Staged): Promise<void> {
     staged.users -= 1;
     if (staged.users > 0) return;
+    // Another has taken its place.
+    if (this.#staged.get(from) !== staged) return unmount(await staged.path);
     this.#staged.delete(from);
     this.#staged.set(from, staged);
     const unused = [...this.#staged].filter(([, { users }]) => users === 0);
@@ -73,10 +78,10 @@ export class Staging {
   }
 
   #stage(from: string): Staged {
-    const staged: Staged = { path: this.#show(from), users: 0, isCurrent: () => false };
+    const staged: Staged = { path: this.#show(from), users: 0, isCurrent: () => true };
     staged.path.then(
       (path) => {
-        staged.isCurrent = () => isSame(from, path);
+        staged.isCurrent = () => isShown(from, path);
       },
       () => {},
     );
@@ -91,10 +96,4 @@ export class Staging {
     await mountView(from, path);
     return path;
   }
-}
-
-/** As long as a view shows it, nothing else on its file system is given its number. */
-function isSame(one: string, other: string): boolean {
-  const [a, b] = [one, other].map((path) => statSync(path, { throwIfNoEntry: false }));
-  return a !== undefined && a.ino === b?.ino && a.dev === b.dev;
 }

@@ -4,7 +4,8 @@
  * Only the usual size is kept ready; another size is mounted when asked for. One that was used is never used again.
  */
 import { join } from "node:path";
-import { mountTmp, unmount } from "./private-mounts.ts";
+import { OwnMount } from "./own-mount.ts";
+import { mountTmp } from "./private-mounts.ts";
 
 const REFILL_AFTER_MS = 100;
 
@@ -17,7 +18,7 @@ export interface TmpPoolOptions {
 
 export class TmpPool {
   readonly #options: TmpPoolOptions;
-  readonly #ready: string[] = [];
+  readonly #ready: OwnMount[] = [];
   #filling: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
   #made = 0;
@@ -28,16 +29,11 @@ export class TmpPool {
     this.#refill();
   }
 
-  /** The path of an empty /tmp of `sizeMiB`, now the caller's. */
-  async take(sizeMiB: number): Promise<string> {
-    const path = sizeMiB === this.#options.usualMiB ? this.#ready.pop() : undefined;
-    if (path) this.#refillSoon();
-    return path ?? this.#mount(sizeMiB);
-  }
-
-  /** Ends one that `take` gave, and all that is in it. */
-  async drop(path: string): Promise<void> {
-    await unmount(path);
+  /** An empty /tmp of `sizeMiB`, now the caller's, and his to end. */
+  async take(sizeMiB: number): Promise<OwnMount> {
+    const tmp = sizeMiB === this.#options.usualMiB ? this.#ready.pop() : undefined;
+    if (tmp) this.#refillSoon();
+    return tmp ?? this.#mount(sizeMiB);
   }
 
   /** Ends those nobody took. */
@@ -45,14 +41,14 @@ export class TmpPool {
     this.#closed = true;
     clearTimeout(this.#timer);
     await this.#filling;
-    await Promise.all(this.#ready.splice(0).map(unmount));
+    await Promise.all(this.#ready.splice(0).map((tmp) => tmp.end()));
   }
 
-  async #mount(sizeMiB: number): Promise<string> {
+  async #mount(sizeMiB: number): Promise<OwnMount> {
     this.#made += 1;
     const path = join(this.#options.folder, String(this.#made));
     await mountTmp(path, sizeMiB);
-    return path;
+    return new OwnMount(path);
   }
 
   /** Starting a process holds up the worker for a millisecond or two: not while a sandbox is being made. */
@@ -67,9 +63,9 @@ export class TmpPool {
   #refill(): void {
     this.#filling = this.#filling.then(async () => {
       while (!this.#closed && this.#ready.length < this.#options.ready) {
-        const path = await this.#mount(this.#options.usualMiB).catch(() => undefined);
-        if (path === undefined) return;
-        this.#ready.push(path);
+        const tmp = await this.#mount(this.#options.usualMiB).catch(() => undefined);
+        if (tmp === undefined) return;
+        this.#ready.push(tmp);
       }
     });
   }

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { EnclosureSpec } from "../../../actors/sandbox/drivers/driver.ts";
+import { canHideMounts } from "../../../actors/sandbox/drivers/mounter.ts";
 import { describeUnless } from "../../support/unless.ts";
 import { enclosure, Hosted, node, noIsolation, noTraces, sh, usualSituations } from "./hosted.ts";
 
@@ -64,13 +65,11 @@ describeUnless(noIsolation).each(usualSituations)("a running sandbox of a worker
       });`);
     const spec = enclosure(deaf);
     expect(await worker.ask("start", spec)).toBe("listens");
-    const sees = (await worker.ask("isCalledAt", spec.id, 9001)) !== undefined;
     const isCalledAt = (port: number) => worker.ask("isCalledAt", spec.id, port);
-    expect([await isCalledAt(9001), await isCalledAt(9002)]).toEqual(sees ? [false, false] : [undefined, undefined]);
-    expect(sees).toBe(situation.driver !== "oci:runsc");
+    expect([await isCalledAt(9001), await isCalledAt(9002)]).toEqual([false, false]);
     expect(await worker.ask("tell", spec.id, "call")).toBe("calls");
-    if (sees) await expect.poll(() => isCalledAt(9001), { timeout: 10_000 }).toBe(true);
-    expect(await isCalledAt(9002)).toBe(sees ? false : undefined);
+    await expect.poll(() => isCalledAt(9001), { timeout: 10_000 }).toBe(true);
+    expect(await isCalledAt(9002)).toBe(false);
     await worker.ask("destroy", spec.id);
   });
 
@@ -112,5 +111,28 @@ describeUnless(noIsolation).each(usualSituations)("a running sandbox of a worker
     expect(await worker.ask("tell", spec.id, "cat /var/task/index.js\n")).toMatch(/^exports.handler = 1/);
     await Promise.all(specs.map(({ id }) => worker.ask("destroy", id)));
     expect(worker.traces().processes).toBe(before.processes);
+  });
+
+  test("makes the worker's list of mounts no longer once it was frozen, and keeps what it had for its next life", async () => {
+    const { latePlacement } = await worker.isolation;
+    const reader = sh(`echo ready >&3; while read -r line <&3; do echo "$(eval "$line" 2>&1)." >&3; done`);
+    const spec = enclosure(reader, { tmpMiB: 17, ...(latePlacement ? { latePlaces: ["/var/task", "/opt"] } : {}) });
+    const mounts = () => worker.mounts(/size=17408k|late.places/).length;
+    await worker.ask("start", spec);
+    if (latePlacement) await worker.ask("place", spec.id, [{ from: join(code, "one"), to: "/var/task" }]);
+    await worker.ask("tell", spec.id, "echo kept > /tmp/it\n");
+    // Its /tmp; its places and what is in one of them.
+    expect(mounts()).toBe(!situation.privateMounts ? 0 : latePlacement ? 3 : 1);
+    const shown = mounts();
+    await worker.ask("freeze", spec.id);
+    if (canHideMounts) await expect.poll(mounts).toBe(0);
+    await worker.ask("kill", spec.id);
+    await worker.ask("reboot", spec.id);
+    expect(mounts()).toBe(shown);
+    if (situation.privateMounts) expect(await worker.ask("tell", spec.id, "cat /tmp/it\n")).toBe("kept.\n");
+    if (latePlacement) expect(await worker.ask("tell", spec.id, "cat /var/task/index.js\n")).toMatch(/^exports/);
+    await worker.ask("freeze", spec.id);
+    await worker.ask("destroy", spec.id);
+    expect(mounts()).toBe(0);
   });
 });

@@ -1,11 +1,12 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { chooseDriver } from "../../../actors/sandbox/drivers/choose.ts";
 import { examineHost } from "../../../actors/sandbox/drivers/doctor.ts";
+import { findProgram } from "../../../actors/sandbox/drivers/find-program.ts";
 import { isLeftover, newInstanceName } from "../../../actors/sandbox/drivers/instance.ts";
 import { claimUids, covers } from "../../../actors/sandbox/drivers/uids.ts";
 import { describeUnless, lackingIf, testUnless } from "../../support/unless.ts";
@@ -72,6 +73,30 @@ describe("asking for a driver by name", () => {
       }
     } finally {
       process.env.PATH = path;
+    }
+  });
+
+  test.for(["crun", "runc"] as const)(
+    "takes an OCI runtime by its path for what it says it is: %s",
+    async (name, { skip }) => {
+      if (!isolating.includes(`oci:${name}`)) skip(`${name} can't be used here`);
+      const path = `${home}/of-my-own` as const;
+      await symlink((await findProgram(name)) ?? "", path);
+      await chmod(home, 0o711);
+      const { driver, isolation } = await chooseDriver(`oci:${path as `/${string}`}`, { home: join(home, "place") });
+      await driver.close();
+      expect(driver.name).toBe(`oci:${path}`);
+      expect(isolation).toMatchObject({ driver: `oci:${path}`, ownRoot: true, seccomp: true });
+    },
+  );
+
+  test("refuses a path that is no OCI runtime's", async () => {
+    await chmod(home, 0o711);
+    const place = join(home, "place");
+    for (const path of ["/nothing/here", "/bin/true"] as const) {
+      await expect(chooseDriver(`oci:${path}`, { home: place })).rejects.toMatchObject({
+        name: "IsolationUnavailable",
+      });
     }
   });
 

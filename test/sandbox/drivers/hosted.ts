@@ -199,6 +199,11 @@ export class Hosted {
     };
   }
 
+  /** Of its mounts, those that are described so. */
+  mounts(like: RegExp): readonly string[] {
+    return mountsOf(this.pid).filter((line) => like.test(line));
+  }
+
   /** The host's users that this worker's sandboxes run as. */
   owners(): Set<string> {
     // Not what stays outside and only waits for one.

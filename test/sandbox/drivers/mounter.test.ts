@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { canHideMounts } from "../../../actors/sandbox/drivers/mounter.ts";
 import { privateMountsIfAllowed } from "../../../actors/sandbox/drivers/private-mounts.ts";
 import { describeUnless, lackingIf } from "../../support/unless.ts";
 
@@ -13,8 +14,8 @@ const enter = await privateMountsIfAllowed();
 
 /** Run where mounts are its own: shows a folder at a second place, looks, and takes it down again. */
 const program = `
-import { readdirSync } from "node:fs";
-import { inMounts, inMountsAtOnce } from ${JSON.stringify(mounter)};
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { canHideMounts, inMounts, inMountsAtOnce } from ${JSON.stringify(mounter)};
 const [from, to] = process.argv.slice(1);
 const said = (...command) => inMounts(...command).then(() => "done", ({ message }) => message);
 const seen = [];
@@ -27,6 +28,19 @@ seen.push(await first, readdirSync(to));
 seen.push(await said("mount", "-n", "--bind", from + "-gone", to));
 seen.push(await said("umount", "-n", to));
 seen.push(await said("mount", "-n", "-t", "tmpfs", "tmp", to), await said("umount", "-n", to));
+writeFileSync(to + "/below", "");
+await said("mount", "-n", "-t", "tmpfs", "tmp", to);
+writeFileSync(to + "/kept", "");
+mkdirSync(to + "/under");
+await said("mount", "-n", "--bind", from, to + "/under");
+const mounts = () => readFileSync("/proc/self/mountinfo", "utf8").split("\\n").filter((line) => line.includes(to)).length;
+if (canHideMounts) {
+  seen.push(mounts(), await said("hide", to), mounts(), readdirSync(to));
+  seen.push(await said("show", to), mounts(), readdirSync(to), readdirSync(to + "/under"));
+  seen.push(await said("show", to), await said("hide", to), await said("forget", to), await said("show", to), mounts());
+  await said("mount", "-n", "-t", "tmpfs", "tmp", to);
+  seen.push(mounts(), await said("forget", to), mounts());
+}
 seen.push(await said("sh", "-c", "echo no; echo never >&2; exit 3"));
 seen.push(await said("no-such-program"));
 console.log(JSON.stringify(seen));
@@ -40,6 +54,14 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
+/** What is said and seen where mounts can be taken out of sight. */
+const hidden = [
+  ...[2, "done", 0, ["below"]],
+  ...["done", 2, ["kept", "under"], ["it"]],
+  ...[expect.stringContaining("No such file"), "done", "done", expect.stringContaining("No such file"), 0],
+  ...[1, "done", 0],
+];
+
 describeUnless(lackingIf(enter.length === 0, "nobody may have mounts of his own here"))("the mounting process", () => {
   it("mounts, takes down, runs anything else, and says what the kernel or a program said", async () => {
     const [first = "", ...before] = enter;
@@ -52,6 +74,7 @@ describeUnless(lackingIf(enter.length === 0, "nobody may have mounts of his own 
       expect.stringMatching(/^mount .*-gone.*: .*(No such file|does not exist)/),
       expect.stringMatching(/^umount .*: .*(Invalid argument|not mounted)/),
       ...["done", "done"],
+      ...(canHideMounts ? hidden : []),
       expect.stringMatching(/: no never ?$/),
       expect.stringContaining("no-such-program: "),
     ]);

@@ -13,7 +13,7 @@ const enter = await privateMountsIfAllowed();
 
 /** Run where mounts are its own. */
 const program = `
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Staging } from ${JSON.stringify(staging)};
 const [folder] = process.argv.slice(1);
@@ -22,23 +22,31 @@ const views = new Staging(at("views"));
 const seen = {};
 const code = at("code");
 const first = await views.hold(code);
-seen.shown = readdirSync(first);
-await views.release(code);
-seen.isKept = (await views.hold(code)) === first;
-await views.release(code);
-rmSync(code, { recursive: true });
-mkdirSync(code);
-writeFileSync(at("code", "new"), "");
+seen.shown = readdirSync(first.path);
+await first.release();
+const again = await views.hold(code);
+seen.isKept = again.path === first.path;
+const makeAnew = (name) => {
+  rmSync(code, { recursive: true });
+  mkdirSync(code);
+  writeFileSync(at("code", name), "");
+};
+makeAnew("new");
 const second = await views.hold(code);
-seen.anew = [second !== first, readdirSync(second)];
+seen.anew = [second.path !== first.path, readdirSync(second.path)];
+await again.release();
+seen.old = existsSync(first.path);
+await second.release();
+makeAnew("newer");
+const third = await views.hold(code);
+seen.unused = [existsSync(second.path), readdirSync(third.path)];
 for (let each = 0; each < 40; each++) {
   const other = at("other-" + each);
   mkdirSync(other);
-  await views.hold(other);
-  await views.release(other);
+  await (await views.hold(other)).release();
 }
 seen.left = readdirSync(at("views")).length;
-seen.inUse = readdirSync(second);
+seen.inUse = readdirSync(third.path);
 console.log(JSON.stringify(seen));
 `;
 
@@ -60,10 +68,13 @@ describeUnless(lackingIf(enter.length === 0, "nobody may have mounts of his own 
       expect(JSON.parse(stdout)).toEqual({
         shown: ["old"],
         isKept: true,
+        // Whoever had it when it was removed keeps it to his end.
         anew: [true, ["new"]],
+        old: false,
+        unused: [false, ["newer"]],
         // 32 that nobody uses, and one that somebody does.
         left: 33,
-        inUse: ["new"],
+        inUse: ["newer"],
       });
     });
   },

@@ -20,3 +20,17 @@ export const large = (body: string): string => `${body}\n${Array.from({ length: 
 
 const filler = (n: number): string =>
   `function filler${n}(a, b) { const sum = a + b + ${n}; return sum > ${n} ? { sum, text: "the sum of ${n}" } : [a, b].map((each) => each * ${n}); }\n`;
+
+/** What an ES module imports to tell whether V8 had bytecode of it: of a function that only gets called when it is loaded. */
+export const COMPILED = `
+import { setFlagsFromString } from "node:v8";
+setFlagsFromString("--allow-natives-syntax");
+const stateOf = new Function("f", "return %GetOptimizationStatus(f)");
+setFlagsFromString("--no-allow-natives-syntax");
+export const given = (called, never) => (stateOf(called) === stateOf(never) ? "nothing" : "taken");
+`;
+
+/** A large ES module that exports `given`: `nothing` or `taken`. `from`: where `COMPILED` is. */
+export const largeModule = (body: string, from = "./compiled.mjs"): string =>
+  large(`import { given as judge } from "${from}"; function called() {} function never() {}
+    export const given = judge(called, never); called(); ${body}`);

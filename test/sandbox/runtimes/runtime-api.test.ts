@@ -103,7 +103,12 @@ describe("the answer", () => {
   test("that is cut short is refused, and the invocation fails", async () => {
     const { api, said } = await running();
     await using _ = api;
-    await api.cutShort("request-1");
+    const [head = "", body = ""] = (await api.cutShort("request-1")).split("\r\n\r\n");
+    expect(head).toMatch(/^HTTP\/1\.1 400 .*\r\nContent-Type: application\/json\r\n/);
+    expect(JSON.parse(body)).toEqual({
+      errorMessage: "HTTP request detected as truncated",
+      errorType: "TruncatedHTTPRequest",
+    });
     expect(await said).toMatchObject({ type: "error", errorType: "Runtime.TruncatedResponse" });
   });
 
@@ -125,6 +130,11 @@ describe("the answer", () => {
     await bad.api.answer("request-1", "response", { body: "half", headers, trailers });
     expect(await bad.said).toMatchObject({ type: "error", errorType: "Function.Broke" });
     expect(bodyOf(await bad.said)).toEqual({ errorMessage: "broke" });
+    const odd = await running();
+    await using _odd = odd.api;
+    const named = { ...trailers, "Lambda-Runtime-Function-Error-Type": "broke" };
+    await odd.api.answer("request-1", "response", { body: "half", headers, trailers: named });
+    expect(await odd.said).toMatchObject({ type: "error", errorType: "Runtime.Unknown" });
   });
 
   test("is refused with 413 when it is too large, and the caller learns why", async () => {

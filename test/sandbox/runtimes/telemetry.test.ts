@@ -52,6 +52,7 @@ async function subscribed(how: "HTTP" | "TCP", types: readonly string[], runtime
 }
 
 const ownRuntime = { "index.js": "exports.handler = async (event) => { console.log('two\\nlines'); return event; };" };
+const throwing = { "index.js": "exports.handler = async () => { throw new TypeError('no'); };" };
 const settled = { type: "settled" };
 
 describe("the telemetry of a life", () => {
@@ -111,6 +112,15 @@ describe("the telemetry of a life", () => {
     await booted.init({ client: nodeBootstrap });
     expect(bodyOf(await booted.invoke({ n: 1 }))).toEqual({ n: 1 });
     await booted.printedLike(/told .+two\\nlines/);
+  });
+
+  test("calls an error that a runtime of ours answers with by the same name as AWS's does", async () => {
+    await using booted = await subscribed("HTTP", ["platform"], throwing);
+    await booted.init({ client: nodeBootstrap });
+    expect(await booted.invoke({})).toMatchObject({ type: "error", errorType: "TypeError" });
+    await booted.printedLike(/told .+platform\.report/);
+    const end = { record: { status: "error", errorType: "Runtime.Unknown" } };
+    expect(telemetryOf(booted).slice(-2)).toMatchObject([end, end]);
   });
 
   test("tells how an invocation ended that ran out of time, before the extension is told to go", async () => {
@@ -177,6 +187,7 @@ describe("the telemetry of a life", () => {
       "platform.extension",
       "platform.start",
       "platform.runtimeDone",
+      "platform.end",
       "platform.report",
     ]);
   });

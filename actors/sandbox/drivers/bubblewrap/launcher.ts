@@ -1,14 +1,9 @@
 /** The command line that starts a sandbox: bubblewrap, the function's program, and the limits that go with a process. */
 import type { EnclosureSpec } from "../driver.ts";
+import { allProcessLimits, limitedBy, seenInside } from "../process-limits.ts";
 import { descriptors } from "./starters.ts";
 import type { Tools } from "./tools.ts";
 
-const OPEN_FILES = 1024;
-/**
- * No core dumps. The kernel starts a host's core handler (`core_pattern` with a pipe) as the host's root whatever the
- * limit is, also 0; at 1 it neither starts one nor finds room for a file. Source: linux/fs/coredump.c.
- */
-const CORE_BYTES = 1;
 /** Processes of the sandbox's host user besides the function's: bubblewrap inside, and outside with its launcher. */
 const OWN_INSIDE = 1;
 const OWN_IN_ALL = 4;
@@ -59,13 +54,5 @@ export const bubblewrap = (name: string, { bwrap }: Tools): readonly string[] =>
 ];
 
 /** To be put before what is to be limited. */
-export function limited({ prlimit }: Pick<Tools, "prlimit">, processes?: number): readonly string[] {
-  if (prlimit === undefined) return [];
-  const counted = processes === undefined ? [] : [`--nproc=${processes}`];
-  return [prlimit, `--core=${CORE_BYTES}`, `--nofile=${OPEN_FILES}`, ...counted, "--"];
-}
-
-/** Whether the host's program at `path` is at the same path inside. */
-function seenInside(path: string, { mounts }: EnclosureSpec): boolean {
-  return path.startsWith("/usr/") && !mounts.some((mount) => mount.to === "/usr");
-}
+export const limited = ({ prlimit }: Pick<Tools, "prlimit">, processes?: number): readonly string[] =>
+  prlimit === undefined ? [] : limitedBy(prlimit, allProcessLimits, processes);

@@ -12,6 +12,18 @@ const MiB = 1024 * 1024;
 /** The namespaces of its own, by the names `Isolation` uses. */
 export const namespaces = ["user", "pid", "mount", "net", "ipc", "uts", "cgroup"] as const;
 
+/** What `--dev` makes, but without terminals: the kernel has some for the whole host, and one sandbox could take them all. */
+const DEVICES = [
+  ...["--perms", "0755", "--size", "65536", "--tmpfs", "/dev"],
+  ...["null", "zero", "full", "random", "urandom", "tty"].flatMap((name) => [
+    "--dev-bind",
+    `/dev/${name}`,
+    `/dev/${name}`,
+  ]),
+  ...["--symlink", "/proc/self/fd", "/dev/fd"],
+  ...["stdin", "stdout", "stderr"].flatMap((name, number) => ["--symlink", `/proc/self/fd/${number}`, `/dev/${name}`]),
+];
+
 /** Everything for `bwrap --args`, in its order. Descriptors are named by the numbers bubblewrap has them under. */
 export function options(
   host: HostFacts,
@@ -32,7 +44,8 @@ export function options(
     ...["--ro-bind", host.etc, "/etc", ...host.etcFromHost.flatMap((path) => ["--ro-bind", path, path])],
     ...["--proc", "/proc", ...host.maskedFiles.flatMap((path) => ["--ro-bind", "/dev/null", path])],
     ...host.maskedFolders.flatMap((path) => ["--size", "4096", "--tmpfs", path, "--remount-ro", path]),
-    ...["--dev", "/dev", "--perms", "1777", "--size", `${SHARED_MEMORY_MIB * MiB}`, "--tmpfs", "/dev/shm"],
+    ...DEVICES,
+    ...["--perms", "1777", "--size", `${SHARED_MEMORY_MIB * MiB}`, "--tmpfs", "/dev/shm"],
     ...["--remount-ro", "/dev"],
     ...("from" in tmp
       ? ["--bind", tmp.from, "/tmp"]

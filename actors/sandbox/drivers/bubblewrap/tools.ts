@@ -38,7 +38,7 @@ async function startable(
 ): Promise<{ path: string; isTheirs: boolean }> {
   const isTheirs = !uids && (await stat(program)).uid === process.geteuid?.();
   if (!isTheirs && (!uids || isReachableByAll(program))) return { path: program, isTheirs };
-  if (staging) return { path: await staging.hold(program), isTheirs: false };
+  if (staging) return { path: (await staging.hold(program)).path, isTheirs: false };
   const copy = join(folder, "bwrap");
   await copyFile(program, copy);
   await chmod(copy, 0o755);

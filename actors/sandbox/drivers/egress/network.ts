@@ -28,8 +28,8 @@ export interface NetworkPlan {
   readonly mounts: readonly Mount[];
   readonly overhead: { readonly memoryMiB: number; readonly pids: number };
   /**
-   * Gives the network namespace of process `pid` its network and its rules; both stand when this resolves. Rejects with
-   * `EgressUnavailable`, leaving nothing.
+   * Gives the network namespace of process `pid` its network and its rules; both stand when this resolves. Rejects, leaving
+   * nothing, with `EgressUnavailable`, or as the system does where there is no such process any more.
    */
   attach(pid: number): Promise<Attachment>;
 }

@@ -95,11 +95,11 @@ export class Networks {
   }
 
   async #attach(tools: SlirpTools, allowed: Allowed, pid: number, gid: number | undefined): Promise<Attachment> {
-    let living: Living | undefined;
+    // First of all, and as it is: where the process has ended meanwhile, that says nothing about networks.
+    const living: Living = { namespace: openSync(`/proc/${pid}/ns/net`, "r"), allowed, rules: "" };
     try {
       const platform = await this.#platform();
       await this.#guardHost(tools, platform);
-      living = { namespace: openSync(`/proc/${pid}/ns/net`, "r"), allowed, rules: "" };
       // Side by side, because nobody inside is let go before both stand.
       const { slirp4netns, bwrap, prlimit } = tools;
       const [ruled, started] = await Promise.allSettled([
@@ -111,7 +111,7 @@ export class Networks {
       await started.value.detach();
       throw ruled.reason;
     } catch (error) {
-      if (living !== undefined) closeSync(living.namespace);
+      closeSync(living.namespace);
       const why = error instanceof Error ? error.message : String(error);
       throw new EgressUnavailable(why, "`mayfly doctor` tells what this host can do.");
     }

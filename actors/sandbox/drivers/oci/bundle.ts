@@ -5,6 +5,7 @@
 import type { EnclosureSpec, Mount } from "../driver.ts";
 import { HOSTNAME, SANDBOX_ID } from "../etc.ts";
 import { type HostFacts, PLAIN_ENVIRONMENT, SHARED_MEMORY_MIB, type Tmp } from "../host-facts.ts";
+import { allProcessLimits, COUNTED_BY_MAKER, limitedBy, PROCESS_LIMITS, seenInside } from "../process-limits.ts";
 import { ociSeccomp } from "../seccomp/oci.ts";
 import { seccompFilter } from "../seccomp/policy.ts";
 import type { Architecture } from "../seccomp/syscalls.ts";
@@ -13,9 +14,6 @@ import type { OnHost } from "./host-mounts.ts";
 import type { FoundRuntime } from "./runtimes.ts";
 
 const MiB = 1024 * 1024;
-const OPEN_FILES = 1024;
-/** See `bubblewrap/launcher.ts`: at 1 the kernel neither writes a core dump nor starts the host's core handler. */
-const CORE_BYTES = 1;
 /** The sandbox's first process, and what a runtime needs of the user while it makes one. */
 const OWN_PROCESSES = 4;
 
@@ -66,9 +64,9 @@ export function mountsOf({
     view(host.etc, "/etc"),
     ...host.etcFromHost.map((path) => view(path, path)),
     mount("proc", "/proc", ["nosuid", "noexec", "nodev"]),
-    // Root's in any case. gVisor's devices can't be written to where the folder can't be.
+    // Root's in any case. gVisor's devices can't be written to where the folder can't be. Without terminals, of which the
+    // kernel has some for the whole host.
     mount("tmpfs", "/dev", ["nosuid", "noexec", "mode=755", `size=${64 * 1024}`, ...(isGvisor ? [] : ["ro"])]),
-    mount("devpts", "/dev/pts", ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]),
     mount("tmpfs", "/dev/shm", ["nosuid", "noexec", "nodev", "mode=1777", `size=${shared}`]),
     // gVisor shows a /sys of its own making where there is none.
     ...(isGvisor ? [mount("tmpfs", "/sys", ["ro", "nosuid", "noexec", "nodev", "mode=700"])] : []),
@@ -96,19 +94,22 @@ export function configOf(facts: BundleFacts): object {
   const { spec, runtime, host, architecture } = facts;
   const none: string[] = [];
   const limit = (type: string, most: number) => ({ type, hard: most, soft: most });
+  const { limitsEarly } = runtime;
+  const outside = allProcessLimits.filter((name) => !(limitsEarly && COUNTED_BY_MAKER.includes(name)));
+  const canInside = limitsEarly?.prlimit !== undefined && seenInside(limitsEarly.prlimit, facts);
+  const inside = canInside ? limitedBy(limitsEarly.prlimit, COUNTED_BY_MAKER) : [];
   return {
     ociVersion: "1.0.2",
     process: {
       terminal: false,
       user: { uid: SANDBOX_ID, gid: SANDBOX_ID },
-      args: firstProcess(facts.instance, runtime.channel, spec.command),
+      args: firstProcess(facts.instance, runtime.channel, [...inside, ...spec.command]),
       env: Object.entries({ ...PLAIN_ENVIRONMENT, PWD: "/var/task" }).map((entry) => entry.join("=")),
       cwd: "/var/task",
       noNewPrivileges: true,
       capabilities: { bounding: none, effective: none, inheritable: none, permitted: none, ambient: none },
       rlimits: [
-        limit("RLIMIT_NOFILE", OPEN_FILES),
-        limit("RLIMIT_CORE", CORE_BYTES),
+        ...outside.map((name) => limit(`RLIMIT_${name.toUpperCase()}`, PROCESS_LIMITS[name])),
         limit("RLIMIT_NPROC", spec.pids + OWN_PROCESSES),
       ],
     },

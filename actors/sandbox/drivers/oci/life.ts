@@ -22,6 +22,7 @@ import { endWithNetwork, type Settling, settle } from "../settle.ts";
 import { GO, STANDS } from "./first-process.ts";
 import type { FoundRuntime } from "./runtimes.ts";
 import { endStragglers } from "./stragglers.ts";
+import { isCalledWithin } from "./within.ts";
 
 export interface LifeSpec extends Settling {
   /** The driver instance's name, by which its watchdog finds processes. */
@@ -90,14 +91,16 @@ export async function beginLife(spec: LifeSpec): Promise<Booted> {
     const ending = killed ? { code: null, signal: "SIGKILL" } : code === null ? { code, signal } : asTold(code);
     return { ...ending, outOfMemory, started: true };
   });
-  // A kernel in user space keeps its network to itself.
-  const seenPid = runtime.channel === "descriptor" ? firstPid : undefined;
   return {
     channel,
     stdout,
     stderr,
     exited,
-    ...(seenPid === undefined ? {} : { isCalledAt: (port: number) => isCalledAt(seenPid, port) }),
+    // A kernel in user space keeps its network to itself.
+    isCalledAt: (port) =>
+      runtime.channel === "input" || firstPid === undefined
+        ? isCalledWithin(runtime, { root: rootIn(register), id: spec.id }, port)
+        : isCalledAt(firstPid, port),
     async kill() {
       if (child.exitCode === null && child.signalCode === null) {
         killing = true;
@@ -111,11 +114,14 @@ export async function beginLife(spec: LifeSpec): Promise<Booted> {
   };
 }
 
+/** Where the runtime keeps what it knows of the sandbox. */
+const rootIn = (register: string): string => join(register, "of");
+
 /** Of a runtime that hands on no descriptor but the first three, the channel becomes the input. */
 const GATE_TO_INPUT = `${GATE} 0<&3 3<&-`;
 
 function spawnRuntime({ instance, id, runtime, bundle }: LifeSpec, register: string): ChildProcess {
-  const run = ["--root", join(register, "of"), "run", "--bundle", bundle, "--pid-file", join(register, "pid")];
+  const run = ["--root", rootIn(register), "run", "--bundle", bundle, "--pid-file", join(register, "pid")];
   const words =
     runtime.channel === "input"
       ? ["/bin/sh", "-c", GATE_TO_INPUT, instance, ...runtime.command, ...run, id]

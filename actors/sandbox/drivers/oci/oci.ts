@@ -6,7 +6,7 @@
  */
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { IsolationUnavailable } from "../driver.ts";
+import { IsolationUnavailable, type OciPath } from "../driver.ts";
 import { noNetworksBy } from "../egress/network.ts";
 import type { Networks } from "../egress/networks.ts";
 import { openNetworks } from "../egress/open.ts";
@@ -30,7 +30,7 @@ interface Place {
 }
 
 export class OciDriver extends IsolatingDriver<Place> {
-  constructor(runtime: OciRuntime, options: PremisesOptions = {}) {
+  constructor(runtime: OciRuntime | OciPath, options: PremisesOptions = {}) {
     super(maker(runtime, options));
   }
 }
@@ -38,14 +38,14 @@ export class OciDriver extends IsolatingDriver<Place> {
 /** It writes frames to the device by itself, where the kernel's rules for what leaves a namespace aren't asked. */
 const PASSES_RULES_BY = ", because gVisor's own network stack would pass by the rules inside";
 
-function maker(name: OciRuntime, given: PremisesOptions): Maker<Place> {
+function maker(name: OciRuntime | OciPath, given: PremisesOptions): Maker<Place> {
   let made = 0;
   return {
     name: `oci:${name}`,
     async open() {
       const runtime = await findRuntime(name);
       const premises = await openPremises(given, { programMakesGroups: runtime.ownCgroup });
-      if (name !== "crun" && premises.uids === undefined) {
+      if (runtime.name !== "crun" && premises.uids === undefined) {
         await premises.close();
         throw new IsolationUnavailable(
           `${name} needs users of the host for its sandboxes, which this worker can't become`,

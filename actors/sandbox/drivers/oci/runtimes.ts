@@ -2,7 +2,7 @@
 import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
-import { IsolationUnavailable } from "../driver.ts";
+import { IsolationUnavailable, type OciPath } from "../driver.ts";
 import { findProgram } from "../find-program.ts";
 import { userOnHost } from "../premises.ts";
 import type { Overhead } from "../reserve.ts";
@@ -15,6 +15,7 @@ export type OciRuntime = (typeof ociRuntimes)[number];
 
 /** How a runtime was found here, and how it is used. */
 export interface FoundRuntime {
+  /** Which of them it is, or is driven as. */
   readonly name: OciRuntime;
   readonly version: string;
   /** The command up to its subcommand. */
@@ -32,6 +33,11 @@ export interface FoundRuntime {
   readonly setsFlagsAnew: boolean;
   /** It takes the host's flags off the mount a sandbox's root lies on, which the kernel refuses where there are any. */
   readonly needsPlainRoot: boolean;
+  /**
+   * It sets limits before it makes the user namespace: what the kernel counts against that namespace's maker too is left to
+   * this program, inside.
+   */
+  readonly limitsEarly: { readonly prlimit: string | undefined } | undefined;
   /** How the filter is given to it. "words without numbers": whatever it refuses it answers with EPERM (see `ociSeccomp`). */
   readonly filter: "instructions" | "words" | "words without numbers";
   readonly overhead: Overhead;
@@ -40,7 +46,10 @@ export interface FoundRuntime {
 /** A kernel of its own in user space takes memory and threads that belong to the sandbox. */
 const GVISOR = { memoryMiB: 48, pids: 128 };
 
-const peculiarities: Record<OciRuntime, Omit<FoundRuntime, "version" | "command" | "ownUser" | "name">> = {
+const peculiarities: Record<
+  OciRuntime,
+  Omit<FoundRuntime, "version" | "command" | "ownUser" | "name" | "limitsEarly">
+> = {
   // The shell that starts the program is counted with it.
   crun: {
     channel: "descriptor",
@@ -75,20 +84,30 @@ const INSTALL: Record<OciRuntime, string> = {
     "Install gVisor's runsc (apt install runsc, or a current release as gvisor.dev/docs/user_guide/install tells).",
 };
 
-/** The runtime `name` of this host. Throws `IsolationUnavailable`. */
-export async function findRuntime(name: OciRuntime): Promise<FoundRuntime> {
-  const path = await findProgram(name);
-  if (!path) throw new IsolationUnavailable(`the OCI runtime ${name} was not found`, INSTALL[name]);
+/**
+ * The runtime of this host that is asked for, by name or by its path. Of a path it is driven as what it says it is, and as
+ * runc, which keeps to the specification, where it says anything else. Throws `IsolationUnavailable`.
+ */
+export async function findRuntime(asked: OciRuntime | OciPath): Promise<FoundRuntime> {
+  const remedy = isNamed(asked)
+    ? INSTALL[asked]
+    : "Let MAYFLY_SANDBOX name the path of an OCI runtime, as in oci:/usr/bin/crun.";
+  const path = isNamed(asked) ? await findProgram(asked) : await findProgram(asked, asked);
+  if (!path) throw new IsolationUnavailable(`the OCI runtime ${asked} was not found`, remedy);
   const { stdout } = await run(path, ["--version"]).catch((error: Error) => {
-    throw new IsolationUnavailable(`${path} doesn't say its version: ${error.message}`, INSTALL[name]);
+    throw new IsolationUnavailable(`${path} doesn't say its version: ${error.message}`, remedy);
   });
+  const name = isNamed(asked) ? asked : (ociRuntimes.find((each) => stdout.startsWith(`${each} `)) ?? "runc");
   const version = /version:?\s+(\S+)/.exec(stdout)?.[1] ?? "unknown";
   const own = peculiarities[name];
   const filter = name === "runsc" && isBefore2023(stdout) ? "words without numbers" : own.filter;
   const command = await commandOf(name, path, stdout);
   const ownUser = command.includes("--map-root-user") ? 0 : (process.geteuid?.() ?? 0);
-  return { name, version, command, ownUser, ...own, filter };
+  const limitsEarly = name === "crun" ? { prlimit: await findProgram("prlimit") } : undefined;
+  return { name, version, command, ownUser, ...own, filter, limitsEarly };
 }
+
+const isNamed = (asked: OciRuntime | OciPath): asked is OciRuntime => !asked.startsWith("/");
 
 async function commandOf(name: OciRuntime, path: string, told: string): Promise<string[]> {
   if (name === "runc") return [path];

@@ -77,6 +77,7 @@ export class ProcessDriver implements SandboxDriver {
       cgroup,
       places: undefined,
       begin: () => beginLife({ instance, command, cgroup }),
+      rest() {},
       release: () => {
         this.#enclosures.delete(enclosure);
         return cgroup.remove();

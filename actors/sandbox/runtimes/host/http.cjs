@@ -3,6 +3,9 @@
 
 const { maxPayloadBytes } = require("../nodejs/channel.cjs");
 
+/** What a request is told that ended before its end. */
+const truncated = { errorMessage: "HTTP request detected as truncated", errorType: "TruncatedHTTPRequest" };
+
 /** Reads to the end whatever comes; keeps the bytes only while they are within the limit. */
 function readBody(request) {
   return new Promise((resolve) => {
@@ -52,4 +55,4 @@ function outOfOrder(from, to, whom) {
   return `State transition from ${from} to ${to} failed for ${whom}. Error: State transition is not allowed`;
 }
 
-module.exports = { outOfOrder, readBody, readPieces, refuse, refuseUnread, reply };
+module.exports = { outOfOrder, readBody, readPieces, refuse, refuseUnread, reply, truncated };

@@ -183,7 +183,7 @@ class Life {
       initError: (type) => this.#reports.initRuntimeDone(claimedErrorType(type)),
       streamed: (bytes) => this.#reports.streamed(bytes),
       answered: (errorType, bytes) => {
-        this.#answered(errorType, bytes);
+        this.#answered(errorType === null ? null : claimedErrorType(errorType), bytes);
         this.#runtimeIdle();
       },
       log: (text) => this.#telemetry.line("function", text),

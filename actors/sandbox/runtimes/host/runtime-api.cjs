@@ -8,7 +8,7 @@
 "use strict";
 
 const { maxPayloadBytes } = require("../nodejs/channel.cjs");
-const { outOfOrder, readBody, readPieces, refuse, refuseUnread, reply } = require("./http.cjs");
+const { outOfOrder, readBody, readPieces, refuse, refuseUnread, reply, truncated } = require("./http.cjs");
 
 const base = "/2018-06-01";
 const ok = { status: "OK" };
@@ -98,7 +98,7 @@ class RuntimeApi {
     this.#state = "ResponseSent";
     if (body.isTruncated) {
       this.#fail("Runtime.TruncatedResponse", "The response ended before its end.");
-      return refuse(response, 400, "TruncatedHTTPRequest", "HTTP request detected as truncated");
+      return reply(response, 400, truncated);
     }
     if (kind === "response" && mode !== undefined && mode !== "streaming") {
       this.#fail("Runtime.InvalidResponseModeHeader", "Invalid response mode header.");
@@ -196,8 +196,9 @@ function errorBodyOf(request, bytes) {
 
 /** A stream that broke on the way says so after its end. */
 function trailingFailure(request) {
-  const type = request.trailers["lambda-runtime-function-error-type"];
-  if (type === undefined) return null;
+  const claimed = request.trailers["lambda-runtime-function-error-type"];
+  if (claimed === undefined) return null;
+  const type = claimedErrorType(claimed);
   const body = Buffer.from(request.trailers["lambda-runtime-function-error-body"] ?? "", "base64");
   return { type, body: body.length > 0 ? body : Buffer.from(JSON.stringify({ errorType: type, errorMessage: "" })) };
 }

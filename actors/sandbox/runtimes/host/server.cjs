@@ -2,7 +2,7 @@
 "use strict";
 
 const { createServer } = require("node:http");
-const { refuseUnread } = require("./http.cjs");
+const { refuseUnread, truncated } = require("./http.cjs");
 
 /** Serves the APIs; gives the address, `host:port`. */
 function listen(address, apis) {
@@ -13,6 +13,17 @@ function listen(address, apis) {
     if (request.method === "GET" && path === "/2018-06-01/ping") return response.end("pong");
     if (apis.some((api) => api?.route(request, response, path))) return;
     refuseUnread(request, response, 404, "NotFound", `${request.method} ${path} is not served here`);
+  });
+  // Who ends a request in its midst may still read; what isn't HTTP is answered as Node.js does by itself.
+  server.on("clientError", ({ code }, socket) => {
+    if (!socket.writable) return socket.destroy();
+    if (code !== "HPE_INVALID_EOF_STATE") {
+      const status = code === "HPE_HEADER_OVERFLOW" ? "431 Request Header Fields Too Large" : "400 Bad Request";
+      return socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`);
+    }
+    const body = JSON.stringify(truncated);
+    const head = `Content-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close`;
+    socket.end(`HTTP/1.1 400 Bad Request\r\n${head}\r\n\r\n${body}`);
   });
   const colon = address.lastIndexOf(":");
   return new Promise((resolve, reject) => {

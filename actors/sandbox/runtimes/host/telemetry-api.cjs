@@ -12,7 +12,7 @@ const apis = {
     name: "Telemetry",
     subscribed: "platform.telemetrySubscription",
     versions: ["2022-07-01", "2022-12-13", "2025-01-29"],
-    shape: (event) => event,
+    shape: (event) => [event],
   },
   "/2020-08-15/logs": {
     name: "Logs",
@@ -104,20 +104,22 @@ class TelemetryApi {
 }
 
 function send({ types, delivery, shape }, kind, event) {
-  const shaped = types.includes(kind) ? shape(event) : undefined;
-  if (shaped) delivery.add(shaped);
+  if (types.includes(kind)) for (const each of shape(event)) delivery.add(each);
 }
 
-/** What the Logs API knows of an event; undefined for what came after it. */
+/** An event as the Logs API tells it: nothing of what came after it, and an end of its own before the report. */
 function logsEvent(event) {
   const { time, type, record } = event;
-  if (type === "platform.start")
-    return { time, type, record: { requestId: record.requestId, version: record.version } };
-  if (type === "platform.runtimeDone")
-    return { time, type, record: { requestId: record.requestId, status: record.status } };
-  if (type === "platform.report")
-    return { time, type, record: { requestId: record.requestId, metrics: record.metrics } };
-  return /^platform\.(init|telemetry)/.test(type) ? undefined : event;
+  const { requestId } = record;
+  if (type === "platform.start") return [{ time, type, record: { requestId, version: record.version } }];
+  if (type === "platform.runtimeDone") return [{ time, type, record: { requestId, status: record.status } }];
+  if (type === "platform.report") {
+    return [
+      { time, type: "platform.end", record: { requestId } },
+      { time, type, record: { requestId, metrics: record.metrics } },
+    ];
+  }
+  return /^platform\.(init|telemetry)/.test(type) ? [] : [event];
 }
 
 /** A subscription as it is asked for, with defaults; in words, what is wrong with it. */

@@ -83,7 +83,7 @@ async function begin(settings) {
     keptBytecode || isBytecodeWanted ? new Bytecode(keptBytecode ?? noBytes, folders, maxPayloadBytes) : null;
   keptBytecode = undefined;
   try {
-    handler = await loadHandler(init.taskRoot, init.handler);
+    handler = await loadHandler(init.taskRoot, init.handler, bytecode?.import.bind(bytecode));
     if (isStreaming(handler)) ({ runStreaming } = require("./response-stream.cjs"));
   } catch (error) {
     crash("Init Error", error, 129);
@@ -152,6 +152,7 @@ function handOver(bytecode) {
 function becomeOf(env) {
   for (const name of Object.keys(process.env)) if (!(name in env)) delete process.env[name];
   Object.assign(process.env, env);
+  if (env.NODE_COMPILE_CACHE) require("node:module").enableCompileCache?.(env.NODE_COMPILE_CACHE);
   if (env.NODE_OPTIONS?.trim() === "--enable-source-maps") process.setSourceMapsEnabled(true);
 }
 

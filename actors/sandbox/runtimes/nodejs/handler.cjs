@@ -12,11 +12,11 @@ const { RuntimeError } = require("./errors.cjs");
 
 const endings = ["", ".js", ".mjs", ".cjs"];
 
-/** Throws `RuntimeError`: MalformedHandlerName, ImportModuleError, UserCodeSyntaxError or HandlerNotFound; or what the module itself throws. */
-async function loadHandler(taskRoot, name) {
+/** Throws `RuntimeError`: MalformedHandlerName, ImportModuleError, UserCodeSyntaxError or HandlerNotFound; or what the module itself throws. `importModule`: in the place of `import(url)`. */
+async function loadHandler(taskRoot, name, importModule = (url) => import(url)) {
   const { folder, file, path } = parseName(name);
   searchNodePath(taskRoot);
-  const loaded = await load(taskRoot, folder, file);
+  const loaded = await load(taskRoot, folder, file, importModule);
   const handler = pick(loaded, path) ?? pick(loaded?.default, path);
   if (handler === undefined) throw new RuntimeError("Runtime.HandlerNotFound", `${name} is undefined or not exported`);
   if (typeof handler !== "function") throw new RuntimeError("Runtime.HandlerNotFound", `${name} is not a function`);
@@ -42,16 +42,17 @@ function pick(from, path) {
   return path.reduce((value, key) => (value === undefined || value === null ? undefined : value[key]), from);
 }
 
-async function load(taskRoot, folder, file) {
+async function load(taskRoot, folder, file, importModule) {
   const stem = resolve(taskRoot, folder, file);
   try {
     for (const ending of endings) {
       const path = stem + ending;
-      if (statSync(path, { throwIfNoEntry: false })?.isFile()) return await loadFile(path);
+      if (statSync(path, { throwIfNoEntry: false })?.isFile()) return await loadFile(path, importModule);
     }
     const require = Module.createRequire(join(taskRoot, "index.js"));
     return await loadFile(
       require.resolve(folder ? join(folder, file) : file, { paths: [taskRoot, join(taskRoot, folder)] }),
+      importModule,
     );
   } catch (error) {
     if (error instanceof SyntaxError) throw new RuntimeError("Runtime.UserCodeSyntaxError", String(error), error);
@@ -62,13 +63,13 @@ async function load(taskRoot, folder, file) {
   }
 }
 
-async function loadFile(path) {
-  if (isEsm(path)) return import(pathToFileURL(path).href);
+async function loadFile(path, importModule) {
+  if (isEsm(path)) return importModule(pathToFileURL(path).href);
   try {
     return Module.createRequire(path)(path);
   } catch (error) {
     // ESM in a .js file of a package that doesn't say so, with top-level await: only import() can load it.
-    if (error?.code === "ERR_REQUIRE_ASYNC_MODULE") return import(pathToFileURL(path).href);
+    if (error?.code === "ERR_REQUIRE_ASYNC_MODULE") return importModule(pathToFileURL(path).href);
     throw error;
   }
 }
