@@ -10,7 +10,7 @@ import { bundles } from "./bundle.ts";
 import { firstByte } from "./cold.ts";
 import { median, ms, times } from "./figures.ts";
 
-const SAMPLES = process.argv.includes("--quick") ? 7 : 25;
+const SAMPLES = process.argv.includes("--quick") ? 8 : 24;
 /** Other sandboxes of the version make it; nobody is told when. */
 const SETTLING = 4;
 const say = (text: string) => process.stdout.write(`${text}\n`);
@@ -54,14 +54,20 @@ const bares: number[] = [];
 const noTimes = (): Times => ({ initsMs: [], answersMs: [] });
 const taken = FORMATS.map((format) => ({ ...format, kept: noTimes(), plain: noTimes() }));
 const [keeping, plain] = [await placeWith({}), await placeWith({ MAYFLY_BYTECODE: "0" })];
+const turns = taken.flatMap(({ fn, kept, plain: without }) => [
+  { place: keeping, fn, into: kept },
+  { place: plain, fn, into: without },
+]);
+/** Each in every place, from the front and from the back: what one leaves to be done (a stem cell) is in the way of the next. */
+function orderOf(round: number): typeof turns {
+  const from = round % turns.length;
+  const order = [...turns.slice(from), ...turns.slice(0, from)];
+  return Math.floor(round / turns.length) % 2 === 0 ? order : order.reverse();
+}
 try {
   for (let round = 0; round < SETTLING + SAMPLES; round++) {
     bares.push(await firstByte([process.execPath, "-e", "process.stdout.write('x')"]));
-    const counts = round >= SETTLING;
-    for (const of of taken) {
-      await sample(keeping, of.fn, counts ? of.kept : undefined);
-      await sample(plain, of.fn, counts ? of.plain : undefined);
-    }
+    for (const { place, fn, into } of orderOf(round)) await sample(place, fn, round < SETTLING ? undefined : into);
   }
 } finally {
   for (const { system } of [keeping, plain]) await system[Symbol.asyncDispose]();
