@@ -205,15 +205,15 @@ def attempt(act):
         return type(error).__name__
 def oom():
     with open('/proc/self/oom_score_adj', 'w') as f: f.write('-1000')
-def cgroup():
-    open('/sys/fs/cgroup/memory/memory.limit_in_bytes', 'w')
+def group(file):
+    return lambda: open('/sys/fs/cgroup/' + file, 'w')
 return [attempt(act) for act in (
     lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096)),
     lambda: resource.setrlimit(resource.RLIMIT_NPROC, (99999, 99999)),
     lambda: resource.setrlimit(resource.RLIMIT_CORE, (1 << 30, 1 << 30)),
     lambda: os.setpriority(os.PRIO_PROCESS, 0, -20),
     lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50)),
-    oom, cgroup)]`);
+    oom, group('memory/memory.limit_in_bytes'), group('memory.max'), group('cgroup.procs'))]`);
     const { value, error } = await attacked.invoke(fn);
     expect(error).toBeUndefined();
     // gVisor notes a priority and who is to be ended first, and heeds neither.
@@ -229,12 +229,15 @@ return [attempt(act) for act in (
   });
 
   test("log: a flood harms nobody, and what is kept of it is bounded and told", async () => {
-    const fn = await attacked.node(`
+    const fn = await attacked.node(
+      `
       const { writeSync } = require("node:fs");
       const some = Buffer.from(("flood ".repeat(20) + "\\n").repeat(100));
       let lines = 0;
       for (; lines < 500_000; lines += 100) for (let at = 0; at < some.length; ) try { at += writeSync(1, some, at); } catch {}
-      return lines;`);
+      return lines;`,
+      { timeout: 25 },
+    );
     const { value, error } = await underWay(fn);
     expect(error).toBeUndefined();
     expect(value).toBe(500_000);

@@ -134,6 +134,7 @@ async function runBy(which: keyof typeof running, command: readonly string[]): P
   const { child, waiting } = running[which];
   const answer = await new Promise<string | Error>((resolve) => {
     waiting.push(resolve);
+    if (child.pid === undefined) return;
     keepAlive(child, true);
     child.stdin.write(`${command.length}\n${command.join("\n")}\n`);
   });
@@ -151,17 +152,19 @@ function start(which: keyof typeof running): Running {
     detached: true,
   });
   const waiting: Settle[] = [];
-  createInterface({ input: child.stdout }).on("line", (line) => {
-    waiting.shift()?.(line);
-    if (waiting.length === 0) keepAlive(child, false);
-  });
   const ended = () => {
     if (running[which]?.child === child) running[which] = undefined;
     for (const settle of waiting.splice(0)) settle(new Error("the mounting process has ended"));
   };
   child.once("exit", ended);
   child.once("error", ended);
+  // Where there can be no process, whoever waits is told so by its error; it may have no channels either.
+  if (child.pid === undefined) return { child, waiting };
   child.stdin.on("error", () => {});
+  createInterface({ input: child.stdout }).on("line", (line) => {
+    waiting.shift()?.(line);
+    if (waiting.length === 0) keepAlive(child, false);
+  });
   return { child, waiting };
 }
 

@@ -36,7 +36,7 @@ while [ $tries -lt 150 ]; do
   pids=$(
     printf %s "$NAME" | grep -lzxFf - /proc/[0-9]*/cmdline 2>/dev/null | cut -d/ -f3
     printf '%s\\n' "$CGROUPS" | while read -r group; do
-      [ -n "$group" ] && cat "$group"/*/cgroup.procs 2>/dev/null
+      [ -n "$group" ] && cat "$group"/*/cgroup.procs 2>/dev/null | grep -vx 0
     done
   )
   if [ -z "$pids" ]; then

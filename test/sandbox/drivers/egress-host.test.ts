@@ -16,7 +16,7 @@ import {
   type Surroundings,
 } from "../../support/surroundings.ts";
 import { describeUnless } from "../../support/unless.ts";
-import { enclosure, Hosted, noIsolation, noTraces } from "./hosted.ts";
+import { enclosure, Hosted, node, noIsolation, noTraces } from "./hosted.ts";
 import { answered, knock, networking, networkless, staying } from "./networked.ts";
 
 const soon = { timeout: 10_000, interval: 20 };
@@ -85,6 +85,24 @@ describeUnless(noIsolation ?? networkless)("a worker whose sandboxes have networ
       await worker.end();
       await rm(folder, { recursive: true, force: true });
     }
+  });
+
+  test("goes on, however few descriptors are left for a network", async () => {
+    const worker = await Hosted.start({ ...situation(), enter: [...around.enter, "prlimit", "--nofile=1024:1024"] });
+    const run = () => worker.ask("run", enclosure(node("process.exit(3)"), { egress: ["internet"] }), 1, "");
+    try {
+      for (let left = 8; left < 60; left += 2) {
+        await worker.ask("leave", left);
+        const came = await run().catch((error: Error) => error);
+        if (came instanceof Error) expect(came.name, `${left}: ${came.message}`).not.toBe("Gone");
+      }
+      await worker.ask("leave", 1024);
+      expect(await run()).toMatchObject([{ exit: { code: 3 } }]);
+    } finally {
+      await worker.end();
+    }
+    await expect.poll(() => worker.traces(), soon).toEqual(noTraces);
+    await expect.poll(() => around.run("nft", "list", "ruleset"), soon).toBe("");
   });
 
   /** Before the command of an ordinary user who is to open a tun device. */

@@ -79,4 +79,21 @@ describeUnless(lackingIf(enter.length === 0, "nobody may have mounts of his own 
       expect.stringContaining("no-such-program: "),
     ]);
   });
+
+  it("lives on where there can be none for want of descriptors, and begins anew where there can", async () => {
+    const program = `
+import { closeSync, openSync } from "node:fs";
+import { inMounts } from ${JSON.stringify(mounter)};
+const said = () => inMounts("true").then(() => "done", ({ message }) => message);
+const hoard = [];
+try { for (;;) hoard.push(openSync("/dev/null", "r")); } catch {}
+const seen = [await said()];
+for (const each of hoard) closeSync(each);
+seen.push(await said());
+console.log(JSON.stringify(seen));`;
+    const [first = "", ...before] = enter;
+    const node = ["prlimit", "--nofile=100:100", process.execPath, "--input-type=module", "--eval", program];
+    const { stdout } = await run(first, [...before, ...node]);
+    expect(JSON.parse(stdout)).toEqual(["the mounting process has ended", "done"]);
+  });
 });

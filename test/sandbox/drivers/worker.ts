@@ -3,6 +3,7 @@
  * kill it. It has one driver and does what it is told over its IPC channel, one request at a time or several.
  */
 import { once } from "node:events";
+import { closeSync, openSync } from "node:fs";
 import { text } from "node:stream/consumers";
 import { chooseDriver } from "../../../actors/sandbox/drivers/choose.ts";
 import type {
@@ -45,6 +46,8 @@ export interface Requests {
   destroy(id: string): void;
   /** Answers when the driver says that it can make no sandbox any more, and why. */
   lost(): string | undefined;
+  /** Takes all descriptors it may have, but for as many. */
+  leave(descriptors: number): void;
   close(): void;
 }
 
@@ -60,6 +63,8 @@ export type Call = { [name in keyof Requests]: { name: name; args: Parameters<Re
 
 let opened: Awaited<ReturnType<typeof chooseDriver>>;
 const running = new Map<string, { enclosure: Enclosure; booted: Booted }>();
+
+const hoard: number[] = [];
 
 const firstWord = async (booted: Booted): Promise<string> => {
   const data = await Promise.race([
@@ -141,6 +146,14 @@ const handlers: { [name in keyof Requests]: (...args: Parameters<Requests[name]>
   },
   async lost() {
     return opened.driver.lost;
+  },
+  async leave(descriptors) {
+    for (const taken of hoard.splice(0)) closeSync(taken);
+    try {
+      for (;;) hoard.push(openSync("/dev/null", "r"));
+    } catch {
+      for (const taken of hoard.splice(0, descriptors)) closeSync(taken);
+    }
   },
   async close() {
     await opened.driver.close();

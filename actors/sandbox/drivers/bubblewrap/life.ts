@@ -5,10 +5,10 @@
  * group, if it wasn't born there, and given its network, and only then let go. So nothing of the function ever runs
  * without its limits.
  */
-import type { ChildProcess } from "node:child_process";
 import { constants } from "node:os";
 import { type Duplex, PassThrough, type Readable, type Writable } from "node:stream";
 import { text } from "node:stream/consumers";
+import { begun } from "../begun.ts";
 import { isCalledAt } from "../callers.ts";
 import type { Cgroup } from "../cgroups/cgroup.ts";
 import { killQuietly } from "../cgroups/files.ts";
@@ -33,7 +33,8 @@ export async function beginLife(spec: LifeSpec): Promise<Booted> {
   const started = spec.starter?.start(spec);
   // What has a starter has a new group, in which nothing has happened.
   const oomKillsBefore = started === undefined ? await oomKillsOf(spec.cgroup) : 0;
-  const child = started ?? spawnBubblewrap(spec);
+  const words = [...spec.limits, ...spec.bubblewrap, ...spec.command];
+  const child = started ?? (await begun(() => spawnWith(words, spec)));
   const [, out, err, channel, , , status, block] = child.stdio as unknown as [
     null,
     Readable,
@@ -52,9 +53,8 @@ export async function beginLife(spec: LifeSpec): Promise<Booted> {
   const isFree = started !== undefined && spec.network === undefined;
   if (isFree) block.end("1");
   const reports = readReports(status);
-  const gone = new Promise<{ code: number | null; signal: string | null; spawnError?: Error }>((resolve) => {
+  const gone = new Promise<{ code: number | null; signal: string | null }>((resolve) => {
     child.once("exit", (code, signal) => resolve({ code, signal }));
-    child.once("error", (spawnError) => resolve({ code: null, signal: null, spawnError }));
   });
 
   const innerPid = await Promise.race([reports.childPid, gone.then(() => undefined)]);
@@ -70,9 +70,9 @@ export async function beginLife(spec: LifeSpec): Promise<Booted> {
         );
   if (innerPid === undefined || obstacle) {
     if (innerPid !== undefined) killQuietly(innerPid);
-    const { spawnError } = await gone;
+    await gone;
     if (obstacle instanceof EgressUnavailable) throw obstacle;
-    const reasons = [spawnError?.message, (await text(stderr)).trim(), obstacle?.message];
+    const reasons = [(await text(stderr)).trim(), obstacle?.message];
     throw new BootFailed(reasons.filter(Boolean).join("; ") || "bubblewrap ended without a word");
   }
   if (!isFree) block.end("1");
@@ -114,14 +114,6 @@ export async function beginLife(spec: LifeSpec): Promise<Booted> {
 async function oomKillsOf(cgroup: Cgroup): Promise<number> {
   const [oomKills] = await Promise.all([cgroup.oomKills(), cgroup.resetPeak()]);
   return oomKills;
-}
-
-function spawnBubblewrap(spec: LifeSpec): ChildProcess {
-  try {
-    return spawnWith([...spec.limits, ...spec.bubblewrap, ...spec.command], spec);
-  } catch (error) {
-    throw new BootFailed(String(error));
-  }
 }
 
 /** What bubblewrap tells on `--json-status-fd`: first the inner pid; the exit code only if the program ran. */

@@ -34,9 +34,10 @@ export async function readKey(folder: string, file: string, key: string): Promis
   return Number(line?.slice(key.length + 1) ?? 0);
 }
 
+/** One that is no process of this pid namespace, or none any more, stands there as 0: to a signal that would be our own group. */
 export async function processesIn(folder: string): Promise<number[]> {
   const text = await readFile(join(folder, "cgroup.procs"), "utf8").catch(() => "");
-  return text.split("\n").filter(Boolean).map(Number);
+  return text.split("\n").map(Number).filter(Boolean);
 }
 
 /**

@@ -9,6 +9,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import type { Duplex, Readable } from "node:stream";
 import { text } from "node:stream/consumers";
+import { begun } from "../begun.ts";
 import { killQuietly } from "../cgroups/files.ts";
 import type { Attachment } from "./network.ts";
 import { LINK } from "./rules.ts";
@@ -36,17 +37,18 @@ const CAPABILITIES = ["CAP_SYS_ADMIN", "CAP_NET_ADMIN", "CAP_SETPCAP", "CAP_NET_
 /** Resolves when the tap is up and served. Rejects with its last words when it can't be. */
 export async function startSlirp(spec: SlirpSpec): Promise<Attachment> {
   const [program = "", ...args] = command(spec);
-  const child = spawn(program, args, {
-    env: {},
-    cwd: "/",
-    stdio: ["ignore", "ignore", "pipe", spec.namespace, "pipe", "pipe"],
-    ...(spec.gid === undefined ? {} : { gid: spec.gid }),
-  });
+  const child = await begun(() =>
+    spawn(program, args, {
+      env: {},
+      cwd: "/",
+      stdio: ["ignore", "ignore", "pipe", spec.namespace, "pipe", "pipe"],
+      ...(spec.gid === undefined ? {} : { gid: spec.gid }),
+    }),
+  );
   const [, , err, , ready, hold] = child.stdio as unknown as [null, null, Readable, null, Readable, Duplex];
   for (const stream of [err, ready, hold]) stream.on("error", () => {});
   const words = text(err).catch(() => "");
   const ended = new Promise<string>((resolve) => {
-    child.once("error", (error) => resolve(error.message));
     child.once("exit", (code, signal) => resolve(signal ?? `exit status ${code}`));
   });
   const isReady = new Promise<true>((resolve) => ready.once("data", () => resolve(true)));

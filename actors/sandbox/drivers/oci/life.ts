@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { type Duplex, PassThrough, type Readable, type Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { setTimeout as wait } from "node:timers/promises";
+import { begun } from "../begun.ts";
 import { isCalledAt } from "../callers.ts";
 import { killQuietly } from "../cgroups/files.ts";
 import { type Booted, BootFailed, type Exit } from "../driver.ts";
@@ -44,13 +45,12 @@ export async function beginLife(spec: LifeSpec): Promise<Booted> {
   await mkdir(register);
   const oomKillsBefore = await cgroup.oomKills();
   await cgroup.resetPeak();
-  const child = spawnRuntime(spec, register);
+  const child = await begun(() => spawnRuntime(spec, register));
   const [, out, err, channel, gate] = child.stdio as unknown as [null, Readable, Readable, Duplex, Writable];
   for (const stream of [out, err, channel, gate]) stream.on("error", () => {});
   const [stdout, stderr] = [out.pipe(new PassThrough()), err.pipe(new PassThrough())];
-  const gone = new Promise<{ code: number | null; signal: string | null; spawnError?: Error }>((resolve) => {
+  const gone = new Promise<{ code: number | null; signal: string | null }>((resolve) => {
     child.once("exit", (code, signal) => resolve({ code, signal }));
-    child.once("error", (spawnError) => resolve({ code: null, signal: null, spawnError }));
   });
   const cleared = gone.then(async (ending) => {
     if (runtime.channel === "input") await endStragglers(spec.bundle);
@@ -61,7 +61,7 @@ export async function beginLife(spec: LifeSpec): Promise<Booted> {
   let firstPid: number | undefined;
   let attachment: Attachment | undefined;
   const stands = async () => {
-    if (runtime.channel === "input") await cgroup.join(child.pid ?? 0);
+    if (runtime.channel === "input") await cgroup.join(child.pid);
     gate.end(OPEN);
     const stood = await firstByte(channel);
     firstPid = stood ? await pidIn(join(register, "pid"), gone) : undefined;
@@ -72,11 +72,10 @@ export async function beginLife(spec: LifeSpec): Promise<Booted> {
   const standing = await stands().catch((error: Error) => error);
   if (standing !== true) {
     // The runtime ends by itself once the first process, and with it all others, is gone: killed, it might be gone sooner.
-    const pid = firstPid ?? child.pid;
-    if (pid !== undefined) killQuietly(pid);
-    const { spawnError } = await cleared;
+    killQuietly(firstPid ?? child.pid);
+    await cleared;
     if (standing instanceof EgressUnavailable) throw standing;
-    const reasons = [spawnError?.message, (await text(stderr)).trim(), standing === false ? "" : standing.message];
+    const reasons = [(await text(stderr)).trim(), standing === false ? "" : standing.message];
     throw new BootFailed(reasons.filter(Boolean).join("; ") || `${runtime.name} ended without a word`);
   }
   channel.write(GO);
@@ -128,18 +127,14 @@ function spawnRuntime({ instance, id, runtime, bundle }: LifeSpec, register: str
       ? ["/bin/sh", "-c", GATE_TO_INPUT, instance, ...runtime.command, ...run, id]
       : [...runtime.command, ...run, "--preserve-fds", "1", id];
   const [program = "", ...args] = words;
-  try {
-    const child = spawn(program, args, {
-      env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
-      cwd: "/",
-      // Never the host's /dev/null: crun makes what it gets as input, output and error the sandbox user's own.
-      stdio: ["pipe", "pipe", "pipe", "pipe", "pipe"],
-    });
-    child.stdin?.on("error", () => {}).end();
-    return child;
-  } catch (error) {
-    throw new BootFailed(String(error));
-  }
+  const child = spawn(program, args, {
+    env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
+    cwd: "/",
+    // Never the host's /dev/null: crun makes what it gets as input, output and error the sandbox user's own.
+    stdio: ["pipe", "pipe", "pipe", "pipe", "pipe"],
+  });
+  child.stdin?.on("error", () => {}).end();
+  return child;
 }
 
 /** Takes the first process's word off the channel; false when the channel ends before. What follows it stays in there. */

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { type Duplex, PassThrough, type Readable, type Writable } from "node:stream";
 import { setTimeout as wait } from "node:timers/promises";
+import { begun } from "../begun.ts";
 import type { Cgroup } from "../cgroups/cgroup.ts";
 import { type Booted, BootFailed, type Exit } from "../driver.ts";
 import { GATE, OPEN } from "../gate.ts";
@@ -21,23 +22,24 @@ export async function beginLife({ instance, command, cgroup }: LifeSpec): Promis
   const oomKillsBefore = await cgroup.oomKills();
   await cgroup.resetPeak();
   // A process group of its own, so that what it starts can be ended with it where there are no groups of the kernel's.
-  const child = spawn("/bin/sh", ["-c", GATE, instance, ...command], {
-    env: ENVIRONMENT,
-    detached: true,
-    stdio: ["ignore", "pipe", "pipe", "pipe", "pipe"],
-  });
+  const child = await begun(() =>
+    spawn("/bin/sh", ["-c", GATE, instance, ...command], {
+      env: ENVIRONMENT,
+      detached: true,
+      stdio: ["ignore", "pipe", "pipe", "pipe", "pipe"],
+    }),
+  );
   const [, out, err, channel, gate] = child.stdio as unknown as [null, Readable, Readable, Duplex, Writable];
   for (const stream of [out, err, channel, gate]) stream.on("error", () => {});
   const [stdout, stderr] = [out.pipe(new PassThrough()), err.pipe(new PassThrough())];
-  const gone = new Promise<{ code: number | null; signal: string | null; spawnError?: Error }>((resolve) => {
+  const gone = new Promise<{ code: number | null; signal: string | null }>((resolve) => {
     child.once("exit", (code, signal) => resolve({ code, signal }));
-    child.once("error", (spawnError) => resolve({ code: null, signal: null, spawnError }));
   });
-  const obstacle = child.pid === undefined ? undefined : await cgroup.join(child.pid).catch((error: Error) => error);
-  if (child.pid === undefined || obstacle) {
+  const obstacle = await cgroup.join(child.pid).catch((error: Error) => error);
+  if (obstacle) {
     child.kill("SIGKILL");
-    const { spawnError } = await gone;
-    throw new BootFailed([spawnError?.message, obstacle?.message].filter(Boolean).join("; "));
+    await gone;
+    throw new BootFailed(obstacle.message);
   }
   gate.end(OPEN);
 
