@@ -4,9 +4,10 @@ import { promisify } from "node:util";
 import { chooseDriver, type DriverOptions, type DriverRequest, driverNames } from "./choose.ts";
 import { type DriverName, type Isolation, IsolationUnavailable } from "./driver.ts";
 import { isAboutEgress } from "./egress/network.ts";
+import { findProgram } from "./find-program.ts";
 import { thisArchitecture } from "./host-facts.ts";
 import { hasPrivateMounts, privateMountsCommand } from "./private-mounts.ts";
-import { refusals } from "./remedies.ts";
+import { refusals, UTIL_LINUX } from "./remedies.ts";
 
 const run = promisify(execFile);
 
@@ -85,6 +86,8 @@ async function mountsCheck(): Promise<Check> {
   const name = "private mounts";
   if (hasPrivateMounts()) return passed(name, "this process has them");
   const [program = "", ...before] = privateMountsCommand();
+  if ((await findProgram(program)) === undefined)
+    return { name, ok: false, detail: `${program} was not found`, remedy: UTIL_LINUX };
   const tried = await attempt(() => run(program, [...before, "true"]));
   return tried instanceof Error
     ? { name, ok: false, detail: tried.message, remedy: "Without them /tmp is emptied when a function times out." }

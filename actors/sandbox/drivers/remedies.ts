@@ -29,6 +29,10 @@ const switches: readonly Switch[] = [
 const inContainer =
   "In a container, run it with --security-opt seccomp=unconfined --security-opt systempaths=unconfined (Kubernetes: seccompProfile Unconfined, procMount Unmasked).";
 
+/** util-linux is a part of nearly every distribution; slim images of some lack it. */
+export const UTIL_LINUX =
+  "Install util-linux (apt install util-linux, dnf install util-linux-core, apk add util-linux).";
+
 /** The host's switches that stand against user namespaces, as remedies. */
 export async function refusals(): Promise<string[]> {
   const found = await Promise.all(

@@ -24,18 +24,19 @@ export interface Overhead {
   readonly users: number;
 }
 
-/** A user and a group that were made before it was known for whom; the group has no limits yet. */
+/** Users, and perhaps a group, that were made before it was known for whom; the group has no limits yet. */
 export interface Berth {
-  readonly uid: number | undefined;
-  readonly cgroup: Cgroup;
-  /** Gives both back, and ends what is in the group. */
+  /** Empty where the worker can't become other users. */
+  readonly uids: readonly number[];
+  readonly cgroup: Cgroup | undefined;
+  /** Gives all of it back, and ends what is in the group. */
   close(): Promise<void>;
 }
 
 /** What only the driver knows. */
 export interface Ways<Made extends Berth> {
   readonly overhead: Overhead;
-  /** Used instead of a new user and group, by a driver whose sandboxes have one user each. */
+  /** Used instead of new users, and of a new group. */
   readonly berth: Made | undefined;
   /** Of one that asks for a network. Rejects where it can't have just this. */
   planNetwork(egress: Egress, gid: number | undefined): Promise<NetworkPlan>;
@@ -76,7 +77,7 @@ export async function reserve<Made extends Berth>(
   try {
     const { berth } = ways;
     if (berth) closings.push(() => berth.close());
-    const uids = berth ? [berth.uid ?? []].flat() : takeUids(premises, ways.overhead.users, closings);
+    const uids = berth?.uids ?? takeUids(premises, ways.overhead.users, closings);
     const { egress = [] } = spec;
     const network = egress.length === 0 ? undefined : await ways.planNetwork(egress, uids[0]);
     const shown = [...spec.mounts, ...(network?.mounts ?? [])];

@@ -4,10 +4,9 @@
  * Only the usual size is kept ready; another size is mounted when asked for. One that was used is never used again.
  */
 import { join } from "node:path";
+import { KeptReady } from "./kept-ready.ts";
 import { OwnMount } from "./own-mount.ts";
 import { mountTmp } from "./private-mounts.ts";
-
-const REFILL_AFTER_MS = 100;
 
 export interface TmpPoolOptions {
   readonly folder: string;
@@ -18,30 +17,24 @@ export interface TmpPoolOptions {
 
 export class TmpPool {
   readonly #options: TmpPoolOptions;
-  readonly #ready: OwnMount[] = [];
-  #filling: Promise<void> = Promise.resolve();
-  #timer: NodeJS.Timeout | undefined;
+  readonly #ready: KeptReady<OwnMount>;
   #made = 0;
-  #closed = false;
 
   constructor(options: TmpPoolOptions) {
     this.#options = options;
-    this.#refill();
+    const { ready, usualMiB } = options;
+    this.#ready = new KeptReady({ ready, make: () => this.#mount(usualMiB), end: (tmp) => tmp.end() });
   }
 
   /** An empty /tmp of `sizeMiB`, now the caller's, and his to end. */
   async take(sizeMiB: number): Promise<OwnMount> {
-    const tmp = sizeMiB === this.#options.usualMiB ? this.#ready.pop() : undefined;
-    if (tmp) this.#refillSoon();
+    const tmp = sizeMiB === this.#options.usualMiB ? this.#ready.take() : undefined;
     return tmp ?? this.#mount(sizeMiB);
   }
 
   /** Ends those nobody took. */
-  async close(): Promise<void> {
-    this.#closed = true;
-    clearTimeout(this.#timer);
-    await this.#filling;
-    await Promise.all(this.#ready.splice(0).map((tmp) => tmp.end()));
+  close(): Promise<void> {
+    return this.#ready.close();
   }
 
   async #mount(sizeMiB: number): Promise<OwnMount> {
@@ -49,24 +42,5 @@ export class TmpPool {
     const path = join(this.#options.folder, String(this.#made));
     await mountTmp(path, sizeMiB);
     return new OwnMount(path);
-  }
-
-  /** Starting a process holds up the worker for a millisecond or two: not while a sandbox is being made. */
-  #refillSoon(): void {
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      this.#refill();
-    }, REFILL_AFTER_MS).unref();
-  }
-
-  /** One at a time and in the background; a failure leaves the pool short, and `take` then meets it itself. */
-  #refill(): void {
-    this.#filling = this.#filling.then(async () => {
-      while (!this.#closed && this.#ready.length < this.#options.ready) {
-        const tmp = await this.#mount(this.#options.usualMiB).catch(() => undefined);
-        if (tmp === undefined) return;
-        this.#ready.push(tmp);
-      }
-    });
   }
 }

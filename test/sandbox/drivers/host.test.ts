@@ -196,6 +196,31 @@ describeUnless(noRoot ?? noIsolation).each(isolating)("%s", (driver) => {
   });
 });
 
+const noRunc = lackingIf(!isolating.includes("oci:runc"), "runc can't be used here");
+describeUnless(noRoot ?? noIsolation ?? noRunc)("oci:runc without", () => {
+  test.for(["unshare", "prlimit"])(
+    "%s makes sandboxes all the same, and says what they lack and how to get it",
+    async (program) => {
+      const hidden = 'mount --bind /dev/null "$0" && exec "$@"';
+      const path = (await findProgram(program)) ?? "";
+      const enter = ["unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", hidden, path];
+      await chmod(home, 0o711);
+      const worker = await Hosted.start({ title: "", driver: "oci:runc", privateMounts: false, enter, home });
+      try {
+        const { lacks } = await worker.isolation;
+        expect(lacks).toContainEqual(
+          expect.stringMatching(`inotify.* ${program} was not found. .*apt install util-linux`),
+        );
+        const [life] = await worker.ask("run", enclosure(["/bin/sh", "-c", "ulimit -n"]), 1, "");
+        expect(life).toMatchObject({ stdout: "1024\n", stderr: "" });
+      } finally {
+        await worker.end();
+        await mkdir(home, { recursive: true });
+      }
+    },
+  );
+});
+
 describe("the doctor", () => {
   test("never throws, and each point that isn't well has a remedy", async () => {
     const checks = await examineHost({ home, bwrapPath: "/nowhere/bwrap" }, "bubblewrap");

@@ -12,6 +12,7 @@ import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Writable } from "node:stream";
 import type { Cgroup } from "../cgroups/cgroup.ts";
+import { KeptReady } from "../kept-ready.ts";
 import type { Premises } from "../premises.ts";
 import type { Berth } from "../reserve.ts";
 import type { Launch } from "./launcher.ts";
@@ -19,8 +20,6 @@ import type { Launch } from "./launcher.ts";
 /** The descriptors bubblewrap is given; only the channel is left for the program. */
 export const descriptors = { channel: 3, args: 4, seccomp: 5, status: 6, block: 7 } as const;
 const ORDER = 8;
-
-const REFILL_AFTER_MS = 100;
 
 /**
  * Reads how many processes its user may have (empty: no limit of its own), the number of words and the words, one a line, and
@@ -78,47 +77,23 @@ type StartersOptions = Pick<Premises, "name" | "folder" | "cgroups" | "uids"> & 
 
 export class Starters {
   readonly #options: StartersOptions;
-  readonly #ready: Starter[] = [];
-  #filling: Promise<void> = Promise.resolve();
-  #timer: NodeJS.Timeout | undefined;
+  readonly #ready: KeptReady<Starter>;
   #made = 0;
-  #closed = false;
 
   constructor(options: StartersOptions) {
     this.#options = options;
-    this.#refill();
+    const { ready } = options;
+    this.#ready = new KeptReady({ ready, make: () => this.#make(), end: (starter) => starter.close() });
   }
 
   /** One that waits, now the caller's; undefined where there is none, and it has to be done without. */
   take(): Starter | undefined {
-    const starter = this.#ready.pop();
-    if (starter !== undefined) this.#refillSoon();
-    return starter;
+    return this.#ready.take();
   }
 
   /** Ends those nobody took. */
-  async close(): Promise<void> {
-    this.#closed = true;
-    clearTimeout(this.#timer);
-    await this.#filling;
-    await Promise.all(this.#ready.splice(0).map((starter) => starter.close()));
-  }
-
-  /** Starting a process holds up the worker for a millisecond or two: not while a sandbox is being made. */
-  #refillSoon(): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#refill(), REFILL_AFTER_MS).unref();
-  }
-
-  /** One at a time and in the background; a failure leaves the pool short, and sandboxes are then made without. */
-  #refill(): void {
-    this.#filling = this.#filling.then(async () => {
-      while (!this.#closed && this.#ready.length < this.#options.ready) {
-        const starter = await this.#make().catch(() => undefined);
-        if (starter === undefined) return;
-        this.#ready.push(starter);
-      }
-    });
+  close(): Promise<void> {
+    return this.#ready.close();
   }
 
   async #make(): Promise<Starter> {
@@ -142,7 +117,7 @@ export class Starters {
       if (child.pid === undefined) throw await new Promise((resolve) => child?.once("error", resolve));
       keepAlive(child, false);
       await cgroup.join(child.pid);
-      return { uid, cgroup, argsFile, start: starting(child), close };
+      return { uids: uid === undefined ? [] : [uid], cgroup, argsFile, start: starting(child), close };
     } catch (error) {
       await close();
       throw error;

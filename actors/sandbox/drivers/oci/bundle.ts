@@ -5,17 +5,15 @@
 import type { EnclosureSpec, Mount } from "../driver.ts";
 import { HOSTNAME, SANDBOX_ID } from "../etc.ts";
 import { type HostFacts, PLAIN_ENVIRONMENT, SHARED_MEMORY_MIB, type Tmp } from "../host-facts.ts";
-import { allProcessLimits, COUNTED_BY_MAKER, limitedBy, PROCESS_LIMITS, seenInside } from "../process-limits.ts";
 import { ociSeccomp } from "../seccomp/oci.ts";
 import { seccompFilter } from "../seccomp/policy.ts";
 import type { Architecture } from "../seccomp/syscalls.ts";
 import { firstProcess } from "./first-process.ts";
 import type { OnHost } from "./host-mounts.ts";
+import { limitsOf } from "./limits.ts";
 import type { FoundRuntime } from "./runtimes.ts";
 
 const MiB = 1024 * 1024;
-/** The sandbox's first process, and what a runtime needs of the user while it makes one. */
-const OWN_PROCESSES = 4;
 
 export interface BundleFacts {
   /** The driver instance's name. */
@@ -25,6 +23,8 @@ export interface BundleFacts {
   readonly host: HostFacts;
   /** The host's users that are root and the function's inside; one when the worker can't become others. */
   readonly uids: readonly number[];
+  /** The path of a user namespace of these; undefined where the runtime is to make one. */
+  readonly userNamespace: string | undefined;
   /** An absolute path of a folder that has a place for every mount. */
   readonly rootfs: string;
   readonly tmp: Tmp;
@@ -93,25 +93,18 @@ const mount = (type: string, destination: string, options: readonly string[]) =>
 export function configOf(facts: BundleFacts): object {
   const { spec, runtime, host, architecture } = facts;
   const none: string[] = [];
-  const limit = (type: string, most: number) => ({ type, hard: most, soft: most });
-  const { limitsEarly } = runtime;
-  const outside = allProcessLimits.filter((name) => !(limitsEarly && COUNTED_BY_MAKER.includes(name)));
-  const canInside = limitsEarly?.prlimit !== undefined && seenInside(limitsEarly.prlimit, facts);
-  const inside = canInside ? limitedBy(limitsEarly.prlimit, COUNTED_BY_MAKER) : [];
+  const limits = limitsOf(runtime, spec, facts.userNamespace !== undefined);
   return {
     ociVersion: "1.0.2",
     process: {
       terminal: false,
       user: { uid: SANDBOX_ID, gid: SANDBOX_ID },
-      args: firstProcess(facts.instance, runtime.channel, [...inside, ...spec.command]),
+      args: firstProcess(facts.instance, runtime.channel, [...limits.inside, ...spec.command]),
       env: Object.entries({ ...PLAIN_ENVIRONMENT, PWD: "/var/task" }).map((entry) => entry.join("=")),
       cwd: "/var/task",
       noNewPrivileges: true,
       capabilities: { bounding: none, effective: none, inheritable: none, permitted: none, ambient: none },
-      rlimits: [
-        ...outside.map((name) => limit(`RLIMIT_${name.toUpperCase()}`, PROCESS_LIMITS[name])),
-        limit("RLIMIT_NPROC", spec.pids + OWN_PROCESSES),
-      ],
+      rlimits: limits.byRuntime,
     },
     root: { path: facts.rootfs, readonly: true },
     hostname: HOSTNAME,
@@ -120,8 +113,11 @@ export function configOf(facts: BundleFacts): object {
       ? { annotations: { "run.oci.seccomp_bpf_data": seccompFilter(architecture).toString("base64") } }
       : {}),
     linux: {
-      namespaces: namespaces.map((name) => ({ type: ociNames[name] ?? name })),
-      ...idMappings(facts.uids),
+      namespaces: namespaces.map((name) => ({
+        type: ociNames[name] ?? name,
+        ...(name === "user" && facts.userNamespace !== undefined ? { path: facts.userNamespace } : {}),
+      })),
+      ...(facts.userNamespace === undefined || runtime.asksForMap ? idMappings(facts.uids) : {}),
       ...(facts.cgroupsPath === undefined ? {} : { cgroupsPath: facts.cgroupsPath }),
       rootfsPropagation: "rslave",
       maskedPaths: [...host.maskedFiles, ...host.maskedFolders],
@@ -133,12 +129,12 @@ export function configOf(facts: BundleFacts): object {
   };
 }
 
-/** Root inside is another user of the host than the function is, and neither owns anything there. */
 function idMappings(uids: readonly number[]) {
-  const [own = 0, root] = uids;
-  const mappings = [
-    { containerID: SANDBOX_ID, hostID: own, size: 1 },
-    ...(root === undefined ? [] : [{ containerID: 0, hostID: root, size: 1 }]),
-  ];
+  const mappings = mapOf(uids).map(([containerID, hostID]) => ({ containerID, hostID, size: 1 }));
   return { uidMappings: mappings, gidMappings: mappings };
+}
+
+/** Inside and on the host. Root inside is another user of the host than the function is, and neither owns anything there. */
+export function mapOf([own = 0, root]: readonly number[]): ReadonlyArray<readonly [number, number]> {
+  return [[SANDBOX_ID, own], ...(root === undefined ? [] : [[0, root] as const])];
 }

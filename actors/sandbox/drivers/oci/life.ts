@@ -30,6 +30,8 @@ export interface LifeSpec extends Settling {
   /** What the runtime calls the sandbox: the same, so that the watchdog finds the runtime, or one that no other has. */
   readonly id: string;
   readonly runtime: FoundRuntime;
+  /** To be put before its command. */
+  readonly limits: readonly string[];
   /** Holds `config.json`. */
   readonly bundle: string;
 }
@@ -120,12 +122,12 @@ const rootIn = (register: string): string => join(register, "of");
 /** Of a runtime that hands on no descriptor but the first three, the channel becomes the input. */
 const GATE_TO_INPUT = `${GATE} 0<&3 3<&-`;
 
-function spawnRuntime({ instance, id, runtime, bundle }: LifeSpec, register: string): ChildProcess {
+function spawnRuntime({ instance, id, runtime, limits, bundle }: LifeSpec, register: string): ChildProcess {
   const run = ["--root", rootIn(register), "run", "--bundle", bundle, "--pid-file", join(register, "pid")];
   const words =
     runtime.channel === "input"
       ? ["/bin/sh", "-c", GATE_TO_INPUT, instance, ...runtime.command, ...run, id]
-      : [...runtime.command, ...run, "--preserve-fds", "1", id];
+      : [...limits, ...runtime.command, ...run, "--preserve-fds", "1", id];
   const [program = "", ...args] = words;
   const child = spawn(program, args, {
     env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },

@@ -18,18 +18,23 @@ import { namespacesRemedy } from "../remedies.ts";
 import { configOf, mountsOf, namespaces } from "./bundle.ts";
 import { lookAtMounts } from "./host-mounts.ts";
 import { beginLife } from "./life.ts";
+import { limitsOf } from "./limits.ts";
 import { RootFolders } from "./rootfs.ts";
 import { type FoundRuntime, findRuntime, type OciRuntime } from "./runtimes.ts";
+import { openUserNamespaces, type UserNamespaces, type Users } from "./user-namespaces.ts";
 
 interface Place {
   readonly premises: Premises;
   readonly runtime: FoundRuntime;
   readonly roots: RootFolders;
+  /** Undefined where the runtime makes user namespaces, as the worker's user; with what sandboxes lack then, if anything. */
+  readonly owned: UserNamespaces | undefined;
+  readonly lack: string | undefined;
   /** Undefined for a runtime whose sandboxes can have none. */
   readonly networks: Networks | undefined;
 }
 
-export class OciDriver extends IsolatingDriver<Place> {
+export class OciDriver extends IsolatingDriver<Place, Users> {
   constructor(runtime: OciRuntime | OciPath, options: PremisesOptions = {}) {
     super(maker(runtime, options));
   }
@@ -38,7 +43,7 @@ export class OciDriver extends IsolatingDriver<Place> {
 /** It writes frames to the device by itself, where the kernel's rules for what leaves a namespace aren't asked. */
 const PASSES_RULES_BY = ", because gVisor's own network stack would pass by the rules inside";
 
-function maker(name: OciRuntime | OciPath, given: PremisesOptions): Maker<Place> {
+function maker(name: OciRuntime | OciPath, given: PremisesOptions): Maker<Place, Users> {
   let made = 0;
   return {
     name: `oci:${name}`,
@@ -61,10 +66,19 @@ function maker(name: OciRuntime | OciPath, given: PremisesOptions): Maker<Place>
       }
       const place = await openRoots(premises, runtime);
       const { roots } = place;
-      if (runtime.channel === "descriptor") return { runtime, roots, ...openNetworks(place.premises, given.egress) };
-      return { premises: { ...place.premises, places: undefined }, runtime, roots, networks: undefined };
+      const none = { owned: undefined, lack: undefined, networks: undefined };
+      if (runtime.channel === "input")
+        return { premises: { ...place.premises, places: undefined }, runtime, roots, ...none };
+      const { owned, lack } = await openUserNamespaces(premises, runtime);
+      const withNetworks = openNetworks(place.premises, given.egress);
+      const close = async () => {
+        await owned?.close();
+        await withNetworks.premises.close();
+      };
+      const { networks } = withNetworks;
+      return { premises: { ...withNetworks.premises, close }, runtime, roots, owned, lack, networks };
     },
-    async examine({ premises, runtime, networks }, driver) {
+    async examine({ premises, runtime, lack, networks }, driver) {
       const { latePlacement } = await tryOut(driver, premises, namespacesRemedy);
       const networkless = await tryNetwork(driver);
       return isolationOf(premises, {
@@ -76,15 +90,17 @@ function maker(name: OciRuntime | OciPath, given: PremisesOptions): Maker<Place>
           : {}),
         pidsOtherwise: "rlimit",
         ...(networks !== undefined && networkless === undefined ? { egress: networks.way } : {}),
-        lacks: networkless === undefined ? [] : [networkless.message],
+        lacks: [lack, networkless?.message].filter((each) => each !== undefined),
       });
     },
     overhead: ({ runtime }) => runtime.overhead,
+    berth: ({ owned }) => owned?.take(),
     async planNetwork({ networks }, egress, gid) {
       if (networks === undefined) throw noNetworksBy(`oci:${name}`, PASSES_RULES_BY);
       return networks.plan(egress, gid);
     },
-    async prepare({ premises, runtime, roots }, spec, { uids, tmp, mounts, cgroup, network, onRelease }) {
+    async prepare({ premises, runtime, roots, owned }, spec, reserved) {
+      const { uids, tmp, mounts, cgroup, network, berth, onRelease } = reserved;
       const { name: instance, architecture, host, folder, programGroups } = premises;
       made += 1;
       const number = made;
@@ -96,10 +112,14 @@ function maker(name: OciRuntime | OciPath, given: PremisesOptions): Maker<Place>
       if (group !== undefined) onRelease(async () => programGroups?.remove(group));
       const shown = [...host.topLevel.keys(), "/usr", host.etc, ...host.etcFromHost, ...mounts.map(({ from }) => from)];
       const onHost = await lookAtMounts(shown);
+      const userNamespace = berth?.namespace ?? (await owned?.of(uids));
+      // That of a berth ends with the berth.
+      if (berth === undefined) onRelease(async () => userNamespace?.close());
       const facts = { instance, architecture, runtime, host, tmp, mounts, spec, onHost };
       const config = configOf({
         ...facts,
         uids: uids.length > 0 ? uids : [runtime.ownUser],
+        userNamespace: userNamespace?.path,
         rootfs: await roots.for(mountsOf(facts)),
         cgroupsPath: group === undefined ? undefined : `${programGroups?.path}/${group}`,
       });
@@ -109,6 +129,7 @@ function maker(name: OciRuntime | OciPath, given: PremisesOptions): Maker<Place>
           id: runtime.channel === "input" ? `${instance}-${number}` : instance,
           instance,
           runtime,
+          limits: limitsOf(runtime, spec, userNamespace !== undefined).before,
           bundle,
           cgroup,
           network,
