@@ -7,7 +7,7 @@ import { once } from "node:events";
 import { BootFailed } from "./driver.ts";
 
 /** Starts it. Rejects with `BootFailed` when it didn't begin. */
-export async function begun(start: () => ChildProcess): Promise<ChildProcess & { readonly pid: number }> {
+export async function begun<Child extends ChildProcess>(start: () => Child): Promise<Child & { readonly pid: number }> {
   try {
     const child = start();
     if (hasPid(child)) return child;
@@ -18,4 +18,4 @@ export async function begun(start: () => ChildProcess): Promise<ChildProcess & {
   }
 }
 
-const hasPid = (child: ChildProcess): child is ChildProcess & { pid: number } => child.pid !== undefined;
+const hasPid = <Child extends ChildProcess>(child: Child): child is Child & { pid: number } => child.pid !== undefined;

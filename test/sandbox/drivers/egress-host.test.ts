@@ -41,7 +41,7 @@ describeUnless(noIsolation ?? networkless)("a worker whose sandboxes have networ
     try {
       await Promise.all([1, 2, 3].map(() => worker.ask("start", staying())));
       expect(around.run("nft", "list", "tables")).toContain("mayfly-");
-      expect(worker.traces().processes).toBeGreaterThanOrEqual(9);
+      await expect.poll(() => worker.traces().processes, soon).toBeGreaterThanOrEqual(9);
       await worker.killHard();
       await expect.poll(() => worker.traces(), soon).toEqual(noTraces);
       await expect.poll(() => around.run("nft", "list", "ruleset"), soon).toBe("");

@@ -9,6 +9,7 @@
 import { spawn } from "node:child_process";
 import { closeSync, openSync, writeFileSync } from "node:fs";
 import { text } from "node:stream/consumers";
+import { begun } from "../begun.ts";
 
 export interface UserNamespace {
   /** As long as it isn't closed. */
@@ -32,19 +33,13 @@ const STAY = "echo; read -r _";
 
 /** Rejects, leaving nothing, with what was said where there can be none. */
 export async function makeUserNamespace({ unshare, instance, uid, map }: UserNamespaceSpec): Promise<UserNamespace> {
-  const maker = spawn(unshare, ["--user", "--", "/bin/sh", "-c", STAY, instance], {
-    env: {},
-    cwd: "/",
-    stdio: ["pipe", "pipe", "pipe"],
-    uid,
-    gid: uid,
-  });
+  const args = ["--user", "--", "/bin/sh", "-c", STAY, instance];
+  const maker = await begun(() =>
+    spawn(unshare, args, { env: {}, cwd: "/", stdio: ["pipe", "pipe", "pipe"], uid, gid: uid }),
+  );
   const { stdin, stdout, stderr } = maker;
   for (const stream of [stdin, stdout, stderr]) stream.on("error", () => {});
-  const complaint = Promise.race([
-    text(stderr).catch(() => ""),
-    new Promise<string>((resolve) => maker.once("error", ({ message }) => resolve(message))),
-  ]);
+  const complaint = text(stderr).catch(() => "");
   const isMade = await new Promise<boolean>((resolve) => {
     stdout.once("data", () => resolve(true));
     maker.once("close", () => resolve(false));
