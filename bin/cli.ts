@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { Command, CommanderError } from "commander";
 import { EXIT, exitCodeOf, failureText } from "./failure.ts";
 import { packageRoot } from "./package-root.ts";
+import { remark } from "./print.ts";
 
 type Verb = (program: Command) => void;
 
@@ -48,7 +49,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   } catch (error) {
     process.exitCode = exitCodeOf(error);
     // Commander has told its own already.
-    if (!(error instanceof CommanderError)) process.stderr.write(`${failureText(error, argv.includes("--json"))}\n`);
+    if (!(error instanceof CommanderError)) remark(failureText(error, argv.includes("--json")));
   }
 }
 

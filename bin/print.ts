@@ -3,9 +3,10 @@ import { styleText } from "node:util";
 
 export type Row = readonly string[];
 
-export const say = (text: string): void => void process.stdout.write(`${text}\n`);
+/** Harmless, as all that is printed: functions have a part in much of it. */
+export const say = (text: string): void => void process.stdout.write(`${harmless(text)}\n`);
 /** What isn't the result: receipts, hints. */
-export const remark = (text: string): void => void process.stderr.write(`${text}\n`);
+export const remark = (text: string): void => void process.stderr.write(`${harmless(text, process.stderr)}\n`);
 export const sayJson = (value: unknown): void => say(JSON.stringify(value, null, 2));
 
 /** Columns as wide as their widest cell, two spaces apart. The head is shown dim where the terminal can. */

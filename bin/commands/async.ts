@@ -8,7 +8,7 @@ import { cancel } from "../dead-letters.ts";
 import { count } from "../durations.ts";
 import { Misused } from "../failure.ts";
 import { parsedOr } from "../payload.ts";
-import { bytesText, fields, harmless, remark, say, sayJson, table } from "../print.ts";
+import { bytesText, fields, remark, say, sayJson, table } from "../print.ts";
 import { backlogs, eventsOf, type QueuedEvent } from "../queued-events.ts";
 import { openSession, type Session } from "../session.ts";
 import { openShelf, type Shelf } from "../stored.ts";
@@ -152,7 +152,7 @@ function showOne(event: QueuedEvent, json: true | undefined): void {
       ["place", `${event.place.stream}, number ${event.place.sequence}`],
     ]),
   );
-  say(`\n${harmless(payload)}`);
+  say(`\n${payload}`);
 }
 
 async function cancelAction(fn: string, ids: string[], { all, json }: Flags & { all?: true }): Promise<void> {

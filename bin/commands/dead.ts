@@ -8,7 +8,7 @@ import { choiceOf, FILTER_WORDS, type Letter, lettersOf, redrive } from "../dead
 import { count } from "../durations.ts";
 import { Misused } from "../failure.ts";
 import { parsedOr } from "../payload.ts";
-import { bytesText, fields, harmless, Progress, remark, say, sayJson, table } from "../print.ts";
+import { bytesText, fields, Progress, remark, say, sayJson, table } from "../print.ts";
 import { backlogs } from "../queued-events.ts";
 import { openSession } from "../session.ts";
 import { openShelf } from "../stored.ts";
@@ -93,7 +93,7 @@ async function list(fn: string | undefined, { filter = [], json, limit }: Flags 
     instantText(each.diedAt),
     each.reason ?? "",
     String(each.attempts ?? ""),
-    harmless(short(each.errorType, each.errorMessage)),
+    short(each.errorType, each.errorMessage),
   ]);
   say(table(["NUMBER", "REQUEST", "DIED (UTC)", "REASON", "ATTEMPTS", "ERROR"], rows));
   if (isMore) remark(`there are more: --limit ${limit * 10}`);
@@ -116,12 +116,12 @@ async function show(fn: string, id: string, { json }: { json?: true }): Promise<
       ["died", instantText(letter.diedAt)],
       ["reason", letter.reason],
       ["attempts", letter.attempts === undefined ? undefined : String(letter.attempts)],
-      ["error", letter.errorType && harmless(letter.errorType)],
-      ["message", letter.errorMessage && harmless(letter.errorMessage)],
+      ["error", letter.errorType],
+      ["message", letter.errorMessage],
       ["size", bytesText(letter.bytes)],
     ]),
   );
-  say(`\n${harmless(payload)}`);
+  say(`\n${payload}`);
 }
 
 interface Redriving extends Deeds {

@@ -62,13 +62,13 @@ async function invokeAction(target: string, given: string | undefined, flags: Fl
   const { payload, receipt } = flags.stream
     ? await streamFunction(session, call, written)
     : await invokeFunction(session, call);
-  if (flags.stream && payload.length > 0) remark(harmless(new TextDecoder().decode(payload), process.stderr));
+  if (flags.stream && payload.length > 0) remark(new TextDecoder().decode(payload));
   if (flags.json) {
     sayJson({ payload: parsedOr(new TextDecoder().decode(payload)), ...receipt });
   } else {
     if (!flags.stream) await written(payload);
     if (!flags.stream && process.stdout.isTTY && payload.at(-1) !== NEWLINE) process.stdout.write("\n");
-    if (receipt.log !== undefined) remark(harmless(receipt.log.trimEnd(), process.stderr));
+    if (receipt.log !== undefined) remark(receipt.log.trimEnd());
     if (!flags.quiet) remark(receiptText(receipt));
   }
   if (receipt.functionError !== undefined) process.exitCode = EXIT.failed;

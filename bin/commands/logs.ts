@@ -7,7 +7,7 @@ import { LOGS_STREAM } from "../../subjects/streams.ts";
 import { DEFAULT_ACCOUNT } from "../../subjects/tokens.ts";
 import { duration } from "../durations.ts";
 import { Misused } from "../failure.ts";
-import { dim, harmless, say } from "../print.ts";
+import { dim, say } from "../print.ts";
 import { openSession } from "../session.ts";
 
 interface Flags {
@@ -59,8 +59,8 @@ function show(message: JsMsg, { plain, json }: Flags): void {
   const { sandboxId } = Log.address(message.subject);
   for (const line of linesIn(message.string())) {
     if (json) say(JSON.stringify({ at, sandbox: sandboxId, line }));
-    else if (plain) say(harmless(line));
-    else say(`${dim(`${clockTime(new Date(at))} ${sandboxId}`)}  ${harmless(line)}`);
+    else if (plain) say(line);
+    else say(`${dim(`${clockTime(new Date(at))} ${sandboxId}`)}  ${line}`);
   }
 }
 

@@ -1,5 +1,5 @@
-import { expect, test } from "vitest";
-import { harmless } from "../../bin/print.ts";
+import { expect, test, vi } from "vitest";
+import { harmless, remark, say } from "../../bin/print.ts";
 
 const terminal = { isTTY: true } as const;
 
@@ -19,4 +19,21 @@ test.each([
 
 test("what goes elsewhere is as it was written", () => {
   expect(harmless("\x1b[2J\r", { isTTY: false })).toBe("\x1b[2J\r");
+});
+
+test.each([
+  ["results", say, process.stdout],
+  ["remarks", remark, process.stderr],
+] as const)("all that is printed goes that way: %s", (_, print, stream) => {
+  const written = vi.spyOn(stream, "write").mockReturnValue(true);
+  const isTTY = Object.getOwnPropertyDescriptor(stream, "isTTY");
+  Object.defineProperty(stream, "isTTY", { value: true, configurable: true });
+  try {
+    print("\x1b[2Jgone");
+    expect(written.mock.calls).toEqual([["\\u001b[2Jgone\n"]]);
+  } finally {
+    if (isTTY === undefined) Reflect.deleteProperty(stream, "isTTY");
+    else Object.defineProperty(stream, "isTTY", isTTY);
+    written.mockRestore();
+  }
 });

@@ -11,6 +11,7 @@ import { closeSync, openSync } from "node:fs";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Writable } from "node:stream";
+import { begun } from "../begun.ts";
 import type { Cgroup } from "../cgroups/cgroup.ts";
 import { KeptReady } from "../kept-ready.ts";
 import type { Premises } from "../premises.ts";
@@ -113,11 +114,11 @@ export class Starters {
       [cgroup] = await Promise.all([cgroups.create(), writeFile(argsFile, "")]);
       // The instance's name is how the watchdog finds this process, before it is in its group and after.
       const command = [...limits, "/bin/sh", "-c", script, name, ...bubblewrap];
-      child = spawnWith(command, { uid, argsFile, seccompFile }, ["pipe"]);
-      if (child.pid === undefined) throw await new Promise((resolve) => child?.once("error", resolve));
-      keepAlive(child, false);
-      await cgroup.join(child.pid);
-      return { uids: uid === undefined ? [] : [uid], cgroup, argsFile, start: starting(child), close };
+      const waiting = await begun(() => spawnWith(command, { uid, argsFile, seccompFile }, ["pipe"]));
+      child = waiting;
+      keepAlive(waiting, false);
+      await cgroup.join(waiting.pid);
+      return { uids: uid === undefined ? [] : [uid], cgroup, argsFile, start: starting(waiting), close };
     } catch (error) {
       await close();
       throw error;
